@@ -1,0 +1,106 @@
+package plimsoll
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The outcomes that layers tell apart. An error that wraps none of them is
+// unexpected: it is logged in full and told to nobody else.
+var (
+	// ErrNotFound: there is no such container.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: there is such a container already.
+	ErrExists = errors.New("already exists")
+	// ErrStaleRevision: the caller's condition on the revision does not hold.
+	ErrStaleRevision = errors.New("stale revision")
+	// ErrConflict: what was read has changed since; nothing was stored.
+	ErrConflict = errors.New("conflict: the state that was judged has changed")
+	// ErrInvalidRequest: the request itself is wrong, whatever is stored.
+	ErrInvalidRequest = errors.New("invalid request")
+	// ErrDenied: a rule said no.
+	ErrDenied = errors.New("denied")
+	// ErrFault: a policy or validator broke. It is not the caller's fault.
+	ErrFault = errors.New("fault")
+	// ErrOutOfTime: a policy or validator ran out of time.
+	ErrOutOfTime = errors.New("out of time")
+	// ErrNotReady: there is no ruleset to judge with.
+	ErrNotReady = errors.New("no active ruleset")
+	// ErrOverloaded: more mutations are in flight than may be.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrNoSpace: the disk is too full to write safely. Reads go on.
+	ErrNoSpace = errors.New("not enough free disk space")
+	// ErrClosed: the store was closed or has failed and takes nothing more.
+	ErrClosed = errors.New("store is closed")
+	// ErrCompacted: events that old are no longer kept.
+	ErrCompacted = errors.New("revision is no longer kept")
+)
+
+// RequestError says what is wrong with a request. It is an [ErrInvalidRequest].
+type RequestError struct {
+	// Field is a path into the request, such as container.labels.
+	Field string
+	// Problem says what is wrong and what would be right.
+	Problem string
+}
+
+func (e *RequestError) Error() string { return e.Field + ": " + e.Problem }
+
+// Unwrap makes a RequestError an [ErrInvalidRequest].
+func (e *RequestError) Unwrap() error { return ErrInvalidRequest }
+
+// DeniedError carries the verdict that denied a mutation. It is an [ErrDenied].
+type DeniedError struct {
+	Verdict Verdict
+}
+
+// Error leads with the first violation and counts the rest, because some clients,
+// ctr for one, print nothing else.
+func (e *DeniedError) Error() string {
+	var b strings.Builder
+	b.WriteString("denied: ")
+	if len(e.Verdict.Violations) == 0 {
+		b.WriteString("no reason was given")
+		return b.String()
+	}
+	first := e.Verdict.Violations[0]
+	b.WriteString(first.Message)
+	if first.Source.Name != "" {
+		fmt.Fprintf(&b, " [%s]", first.Source)
+	}
+	if n := len(e.Verdict.Violations) - 1; n > 0 {
+		fmt.Fprintf(&b, " (and %d more)", n)
+	}
+	return b.String()
+}
+
+// Unwrap makes a DeniedError an [ErrDenied].
+func (e *DeniedError) Unwrap() error { return ErrDenied }
+
+// FaultError says that a policy or validator broke instead of judging: it
+// trapped, erred, or gave an answer that is none. It is an [ErrFault].
+type FaultError struct {
+	Source Source
+	Err    error
+}
+
+func (e *FaultError) Error() string {
+	return fmt.Sprintf("%s %s failed: %v", e.Source.Kind, e.Source, e.Err)
+}
+
+// Unwrap gives [ErrFault] and the cause.
+func (e *FaultError) Unwrap() []error { return []error{ErrFault, e.Err} }
+
+// TimeoutError says that a policy or validator did not come to a verdict in its
+// time. It is an [ErrOutOfTime].
+type TimeoutError struct {
+	Source Source
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("%s %s ran out of time", e.Source.Kind, e.Source)
+}
+
+// Unwrap makes a TimeoutError an [ErrOutOfTime].
+func (e *TimeoutError) Unwrap() error { return ErrOutOfTime }

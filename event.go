@@ -1,0 +1,58 @@
+package plimsoll
+
+import "time"
+
+// Event says that a commit changed a container. Events are stored in the same
+// transaction as the change, so there is one for every change and none without.
+type Event struct {
+	// Revision is that of the commit. Events are ordered by it; those of one
+	// commit share it, in the order of its writes.
+	Revision  Revision
+	Operation Operation
+	Namespace string
+	// Container is the state after the change, or, on delete, the one that was
+	// removed. Its Spec and Extensions carry type URLs only: payloads are in the
+	// record, not in the event.
+	Container *Container
+	// Time is when the change was judged, in UTC.
+	Time time.Time
+	// Decision is the ID of the decision that let the change in.
+	Decision string
+	// Ruleset is the digest of the rules it was judged by.
+	Ruleset string
+	User    User
+}
+
+// Outcome is how a mutation ended.
+type Outcome string
+
+// The outcomes of a decision.
+const (
+	OutcomeAdmitted Outcome = "admitted" // judged and committed
+	OutcomeDryRun   Outcome = "dry-run"  // judged fit, not committed because not asked to
+	OutcomeDenied   Outcome = "denied"   // a rule said no
+	OutcomeFailed   Outcome = "failed"   // anything else; nothing was stored
+)
+
+// Decision is the record of one mutation attempt that reached the rules or was
+// refused before them. It never contains specs or label values.
+type Decision struct {
+	// ID is a ULID: unique, and sortable by time.
+	ID        string
+	Time      time.Time
+	Operation Operation
+	Key       Key
+	User      User
+	// Ruleset is the digest of the rules; empty if there was none.
+	Ruleset string
+	Outcome Outcome
+	Verdict Verdict
+	// Err is why the outcome is denied or failed; nil otherwise.
+	Err error
+	// Revision is that of the commit; 0 if there was none.
+	Revision Revision
+	// Attempts counts how often the mutation was judged: once, and once more
+	// for every conflict.
+	Attempts int
+	Duration time.Duration
+}

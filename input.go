@@ -1,0 +1,135 @@
+package plimsoll
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"sync"
+)
+
+// InputVersion is the version of the input document, its "version" field.
+const InputVersion = 1
+
+// Input is what policies and validators see of a mutation: the final, merged
+// object, the stored one, and who asks for what. Both get the same document, so a
+// rule can be moved from one to the other.
+//
+// Make one with fields set and do not change it afterwards. It is safe for
+// concurrent use.
+type Input struct {
+	Operation Operation
+	Namespace string
+	DryRun    bool
+	User      User
+	// Object is the state after the merge; on delete the one to be removed.
+	Object *Container
+	// Old is the stored state; nil on create.
+	Old        *Container
+	UpdateMask []string
+	RequestID  string
+
+	once sync.Once
+	doc  []byte
+	err  error
+}
+
+// JSON returns the input document. Payloads that are JSON objects are spliced in
+// byte for byte, so a rule judges exactly what will be stored. The result is
+// shared and must not be modified.
+func (in *Input) JSON() ([]byte, error) {
+	in.once.Do(func() { in.doc, in.err = in.encode() })
+	return in.doc, in.err
+}
+
+// inputHeader is the document without its objects. The JSON Schema of the whole,
+// which the policy checker reads, is policy/input.schema.json.
+type inputHeader struct {
+	Version    int       `json:"version"`
+	Operation  Operation `json:"operation"`
+	Namespace  string    `json:"namespace"`
+	DryRun     bool      `json:"dry_run"`
+	User       User      `json:"user"`
+	UpdateMask []string  `json:"update_mask"`
+	RequestID  string    `json:"request_id"`
+}
+
+// inputObject is a container in the document, without its spec.
+type inputObject struct {
+	ID          string                     `json:"id"`
+	Labels      map[string]string          `json:"labels"`
+	Image       string                     `json:"image"`
+	Runtime     string                     `json:"runtime"`
+	Rootfs      string                     `json:"rootfs"`
+	Snapshotter string                     `json:"snapshotter"`
+	Extensions  map[string]json.RawMessage `json:"extensions"`
+	SandboxID   string                     `json:"sandbox_id"`
+	SpecType    string                     `json:"spec_type"`
+}
+
+func (in *Input) encode() ([]byte, error) {
+	header := inputHeader{
+		Version: InputVersion, Operation: in.Operation, Namespace: in.Namespace, DryRun: in.DryRun,
+		User: in.User, UpdateMask: in.UpdateMask, RequestID: in.RequestID,
+	}
+	// Rules may count on arrays and objects where the schema says so.
+	if header.User.Groups == nil {
+		header.User.Groups = []string{}
+	}
+	if header.UpdateMask == nil {
+		header.UpdateMask = []string{}
+	}
+	doc, err := json.Marshal(header)
+	if err != nil {
+		return nil, err
+	}
+	doc = append(doc[:len(doc)-1], `,"object":`...)
+	start := len(doc)
+	if doc, err = appendObject(doc, in.Object); err != nil {
+		return nil, err
+	}
+	end := len(doc)
+	doc = append(doc, `,"old_object":`...)
+	if in.Old != nil && in.Old == in.Object {
+		doc = append(doc, doc[start:end]...)
+	} else if doc, err = appendObject(doc, in.Old); err != nil {
+		return nil, err
+	}
+	return append(doc, '}'), nil
+}
+
+// appendObject writes the spec last and as it is: encoding/json would validate and
+// compact it again, and it is by far the largest part.
+func appendObject(doc []byte, c *Container) ([]byte, error) {
+	if c == nil {
+		return append(doc, "null"...), nil
+	}
+	o := inputObject{
+		ID: c.ID, Labels: c.Labels, Image: c.Image, Runtime: c.Runtime.Name, Rootfs: c.SnapshotKey,
+		Snapshotter: c.Snapshotter, SandboxID: c.SandboxID, SpecType: c.Spec.TypeURL,
+		Extensions: make(map[string]json.RawMessage, len(c.Extensions)),
+	}
+	if o.Labels == nil {
+		o.Labels = map[string]string{}
+	}
+	for name, ext := range c.Extensions {
+		o.Extensions[name] = appendPayload(nil, ext)
+	}
+	head, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	doc = append(doc, head[:len(head)-1]...)
+	doc = append(doc, `,"spec":`...)
+	doc = appendPayload(doc, c.Spec)
+	return append(doc, '}'), nil
+}
+
+// appendPayload writes the payload itself if it is a JSON object, else its base64.
+func appendPayload(doc []byte, a Any) []byte {
+	if a.IsJSONObject() {
+		return append(doc, bytes.TrimSpace(a.Value)...)
+	}
+	doc = append(doc, `{"base64":"`...)
+	doc = base64.StdEncoding.AppendEncode(doc, a.Value)
+	return append(doc, `"}`...)
+}

@@ -1,0 +1,131 @@
+// Package storage defines the contract between Plimsoll and the database that
+// keeps its containers, and what every implementation of it shares.
+//
+// # The contract
+//
+// A [Store] is a revisioned map from (namespace, id) to containers. A reader opens
+// a [View]: it sees the store as of one revision, whatever is committed meanwhile,
+// and remembers what was read through it, its [Footprint]. A writer commits a
+// [Change] together with the View it was decided on: the store takes all of the
+// change, or, if anything in the footprint has changed since, nothing of it
+// ([plimsoll.ErrConflict]). So whatever was true of the state a decision was based
+// on is still true at the moment the decision takes effect. A rule over many
+// containers, such as a quota or uniqueness, cannot be raced, because a footprint
+// covers ranges as well as keys: a container that newly appears in a range that was
+// scanned is a conflict too.
+//
+// Commits are totally ordered and numbered by [plimsoll.Revision] without gaps.
+// When Commit returns nil the change is durable. Each change leaves its events in
+// the same transaction; [Store.Watch] replays them in order from any revision and
+// then follows live.
+//
+// # Implementations
+//
+// badgerstore keeps everything in a Badger database on disk; memstore keeps it in
+// memory. Both pass the suite in storagetest, which says in code what is said here
+// in words.
+//
+// # What it does not do
+//
+// A store judges nothing and validates nothing: it stores what it is given, with
+// the fields it is given, except for the container's revision, which it sets.
+package storage
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// Store keeps containers. All methods are safe for concurrent use. After Close, or
+// after a failure that leaves it unsure of what is on disk, every call returns an
+// error wrapping [plimsoll.ErrClosed].
+type Store interface {
+	// View opens a view of the latest revision. The caller closes it.
+	View(ctx context.Context) (View, error)
+
+	// Commit makes change durable and returns the revision it got, or returns an
+	// error and stores nothing of it: [plimsoll.ErrConflict] if anything read
+	// through view has changed since view was opened, [plimsoll.ErrNoSpace] if
+	// the disk is too full, ctx's error if ctx ended before the commit began.
+	// Once begun, a commit is waited for: Commit never leaves the outcome open
+	// but for [plimsoll.ErrClosed], after which only reopening tells.
+	//
+	// view must come from this store and may have been closed. It must not be
+	// nil: there are no blind writes. Changes of one Commit share one revision.
+	// The store keeps no reference to change.
+	Commit(ctx context.Context, view View, change Change) (plimsoll.Revision, error)
+
+	// Watch yields the events of all revisions greater than after, in order and
+	// without gaps, first those stored, then those to come, until ctx ends or the
+	// consumer stops. The last pair carries the reason as its error: ctx's error,
+	// ErrClosed, or another error if events cannot be read. A slow consumer
+	// delays nobody. after may be a revision that has not been reached yet.
+	Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[plimsoll.Event, error]
+
+	// Close waits for commits that have begun, refuses the rest and releases all
+	// resources. Views still open become unusable. Closing twice is harmless.
+	Close() error
+}
+
+// View reads the store at one revision and remembers what was read. It is for one
+// goroutine at a time. What it returns belongs to the caller.
+type View interface {
+	// Revision is that of the last commit the view sees; 0 for an empty store.
+	Revision() plimsoll.Revision
+
+	// Get returns a container, or an error wrapping [plimsoll.ErrNotFound]. Either
+	// way the key joins the footprint.
+	Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, error)
+
+	// Scan yields the containers that query selects, in bytewise order of
+	// (namespace, id). The whole range joins the footprint, however early the
+	// consumer stops. An error ends the sequence and comes with a nil container.
+	Scan(ctx context.Context, query Query) iter.Seq2[*plimsoll.Container, error]
+
+	// Footprint is what has been read so far. It stays readable after Close.
+	Footprint() *Footprint
+
+	// Close releases the view. Closing twice is harmless.
+	Close() error
+}
+
+// Query selects containers of one namespace.
+type Query struct {
+	Namespace string
+	// Where, if set, narrows the scan to an index, and the footprint to its range.
+	Where *Term
+	// Match, if set, drops containers for which it returns false. It sees the
+	// container without payloads: Spec, Runtime.Options and Extensions have their
+	// type URLs but no values. It must not keep or modify its argument.
+	Match func(*plimsoll.Container) bool
+	// WithPayloads asks for complete containers. Without it only metadata is
+	// read, which is many times faster.
+	WithPayloads bool
+}
+
+// Change is what one commit does: all of its writes, or none.
+type Change struct {
+	Writes []Write
+	// Time, Decision, Ruleset and User go into the events as they are.
+	Time     time.Time
+	Decision string
+	Ruleset  string
+	User     plimsoll.User
+}
+
+// Write puts one container, or removes it if Operation is DELETE.
+type Write struct {
+	Operation plimsoll.Operation
+	Namespace string
+	// Container is the complete state to store; on delete the one to remove, of
+	// which the ID counts and the rest goes into the event.
+	Container *plimsoll.Container
+}
+
+// Key returns the key that w writes.
+func (w Write) Key() plimsoll.Key {
+	return plimsoll.Key{Namespace: w.Namespace, ID: w.Container.ID}
+}

@@ -1,0 +1,98 @@
+package plimsoll
+
+import (
+	"context"
+	"fmt"
+)
+
+// Judge decides whether a mutation may be committed. Policies and validators are
+// Judges.
+//
+// A nil error means that every rule came to a decision, and the verdict holds all
+// of them. Any error means that there is no verdict, and the mutation must not be
+// committed: a [FaultError] if a rule broke, a [TimeoutError] if it ran out of
+// time, ctx's error if ctx ended first.
+//
+// Judges are safe for concurrent use and do not keep or change the input.
+type Judge interface {
+	Judge(ctx context.Context, in *Input) (Verdict, error)
+}
+
+// Verdict is what judging found. No violations means that the mutation is
+// admitted. Warnings admit it, but the caller is told.
+type Verdict struct {
+	Violations []Violation
+	Warnings   []Violation
+}
+
+// Add appends all of w to v.
+func (v *Verdict) Add(w Verdict) {
+	v.Violations = append(v.Violations, w.Violations...)
+	v.Warnings = append(v.Warnings, w.Warnings...)
+}
+
+// Violation is one reason against a mutation (or one warning), made to be acted
+// on: what is wrong, where, which rule says so, and what would be right.
+type Violation struct {
+	// Message says what is wrong. Never empty.
+	Message string
+	// Field is the path of the offending field in the container, such as
+	// labels.team or spec.mounts[2].destination. Empty when it concerns no one
+	// field.
+	Field string
+	// Code is a stable, machine-readable name for the kind of violation, if the
+	// rule gives one. [CodeQuotaExceeded] has a meaning of its own.
+	Code string
+	// Fix says what would be right, if the rule knows.
+	Fix string
+	// Link is a URL to read more at.
+	Link string
+	// Title is the rule's own title.
+	Title string
+	// Severity is the rule's own word for it, such as low or high.
+	Severity string
+	// Source is the rule that says so.
+	Source Source
+}
+
+// CodeQuotaExceeded is the violation code of quota rules. A mutation that only
+// quotas deny is answered with RESOURCE_EXHAUSTED.
+const CodeQuotaExceeded = "QUOTA_EXCEEDED"
+
+// SourceKind tells a policy from a validator.
+type SourceKind string
+
+// The kinds of source.
+const (
+	SourcePolicy    SourceKind = "policy"
+	SourceValidator SourceKind = "validator"
+)
+
+// Source names the rule or validator that a violation, fault or timeout is from.
+type Source struct {
+	Kind SourceKind
+	// Name is a policy's package path (without the leading data) or a
+	// validator's name.
+	Name string
+	// Version is a validator's own version.
+	Version string
+	// Rule is the name of the policy's rule: deny, violation or warn.
+	Rule string
+	// File and Line are where the policy's rule starts. File is relative to the
+	// policy path that was loaded.
+	File string
+	Line int
+}
+
+// String is how people refer to a source: "labels.required policies/labels.rego:12"
+// or "runc-spec 1.0.0".
+func (s Source) String() string {
+	name := s.Name
+	if s.Kind == SourcePolicy && s.File != "" {
+		return fmt.Sprintf("%s %s:%d", name, s.File, s.Line)
+	}
+	if s.Version != "" {
+		name += " " + s.Version
+	}
+	return name
+}
