@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -19,6 +20,21 @@ type Term struct {
 	Value string
 }
 
+// Of reports whether c has the term.
+func (t Term) Of(c *plimsoll.Container) bool {
+	switch t.Field {
+	case FieldImage:
+		return c.Image == t.Value
+	case FieldRuntime:
+		return c.Runtime.Name == t.Value
+	}
+	if len(t.Field) < len(FieldLabel) || t.Field[:len(FieldLabel)] != FieldLabel {
+		return false
+	}
+	value, ok := c.Labels[t.Field[len(FieldLabel):]]
+	return ok && value == t.Value
+}
+
 // Terms returns the index entries of a container, sorted by field. An image or
 // runtime that is empty has an entry too.
 func Terms(c *plimsoll.Container) []Term {
@@ -30,119 +46,40 @@ func Terms(c *plimsoll.Container) []Term {
 	for key, value := range c.Labels {
 		terms = append(terms, Term{FieldLabel + key, value})
 	}
-	slices.SortFunc(terms, func(a, b Term) int {
-		switch {
-		case a.Field < b.Field:
-			return -1
-		case a.Field > b.Field:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(terms, func(a, b Term) int { return cmp.Compare(a.Field, b.Field) })
 	return terms
 }
 
-// Footprint is what was read through a view: keys, found or not, and ranges.
+// Footprint is what was read through a view: keys, found or not, and ranges. The
+// zero value is empty and ready to use. It is not safe for concurrent use.
 type Footprint struct {
-	keys   []plimsoll.Key
-	ranges []scanned
+	keys   map[plimsoll.Key]struct{}
+	ranges map[scanned]struct{}
 }
 
-// scanned is a range: a whole namespace, or one index term of it.
+// scanned is a range: a whole namespace, or, if indexed, one index term of it.
 type scanned struct {
 	namespace string
-	where     *Term
+	indexed   bool
+	where     Term
 }
 
 // AddKey records that key was looked up.
 func (f *Footprint) AddKey(key plimsoll.Key) {
-	if !slices.Contains(f.keys, key) {
-		f.keys = append(f.keys, key)
+	if f.keys == nil {
+		f.keys = make(map[plimsoll.Key]struct{}, 1)
 	}
+	f.keys[key] = struct{}{}
 }
 
 // AddScan records that the range of query was scanned.
 func (f *Footprint) AddScan(query Query) {
 	r := scanned{namespace: query.Namespace}
 	if query.Where != nil {
-		where := *query.Where
-		r.where = &where
+		r.indexed, r.where = true, *query.Where
 	}
-	f.ranges = append(f.ranges, r)
-}
-
-// touchedBy reports whether a committed change affects anything in f.
-func (f *Footprint) touchedBy(t touch) bool {
-	if slices.Contains(f.keys, t.key) {
-		return true
+	if f.ranges == nil {
+		f.ranges = make(map[scanned]struct{}, 1)
 	}
-	for _, r := range f.ranges {
-		if r.namespace == t.key.Namespace && (r.where == nil || slices.Contains(t.terms, *r.where)) {
-			return true
-		}
-	}
-	return false
-}
-
-// touch is what one write affected: a key, and the index terms that the container
-// had before or has after.
-type touch struct {
-	revision plimsoll.Revision
-	key      plimsoll.Key
-	terms    []Term
-}
-
-// historySize bounds the memory of History. A view that is older than that many
-// writes cannot be checked any more and conflicts; at ten thousand writes a second
-// that is after six seconds, longer than a mutation may take to be judged.
-const historySize = 1 << 16
-
-// History remembers the latest writes, so that a commit can be checked against
-// everything committed since its view was opened. Checking a footprint against
-// writes, rather than each key against the database, costs no reads and covers
-// ranges: this is backward validation in optimistic concurrency control (Kung and
-// Robinson, "On Optimistic Methods for Concurrency Control", 1981).
-//
-// It is not safe for concurrent use: it belongs to whoever orders commits.
-type History struct {
-	floor   plimsoll.Revision // writes up to here are forgotten
-	touches []touch           // a ring, oldest at next once full
-	next    int
-}
-
-// NewHistory returns a History of a store that is at revision.
-func NewHistory(revision plimsoll.Revision) *History {
-	return &History{floor: revision}
-}
-
-// Record remembers a write: before and after are the container's states, nil if
-// there is none. Revisions must not decrease.
-func (h *History) Record(revision plimsoll.Revision, key plimsoll.Key, before, after *plimsoll.Container) {
-	t := touch{revision: revision, key: key, terms: append(Terms(before), Terms(after)...)}
-	if len(h.touches) < historySize {
-		h.touches = append(h.touches, t)
-		return
-	}
-	h.floor = h.touches[h.next].revision
-	h.touches[h.next] = t
-	h.next = (h.next + 1) % historySize
-}
-
-// Conflicts reports whether anything in f, read at revision, was written since, or
-// may have been.
-func (h *History) Conflicts(f *Footprint, revision plimsoll.Revision) bool {
-	if revision < h.floor {
-		return true
-	}
-	// Newest first: the writes since a view are few.
-	for i := range len(h.touches) {
-		t := h.touches[(h.next-1-i+2*len(h.touches))%len(h.touches)]
-		if t.revision <= revision {
-			return false
-		}
-		if f.touchedBy(t) {
-			return true
-		}
-	}
-	return false
+	f.ranges[r] = struct{}{}
 }

@@ -14,6 +14,10 @@
 // covers ranges as well as keys: a container that newly appears in a range that was
 // scanned is a conflict too.
 //
+// The keys that are written count as read, whether or not they were: a write can
+// never land on a state that its view did not show. And each write must suit that
+// state: what is created must not exist, what is updated or deleted must.
+//
 // Commits are totally ordered and numbered by [plimsoll.Revision] without gaps.
 // When Commit returns nil the change is durable. Each change leaves its events in
 // the same transaction; [Store.Watch] replays them in order from any revision and
@@ -27,35 +31,51 @@
 //
 // # What it does not do
 //
-// A store judges nothing and validates nothing: it stores what it is given, with
-// the fields it is given, except for the container's revision, which it sets.
+// A store judges nothing: it stores what it is given, with the fields it is given,
+// except for the container's revision, which it sets. Strings are any bytes; what
+// is a proper identifier or label is for callers to check. An empty map or payload
+// may come back as nil, and times come back in UTC. Events are kept for good.
 package storage
 
 import (
 	"context"
+	"errors"
 	"iter"
-	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 )
+
+// ErrViewClosed is the error of reading through a view after its Close.
+var ErrViewClosed = errors.New("view is closed")
 
 // Store keeps containers. All methods are safe for concurrent use. After Close, or
 // after a failure that leaves it unsure of what is on disk, every call returns an
 // error wrapping [plimsoll.ErrClosed].
 type Store interface {
-	// View opens a view of the latest revision. The caller closes it.
+	// View opens a view of the latest revision: it sees every commit that was
+	// acknowledged before. The caller closes it, and soon: an open view keeps the
+	// store from reclaiming what was deleted since.
 	View(ctx context.Context) (View, error)
 
 	// Commit makes change durable and returns the revision it got, or returns an
-	// error and stores nothing of it: [plimsoll.ErrConflict] if anything read
-	// through view has changed since view was opened, [plimsoll.ErrNoSpace] if
-	// the disk is too full, ctx's error if ctx ended before the commit began.
-	// Once begun, a commit is waited for: Commit never leaves the outcome open
-	// but for [plimsoll.ErrClosed], after which only reopening tells.
+	// error and stores nothing of it:
+	//
+	//   - [plimsoll.ErrConflict] if anything read through view, or to be written,
+	//     has changed since view was opened;
+	//   - [plimsoll.ErrExists] if it creates what exists, [plimsoll.ErrNotFound]
+	//     if it updates or deletes what does not;
+	//   - [plimsoll.ErrInvalidRequest] if it is larger than the store can take in
+	//     one commit;
+	//   - [plimsoll.ErrNoSpace] if the disk is too full;
+	//   - ctx's error if ctx ended before the commit began. Once begun, a commit
+	//     is waited for, whatever becomes of ctx.
+	//
+	// Commit never leaves the outcome open but for [plimsoll.ErrClosed] of a store
+	// that failed, after which only reopening tells.
 	//
 	// view must come from this store and may have been closed. It must not be
-	// nil: there are no blind writes. Changes of one Commit share one revision.
-	// The store keeps no reference to change.
+	// nil: there are no blind writes. The writes of one Commit share its revision
+	// and are applied in order. The store keeps no reference to change.
 	Commit(ctx context.Context, view View, change Change) (plimsoll.Revision, error)
 
 	// Watch yields the events of all revisions greater than after, in order and
@@ -63,6 +83,7 @@ type Store interface {
 	// consumer stops. The last pair carries the reason as its error: ctx's error,
 	// ErrClosed, or another error if events cannot be read. A slow consumer
 	// delays nobody. after may be a revision that has not been reached yet.
+	// The sequence may be ranged over again, from after anew.
 	Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[plimsoll.Event, error]
 
 	// Close waits for commits that have begun, refuses the rest and releases all
@@ -104,28 +125,4 @@ type Query struct {
 	// WithPayloads asks for complete containers. Without it only metadata is
 	// read, which is many times faster.
 	WithPayloads bool
-}
-
-// Change is what one commit does: all of its writes, or none.
-type Change struct {
-	Writes []Write
-	// Time, Decision, Ruleset and User go into the events as they are.
-	Time     time.Time
-	Decision string
-	Ruleset  string
-	User     plimsoll.User
-}
-
-// Write puts one container, or removes it if Operation is DELETE.
-type Write struct {
-	Operation plimsoll.Operation
-	Namespace string
-	// Container is the complete state to store; on delete the one to remove, of
-	// which the ID counts and the rest goes into the event.
-	Container *plimsoll.Container
-}
-
-// Key returns the key that w writes.
-func (w Write) Key() plimsoll.Key {
-	return plimsoll.Key{Namespace: w.Namespace, ID: w.Container.ID}
 }

@@ -1,0 +1,88 @@
+package memstore
+
+import (
+	"context"
+	"iter"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// view is a state, and what was read of it.
+type view struct {
+	store     *Store
+	state     *state
+	footprint storage.Footprint
+	closed    bool
+}
+
+func (v *view) Revision() plimsoll.Revision { return v.state.revision }
+
+func (v *view) Footprint() *storage.Footprint { return &v.footprint }
+
+func (v *view) Close() error {
+	v.closed = true
+	return nil
+}
+
+func (v *view) usable(ctx context.Context) error {
+	if v.closed {
+		return storage.ErrViewClosed
+	}
+	return v.store.usable(ctx)
+}
+
+func (v *view) Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, error) {
+	if err := v.usable(ctx); err != nil {
+		return nil, err
+	}
+	v.footprint.AddKey(key)
+	r, ok := v.state.get(key)
+	if !ok {
+		return nil, storage.NotFound(key)
+	}
+	return r.full.Clone(), nil
+}
+
+func (v *view) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsoll.Container, error] {
+	return func(yield func(*plimsoll.Container, error) bool) {
+		if err := v.usable(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		v.footprint.AddScan(query)
+		v.records(query, func(r record) bool {
+			if err := v.usable(ctx); err != nil {
+				yield(nil, err)
+				return false
+			}
+			switch {
+			case query.Match != nil && !query.Match(r.metadata):
+				return true
+			case query.WithPayloads:
+				return yield(r.full.Clone(), nil)
+			}
+			return yield(r.metadata.Clone(), nil)
+		})
+	}
+}
+
+// records calls visit for each record in the range of query, in order of ID, until
+// it returns false.
+func (v *view) records(query storage.Query, visit func(record) bool) {
+	if query.Where == nil {
+		first := record{key: plimsoll.Key{Namespace: query.Namespace}}
+		v.state.containers.Ascend(first, func(r record) bool {
+			return r.key.Namespace == query.Namespace && visit(r)
+		})
+		return
+	}
+	first := entry{namespace: query.Namespace, term: *query.Where}
+	v.state.index.Ascend(first, func(e entry) bool {
+		if e.namespace != first.namespace || e.term != first.term {
+			return false
+		}
+		r, _ := v.state.get(plimsoll.Key{Namespace: e.namespace, ID: e.id})
+		return visit(r)
+	})
+}
