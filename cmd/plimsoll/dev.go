@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
+	"github.com/plimsoll-project/plimsoll/internal/server"
+
+	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
+)
+
+// samples are the containers that dev starts with.
+//
+//go:embed samples.yaml
+var samples []byte
+
+func newDev() *cobra.Command {
+	var keep bool
+	cmd := &cobra.Command{
+		Use:     "dev",
+		Short:   "Run a server to try things out, with sample containers",
+		GroupID: "server",
+		Long: `Run a server to try things out: on loopback, with the built-in policies and
+validator unless others are given, a few sample containers, and a line for people
+about each decision. Without --data what is stored is gone afterwards.`,
+		Example: `  plimsoll dev
+  plimsoll dev --policies ./policies --listen 127.0.0.1:0`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keep = cmd.Flags().Changed("data"); !keep {
+				dir, err := os.MkdirTemp("", "plimsoll-dev-")
+				if err != nil {
+					return err
+				}
+				defer func() { _ = os.RemoveAll(dir) }()
+				if err := cmd.Flags().Set("data", dir); err != nil {
+					return err
+				}
+			}
+			if !cmd.Flags().Changed("log-level") {
+				if err := cmd.Flags().Set("log-level", "warn"); err != nil {
+					return err
+				}
+			}
+			config, _, err := server.LoadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			out := &syncWriter{w: cmd.OutOrStdout()}
+			return server.Run(cmd.Context(), config, server.Options{
+				Log:        cmd.ErrOrStderr(),
+				OnDecision: func(d plimsoll.Decision) { printDecision(out, d) },
+				OnReady:    func(addr net.Addr) { go greet(cmd.Context(), out, config, addr) },
+			})
+		},
+	}
+	server.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// syncWriter lets decisions and greeting share the terminal.
+type syncWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *syncWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
+// greet creates the sample containers, through the API like anybody, and says what
+// to try next.
+func greet(ctx context.Context, w io.Writer, config server.Config, addr net.Addr) {
+	scheme := "http"
+	if config.TLSCert != "" {
+		scheme = "https"
+	}
+	base := scheme + "://" + addr.String()
+	if scheme == "http" {
+		if err := createSamples(ctx, base); err != nil {
+			_, _ = fmt.Fprintf(w, "sample containers: %v\n", err)
+		}
+	}
+	address := ""
+	if addr.String() != server.DefaultListen {
+		address = " --address " + base
+	}
+	_, _ = fmt.Fprintf(w, `
+Plimsoll listens on %s: Connect, gRPC and gRPC-Web. Try, in another terminal:
+
+  plimsoll list%s
+  plimsoll label web team=nobody%s          # a policy has something against it
+  curl -H 'content-type: application/json' -d '{"filter": "labels.team==core"}' \
+    %s/%s/List
+
+Each decision is shown below. Ctrl-C ends the server.
+
+`, base, address, address, base, containerdv1connect.ContainersName)
+}
+
+func createSamples(ctx context.Context, base string) error {
+	containers, err := readManifests("-", strings.NewReader(string(samples)))
+	if err != nil {
+		return err
+	}
+	flags := clientFlags{address: base, timeout: 30 * time.Second, output: "table"}
+	for _, c := range containers {
+		call, cancel, err := flags.call(ctx, nil)
+		if err != nil {
+			return err
+		}
+		_, err = call.client.Create(call, &containerdv1.CreateContainerRequest{Container: c})
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printDecision shows a decision to a person.
+func printDecision(w io.Writer, d plimsoll.Decision) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %-8s  %-6s  %s/%s   decision %s   %s\n", d.Time.Local().Format(time.TimeOnly), d.Outcome,
+		strings.ToLower(string(d.Operation)), printable(d.Key.Namespace), printable(d.Key.ID), d.ID, d.Duration.Round(10*time.Microsecond))
+	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	show := func(kind string, violations []plimsoll.Violation) {
+		for _, v := range violations {
+			_, _ = fmt.Fprintf(t, "          %s\t%s\t%s\t%s\n", kind, orDash(v.Field), printable(v.Message), printable(v.Source.String()))
+		}
+	}
+	show("denied", d.Verdict.Violations)
+	show("warning", d.Verdict.Warnings)
+	_ = t.Flush()
+	if d.Outcome == plimsoll.OutcomeFailed && d.Err != nil {
+		fmt.Fprintf(&b, "          %s\n", printable(d.Err.Error()))
+	}
+	_, _ = io.WriteString(w, b.String())
+}

@@ -1,0 +1,32 @@
+// Package examples embeds the policies and the validator that Plimsoll uses when it
+// is told of no others, so that one binary is enough to start with. They are
+// examples too: read them, copy them, change them.
+package examples
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed policies
+var policies embed.FS
+
+//go:embed validators/validators.yaml validators/runc-spec/runc-spec.wasm
+var validators embed.FS
+
+// ValidatorsFile is the name of the configuration in [Validators].
+const ValidatorsFile = "validators.yaml"
+
+// Policies are the starter policies.
+func Policies() fs.FS { return sub(policies, "policies") }
+
+// Validators are the starter validators and their configuration.
+func Validators() fs.FS { return sub(validators, "validators") }
+
+func sub(parent fs.FS, dir string) fs.FS {
+	fsys, err := fs.Sub(parent, dir)
+	if err != nil {
+		panic(err) // the directories are embedded above
+	}
+	return fsys
+}

@@ -1,0 +1,239 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// Config is everything that can be configured. Each value comes from, in this
+// order, the later winning: its default, the configuration file, the environment
+// variable PLIMSOLL_ and the key in capitals, the flag of the same name with dashes.
+type Config struct {
+	// Listen is the TCP address to serve on; port 0 picks a free one.
+	Listen string `koanf:"listen"`
+	// Socket is the path of a unix socket to serve on too; empty for none.
+	Socket string `koanf:"socket"`
+	// Data is the directory of the database.
+	Data string `koanf:"data"`
+	// Policies are paths of Rego policies. Empty means the embedded starter set,
+	// "none" none.
+	Policies []string `koanf:"policies"`
+	// Validators are paths of validators.yaml files. Empty means the embedded runc
+	// checker, "none" none.
+	Validators []string `koanf:"validators"`
+	// TLSCert and TLSKey are PEM files; both or neither.
+	TLSCert string `koanf:"tls_cert"`
+	TLSKey  string `koanf:"tls_key"`
+	// Insecure allows plain text on addresses beyond loopback.
+	Insecure bool `koanf:"insecure"`
+	// DefaultNamespace is that of requests which name none.
+	DefaultNamespace string `koanf:"default_namespace"`
+	// PolicyTimeout bounds one evaluation of all policies.
+	PolicyTimeout time.Duration `koanf:"policy_timeout"`
+	// MutationTimeout bounds a mutation from request to commit.
+	MutationTimeout time.Duration `koanf:"mutation_timeout"`
+	// MaxInFlight bounds how many mutations are judged at once.
+	MaxInFlight int `koanf:"max_in_flight"`
+	// ShutdownTimeout bounds how long a stop waits for requests in flight.
+	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"`
+	// LogFormat is text or json, LogLevel debug, info, warn or error.
+	LogFormat string `koanf:"log_format"`
+	LogLevel  string `koanf:"log_level"`
+}
+
+// None, as a policies or validators path, means: judge nothing.
+const None = "none"
+
+// DefaultListen is the default address: the port is the year of the Merchant
+// Shipping Act that made the load line compulsory.
+const DefaultListen = "127.0.0.1:1876"
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Listen:           DefaultListen,
+		Data:             "/var/lib/plimsoll",
+		DefaultNamespace: "default",
+		PolicyTimeout:    time.Second,
+		MutationTimeout:  10 * time.Second,
+		MaxInFlight:      256,
+		ShutdownTimeout:  20 * time.Second,
+		LogFormat:        "text",
+		LogLevel:         "info",
+	}
+}
+
+// AddFlags adds a flag for each value of Config, and --config.
+func AddFlags(flags *pflag.FlagSet) {
+	d := DefaultConfig()
+	flags.String("config", "", "YAML `file` with any of these settings; keys as the flags, with _ for -")
+	flags.String("listen", d.Listen, "TCP `address` to serve on; port 0 picks a free one")
+	flags.String("socket", d.Socket, "`path` of a unix socket to serve on too (mode 0600)")
+	flags.String("data", d.Data, "`directory` of the database")
+	flags.StringSlice("policies", nil, "`path` of Rego policies: a directory, file or bundle tarball; repeatable\n(default: the embedded starter set; none: judge nothing)")
+	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
+	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
+	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
+	flags.Bool("insecure", d.Insecure, "allow plain text beyond loopback")
+	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
+	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
+	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
+	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
+	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
+	flags.String("log-format", d.LogFormat, "text or json")
+	flags.String("log-level", d.LogLevel, "debug, info, warn or error")
+}
+
+// clientEnv are the environment variables of the client commands, which are no
+// settings of the server.
+var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
+
+// LoadConfig merges defaults, file, environment and flags, and validates the
+// result. The error reports every problem, one a line. Environment variables that
+// start with PLIMSOLL_ and are no setting are returned as strays, for a warning:
+// orchestrators set such variables on their own.
+func LoadConfig(flags *pflag.FlagSet) (config Config, strays []string, err error) {
+	k := koanf.New(".")
+	known := knownKeys()
+	if path := configPath(flags); path != "" {
+		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+			return config, nil, fmt.Errorf("configuration file %s: %w", path, err)
+		}
+		var problems []error
+		for _, key := range k.Keys() {
+			if !slices.Contains(known, key) {
+				problems = append(problems, fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key, known)))
+			}
+		}
+		if err := errors.Join(problems...); err != nil {
+			return config, nil, err
+		}
+	}
+	err = k.Load(env.Provider(".", env.Opt{
+		Prefix: "PLIMSOLL_",
+		TransformFunc: func(name, value string) (string, any) {
+			key := strings.ToLower(strings.TrimPrefix(name, "PLIMSOLL_"))
+			switch {
+			case slices.Contains(clientEnv, name) || name == "PLIMSOLL_CONFIG":
+				return "", nil
+			case !slices.Contains(known, key):
+				strays = append(strays, name)
+				return "", nil
+			case key == "policies" || key == "validators":
+				return key, strings.Split(value, ",")
+			}
+			return key, value
+		},
+	}), nil)
+	if err != nil {
+		return config, nil, fmt.Errorf("environment: %w", err)
+	}
+	changed := map[string]any{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if key := strings.ReplaceAll(f.Name, "-", "_"); f.Changed && slices.Contains(known, key) {
+			changed[key] = posflag.FlagVal(flags, f)
+		}
+	})
+	if err := k.Load(confmap.Provider(changed, ""), nil); err != nil {
+		return config, nil, fmt.Errorf("flags: %w", err)
+	}
+	config = DefaultConfig()
+	if err := k.Unmarshal("", &config); err != nil {
+		return config, nil, fmt.Errorf("configuration: %w", err)
+	}
+	slices.Sort(strays)
+	return config, strays, config.Validate()
+}
+
+func configPath(flags *pflag.FlagSet) string {
+	if path, err := flags.GetString("config"); err == nil && path != "" {
+		return path
+	}
+	return os.Getenv("PLIMSOLL_CONFIG")
+}
+
+// knownKeys are the keys of Config: those of the flags.
+func knownKeys() []string {
+	var keys []string
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	AddFlags(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "config" {
+			keys = append(keys, strings.ReplaceAll(f.Name, "-", "_"))
+		}
+	})
+	return keys
+}
+
+func didYouMean(key string, known []string) string {
+	best, distance := "", 4
+	for _, k := range known {
+		if d := levenshtein.ComputeDistance(key, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return "; known are " + strings.Join(known, ", ")
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// Validate reports every problem, one a line.
+func (c Config) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+
+	if host, _, err := net.SplitHostPort(c.Listen); err != nil {
+		problem("listen: %q is not an address such as %s", c.Listen, DefaultListen)
+	} else if !c.Insecure && c.TLSCert == "" && !isLoopback(host) {
+		problem("listen: %s is reachable from other machines, and plain text is refused there: set tls-cert and tls-key, or say insecure", c.Listen)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		problem("tls-cert and tls-key go together")
+	}
+	if c.Data == "" {
+		problem("data: a directory is required")
+	}
+	for name, paths := range map[string][]string{"policies": c.Policies, "validators": c.Validators} {
+		if slices.Contains(paths, None) && len(paths) > 1 {
+			problem("%s: %q stands alone", name, None)
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"policy-timeout": c.PolicyTimeout, "mutation-timeout": c.MutationTimeout, "shutdown-timeout": c.ShutdownTimeout,
+	} {
+		if d <= 0 {
+			problem("%s: must be more than 0", name)
+		}
+	}
+	if c.MaxInFlight < 1 {
+		problem("max-in-flight: must be at least 1")
+	}
+	if _, err := newLogger(nil, c.LogFormat, c.LogLevel); err != nil {
+		problems = append(problems, err)
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(problems...)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,137 @@
+// Package server puts Plimsoll together: configuration, store, ruleset, service and
+// listeners. It is the only package that knows all of them.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/service"
+	"github.com/plimsoll-project/plimsoll/storage/badgerstore"
+)
+
+// Options are what a program, rather than its user, decides about a server.
+type Options struct {
+	// Log is where log lines go.
+	Log io.Writer
+	// OnDecision, if set, is called with every decision instead of logging it.
+	OnDecision func(plimsoll.Decision)
+	// OnReady, if set, is called once mutations can be judged and committed, with
+	// the address that is listened on.
+	OnReady func(net.Addr)
+}
+
+// Run serves until ctx ends, then stops taking connections, finishes the requests
+// in flight, closes the store and returns nil. It returns an error if the server
+// cannot start, or if it must stop because the store failed.
+func Run(ctx context.Context, config Config, options Options) (err error) {
+	log, err := newLogger(options.Log, config.LogFormat, config.LogLevel)
+	if err != nil {
+		return err
+	}
+	// Listen first: a port in use is the commonest mistake, and then nothing has
+	// been touched yet. Connections wait until serving begins.
+	listeners, certificates, err := listen(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close() // already closed if serving began
+		}
+	}()
+	rules, err := loadRuleset(ctx, config, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rules.close(context.WithoutCancel(ctx))) }()
+	store, err := badgerstore.Open(ctx, badgerstore.Options{Dir: config.Data, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	onDecision := options.OnDecision
+	if onDecision == nil {
+		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
+	}
+	svc := service.New(store, service.Options{
+		DefaultNamespace: config.DefaultNamespace,
+		MutationTimeout:  config.MutationTimeout,
+		MaxInFlight:      config.MaxInFlight,
+		Logger:           log,
+		OnDecision:       onDecision,
+	})
+	svc.SetRuleset(&rules.Ruleset)
+
+	web := newHTTPServer(svc.Handler())
+	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	if certificates != nil {
+		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates}
+	}
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() {
+			if web.TLSConfig != nil && l.Addr().Network() == "tcp" {
+				ended <- web.ServeTLS(l, "", "")
+			} else {
+				ended <- web.Serve(l)
+			}
+		}()
+		log.Info("listening", "address", l.Addr().String(), "tls", web.TLSConfig != nil && l.Addr().Network() == "tcp")
+	}
+	log.Info("ready", "ruleset", rules.Digest, "data", config.Data)
+	if options.OnReady != nil {
+		options.OnReady(listeners[0].Addr())
+	}
+
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: finishing requests in flight", "timeout", config.ShutdownTimeout)
+	case <-store.Failed():
+		err = fmt.Errorf("the store failed, what is on disk is unsure until it is reopened: %w", store.Err())
+	case err = <-ended:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	svc.Drain()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.ShutdownTimeout)
+	defer cancel()
+	if e := web.Shutdown(stopping); e != nil {
+		log.Warn("requests were still in flight at the shutdown timeout; they are cut off")
+		_ = web.Close()
+	}
+	log.Info("stopped")
+	return err
+}
+
+// listen opens the TCP address and, if configured, the unix socket.
+func listen(ctx context.Context, config Config) (_ []net.Listener, certificates []tls.Certificate, err error) {
+	if config.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
+		if err != nil {
+			return nil, nil, fmt.Errorf("tls-cert %s and tls-key %s: %w", config.TLSCert, config.TLSKey, err)
+		}
+		certificates = []tls.Certificate{certificate}
+	}
+	tcp, err := listenTCP(ctx, config.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	listeners := []net.Listener{tcp}
+	if config.Socket != "" {
+		unix, err := listenUnix(ctx, config.Socket)
+		if err != nil {
+			_ = tcp.Close()
+			return nil, nil, err
+		}
+		listeners = append(listeners, unix)
+	}
+	return listeners, certificates, nil
+}
+

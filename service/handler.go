@@ -1,0 +1,107 @@
+package service
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+
+	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
+)
+
+// compressMinBytes is the size from which responses are compressed for clients that
+// accept it. Below, compressing costs more than it saves on any local link.
+const compressMinBytes = 64 << 10
+
+// Handler serves the APIs over Connect, gRPC and gRPC-Web, and with them gRPC
+// health checking, gRPC server reflection, /livez and /readyz. It works behind
+// HTTP/1.1 and HTTP/2; gRPC needs the latter.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	options := connect.WithHandlerOptions(s.handlerOptions()...)
+	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
+	mux.Handle(grpchealth.NewHandler(healthChecker{s}, options))
+	reflector := grpcreflect.NewStaticReflector(containerdv1connect.ContainersName, grpchealth.HealthV1ServiceName)
+	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options))
+
+	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Ready(r.Context()); err != nil {
+			http.Error(w, "not ready: "+statusOf(err).reason, http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz",
+			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
+	})
+	// One envelope header of gRPC is on top of the message.
+	return http.MaxBytesHandler(mux, int64(s.options.MaxRequestBytes)+1024)
+}
+
+func (s *Service) handlerOptions() []connect.HandlerOption {
+	options := []connect.HandlerOption{
+		connect.WithReadMaxBytes(s.options.MaxRequestBytes),
+		connect.WithCompressMinBytes(compressMinBytes),
+		connect.WithCompression("gzip",
+			func() connect.Decompressor { return &boundedGzip{max: int64(s.options.MaxRequestBytes)} },
+			func() connect.Compressor { return gzip.NewWriter(io.Discard) }),
+		connect.WithRecover(func(ctx context.Context, spec connect.Spec, _ http.Header, p any) error {
+			return s.connectError(ctx, fmt.Errorf("panic in %s: %v\n%s", spec.Procedure, p, debug.Stack()), nil)
+		}),
+	}
+	for _, codec := range JSONCodecs() {
+		options = append(options, connect.WithCodec(codec))
+	}
+	return options
+}
+
+// boundedGzip decompresses at most max bytes. Connect's own bound on messages reads
+// a larger one to its end, to report its size: a few MiB can keep it busy with
+// gigabytes.
+type boundedGzip struct {
+	gzip.Reader
+	max  int64
+	read int64
+}
+
+func (b *boundedGzip) Reset(r io.Reader) error {
+	b.read = 0
+	return b.Reader.Reset(r)
+}
+
+func (b *boundedGzip) Read(p []byte) (int, error) {
+	if b.read > b.max {
+		return 0, connect.NewError(connect.CodeResourceExhausted,
+			fmt.Errorf("message is larger than %d bytes after decompression", b.max))
+	}
+	n, err := b.Reader.Read(p[:min(int64(len(p)), b.max-b.read+1)])
+	b.read += int64(n)
+	return n, err
+}
+
+// healthChecker answers gRPC health checks: serving means that mutations can be
+// judged and committed.
+type healthChecker struct{ *Service }
+
+func (h healthChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	switch req.Service {
+	case "", containerdv1connect.ContainersName:
+	default:
+		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("unknown service %s", req.Service))
+	}
+	if err := h.Ready(ctx); err != nil {
+		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+	}
+	return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+}

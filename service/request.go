@@ -1,0 +1,158 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// The headers of Plimsoll. In gRPC they are metadata.
+const (
+	// HeaderNamespace names the namespace of a request, as in containerd
+	// (pkg/namespaces, GRPCHeader).
+	HeaderNamespace = "containerd-namespace"
+	// HeaderDryRun, when true, asks for judging without committing.
+	HeaderDryRun = "plimsoll-dry-run"
+	// HeaderIfRevision makes a mutation conditional on the container's revision.
+	HeaderIfRevision = "plimsoll-if-revision"
+	// HeaderRevision answers with the container's revision.
+	HeaderRevision = "plimsoll-revision"
+	// HeaderDecision answers with the decision's ID.
+	HeaderDecision = "plimsoll-decision"
+	// HeaderWarning, repeated, answers with what rules warn about. Header values
+	// are ASCII: other bytes, and %, are percent-encoded.
+	HeaderWarning = "plimsoll-warning"
+)
+
+type userKey struct{}
+
+// WithUser returns a context that says who is calling. The transport sets it for
+// each connection; without it the caller is anonymous.
+func WithUser(ctx context.Context, user plimsoll.User) context.Context {
+	return context.WithValue(ctx, userKey{}, user)
+}
+
+func userOf(ctx context.Context) plimsoll.User {
+	if user, ok := ctx.Value(userKey{}).(plimsoll.User); ok {
+		return user
+	}
+	return plimsoll.User{Via: "anonymous"}
+}
+
+// requestHeader returns the headers of the call that ctx belongs to.
+func requestHeader(ctx context.Context) http.Header {
+	if call, ok := connect.CallInfoForHandlerContext(ctx); ok {
+		return call.RequestHeader()
+	}
+	return http.Header{}
+}
+
+// namespace returns the namespace of a request. If the header is repeated the
+// first value counts, as in containerd.
+func (s *Service) namespace(header http.Header) (string, error) {
+	ns := header.Get(HeaderNamespace)
+	if ns == "" {
+		return s.options.DefaultNamespace, nil
+	}
+	if err := checkID("header "+HeaderNamespace, ns); err != nil {
+		return "", err
+	}
+	return ns, nil
+}
+
+// newMutation reads what headers and connection say of a mutation.
+func (s *Service) newMutation(ctx context.Context, operation plimsoll.Operation, id string) (*plimsoll.Mutation, error) {
+	header := requestHeader(ctx)
+	ns, err := s.namespace(header)
+	if err != nil {
+		return nil, err
+	}
+	m := &plimsoll.Mutation{
+		Operation: operation,
+		Key:       plimsoll.Key{Namespace: ns, ID: id},
+		User:      userOf(ctx),
+	}
+	// A condition or a wish not to commit that cannot be read must not be ignored.
+	if v := header.Get(HeaderDryRun); v != "" {
+		if m.DryRun, err = strconv.ParseBool(v); err != nil {
+			return nil, &plimsoll.RequestError{
+				Field: "header " + HeaderDryRun, Problem: fmt.Sprintf("%q is neither true nor false", v),
+			}
+		}
+	}
+	if v := header.Get(HeaderIfRevision); v != "" {
+		n, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			return nil, &plimsoll.RequestError{
+				Field: "header " + HeaderIfRevision, Problem: fmt.Sprintf("%q is not a revision: a whole number, 0 for none", v),
+			}
+		}
+		m.IfRevision = (*plimsoll.Revision)(&n)
+	}
+	return m, nil
+}
+
+// Bounds on warning headers, so that they never crowd out a response.
+const (
+	maxWarnings     = 16
+	maxWarningBytes = 256
+)
+
+// answerHeaders tells the caller about the decision. They are sent with errors too.
+func answerHeaders(ctx context.Context, d *plimsoll.Decision) {
+	call, ok := connect.CallInfoForHandlerContext(ctx)
+	if !ok {
+		return
+	}
+	header := call.ResponseHeader()
+	header.Set(HeaderDecision, d.ID)
+	if d.Revision != 0 {
+		header.Set(HeaderRevision, strconv.FormatUint(uint64(d.Revision), 10))
+	}
+	for i, w := range d.Verdict.Warnings {
+		if i == maxWarnings-1 && len(d.Verdict.Warnings) > maxWarnings {
+			header.Add(HeaderWarning, fmt.Sprintf("and %d more warnings", len(d.Verdict.Warnings)-i))
+			return
+		}
+		header.Add(HeaderWarning, encodeWarning(w))
+	}
+}
+
+func answerRevision(ctx context.Context, revision plimsoll.Revision) {
+	if call, ok := connect.CallInfoForHandlerContext(ctx); ok {
+		call.ResponseHeader().Set(HeaderRevision, strconv.FormatUint(uint64(revision), 10))
+	}
+}
+
+// encodeWarning renders a warning as "field: message [rule]".
+func encodeWarning(w plimsoll.Violation) string {
+	text := w.Message
+	if w.Field != "" {
+		text = w.Field + ": " + text
+	}
+	if w.Source.Name != "" {
+		text += " [" + w.Source.String() + "]"
+	}
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(text) {
+		if b.Len() >= maxWarningBytes {
+			b.WriteString("...")
+			break
+		}
+		if c := text[i]; c >= 0x20 && c < 0x7f && c != '%' {
+			b.WriteByte(c)
+		} else {
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return strings.TrimSpace(b.String())
+}

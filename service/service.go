@@ -1,0 +1,198 @@
+// Package service is Plimsoll's edge and its pipeline: it receives containers API
+// calls over Connect, gRPC and gRPC-Web, and takes every mutation through judging
+// to a durable commit. The pipeline is one function, in mutate.go.
+//
+// # Guarantees
+//
+// No mutation is committed that the active ruleset has not admitted: a missing
+// ruleset, an error, a timeout or a panic anywhere before the commit ends the
+// request with an error and without a commit. What is committed is what was judged,
+// on state that still holds at the commit. An answer of success means that the
+// change is durable.
+//
+// # Concurrency
+//
+// A Service is safe for concurrent use. A request uses one [Ruleset] from start to
+// end, however often it is replaced meanwhile.
+//
+// # What it does not do
+//
+// It knows no database, no policy engine and no WebAssembly: it defines what it
+// needs of them ([plimsoll.Judge], [storage.Store]) and is handed the rest.
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// Ruleset is everything that mutations are judged by. It is immutable: to change
+// the rules, build another and [Service.SetRuleset].
+type Ruleset struct {
+	// Digest identifies the rules: same digest, same verdicts.
+	Digest string
+	// Policies and Validators both judge every mutation. Neither is nil.
+	Policies   plimsoll.Judge
+	Validators plimsoll.Judge
+}
+
+// Options configure a Service. The zero value of a field means its default.
+type Options struct {
+	// DefaultNamespace is used for requests that name none. Default: "default".
+	DefaultNamespace string
+	// MutationTimeout bounds a mutation from request to commit, conflicts
+	// included. Default: 10 s.
+	MutationTimeout time.Duration
+	// MaxInFlight bounds how many mutations are judged at once. More wait; those
+	// that wait longer than QueueTimeout are refused. Default: 256.
+	MaxInFlight int
+	// QueueTimeout is how long a mutation may wait for its turn. Default: 2 s.
+	QueueTimeout time.Duration
+	// MaxRequestBytes bounds a request, also after decompression. Default:
+	// [DefaultMaxRequestBytes].
+	MaxRequestBytes int
+	// Logger receives what operators need to know. It never receives specs,
+	// label values or other payloads. Default: discard.
+	Logger *slog.Logger
+	// OnDecision, if set, is called with every decision, before the caller gets
+	// the answer. It must be quick and safe for concurrent use.
+	OnDecision func(plimsoll.Decision)
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// Limits on requests.
+const (
+	// MaxSpecBytes bounds the payload of a container's spec. Specs of real
+	// containers have 4 to 50 KiB.
+	MaxSpecBytes = 2<<20 - 1
+	// DefaultMaxRequestBytes leaves room for a spec of the largest size as base64
+	// in JSON, and for the rest of the container.
+	DefaultMaxRequestBytes = 4 << 20
+)
+
+func (o Options) withDefaults() Options {
+	if o.DefaultNamespace == "" {
+		o.DefaultNamespace = "default"
+	}
+	if o.MutationTimeout == 0 {
+		o.MutationTimeout = 10 * time.Second
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 256
+	}
+	if o.QueueTimeout == 0 {
+		o.QueueTimeout = 2 * time.Second
+	}
+	if o.MaxRequestBytes == 0 {
+		o.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Service answers containers API calls. Make one with [New].
+type Service struct {
+	store    storage.Store
+	options  Options
+	ruleset  atomic.Pointer[Ruleset]
+	inFlight *semaphore.Weighted
+	draining atomic.Bool
+}
+
+// New returns a Service over store. It refuses mutations until it is given a
+// ruleset; reads work at once.
+func New(store storage.Store, options Options) *Service {
+	options = options.withDefaults()
+	return &Service{
+		store:    store,
+		options:  options,
+		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
+	}
+}
+
+// SetRuleset makes rules the ones that mutations are judged by from now on. Those
+// that are being judged finish with the rules they began with. nil means none:
+// mutations are refused.
+func (s *Service) SetRuleset(rules *Ruleset) { s.ruleset.Store(rules) }
+
+// Drain makes the service report that it is not ready, so that callers go
+// elsewhere. Requests that come all the same are still served.
+func (s *Service) Drain() { s.draining.Store(true) }
+
+// Ready reports whether mutations can be judged and committed, as nil or the
+// reason why not.
+func (s *Service) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return plimsoll.ErrClosed
+	}
+	if s.ruleset.Load() == nil {
+		return plimsoll.ErrNotReady
+	}
+	view, err := s.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	return view.Close()
+}
+
+// enter waits until fewer than MaxInFlight mutations are in flight. The caller
+// calls leave when done.
+func (s *Service) enter(ctx context.Context) (leave func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, s.options.QueueTimeout)
+	defer cancel()
+	if err := s.inFlight.Acquire(waiting, 1); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, plimsoll.ErrOverloaded
+	}
+	return func() { s.inFlight.Release(1) }, nil
+}
+
+// newDecision begins the record of a mutation attempt.
+func (s *Service) newDecision(m *plimsoll.Mutation) *plimsoll.Decision {
+	now := s.options.Now().UTC()
+	return &plimsoll.Decision{
+		ID:        ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
+		Time:      now,
+		Operation: m.Operation,
+		Key:       m.Key,
+		User:      m.User,
+		Outcome:   plimsoll.OutcomeFailed, // until proven otherwise
+	}
+}
+
+// conclude completes the record and passes it on.
+func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
+	switch {
+	case errors.Is(err, plimsoll.ErrDenied):
+		d.Outcome = plimsoll.OutcomeDenied
+	case err != nil:
+		d.Outcome = plimsoll.OutcomeFailed
+	case dryRun:
+		d.Outcome = plimsoll.OutcomeDryRun
+	default:
+		d.Outcome = plimsoll.OutcomeAdmitted
+	}
+	d.Err = err
+	d.Duration = s.options.Now().Sub(d.Time)
+	if s.options.OnDecision != nil {
+		s.options.OnDecision(*d)
+	}
+}

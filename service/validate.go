@@ -1,0 +1,149 @@
+package service
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/containerd/containerd/v2/pkg/identifiers"
+	"github.com/containerd/containerd/v2/pkg/labels"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// ociSpecTypes are the type URLs under which an OCI runtime spec travels. The
+// payload of such a spec must be JSON: containerd writes nothing else, and a
+// runtime could read nothing else.
+const ociSpecTypes = "types.containerd.io/opencontainers/runtime-spec/"
+
+// maxSpecDepth bounds the nesting of a JSON spec. Real specs have a depth of 8;
+// what parses a spec later, in any language, should not have to fear for its stack.
+const maxSpecDepth = 64
+
+// checkID checks an id or namespace by containerd's rules for identifiers
+// (pkg/identifiers). field is its path in the request.
+func checkID(field, id string) error {
+	if err := identifiers.Validate(id); err != nil {
+		return &plimsoll.RequestError{Field: field, Problem: withoutSuffix(err)}
+	}
+	return nil
+}
+
+// checkContainer checks what no rule has a say in: that a container is complete
+// and within containerd's limits.
+func checkContainer(c *plimsoll.Container) error {
+	if err := checkID("container.id", c.ID); err != nil {
+		return err
+	}
+	for key, value := range c.Labels {
+		if key == "" {
+			return &plimsoll.RequestError{Field: "container.labels", Problem: "a label has an empty key"}
+		}
+		if err := labels.Validate(key, value); err != nil {
+			return &plimsoll.RequestError{Field: "container.labels", Problem: withoutSuffix(err)}
+		}
+	}
+	if c.Runtime.Name == "" {
+		return &plimsoll.RequestError{
+			Field: "container.runtime", Problem: "runtime is required, such as io.containerd.runc.v2",
+		}
+	}
+	for _, f := range []struct{ name, value string }{
+		{"runtime", c.Runtime.Name}, {"image", c.Image}, {"rootfs", c.SnapshotKey}, {"spec.type_url", c.Spec.TypeURL},
+	} {
+		if len(f.value) > maxNameBytes {
+			return &plimsoll.RequestError{
+				Field: "container." + f.name, Problem: fmt.Sprintf("has %d bytes; at most %d are allowed", len(f.value), maxNameBytes),
+			}
+		}
+	}
+	return checkSpec(c.Spec)
+}
+
+// maxNameBytes bounds the fields that name something elsewhere. They are index
+// keys, and no image reference or runtime comes near.
+const maxNameBytes = 4096
+
+// checkSpec refuses a spec that is missing, too large, or JSON that parsers may
+// read in different ways: what the rules saw must be what the runtime will see.
+func checkSpec(spec plimsoll.Any) error {
+	refuse := func(format string, args ...any) error {
+		return &plimsoll.RequestError{Field: "container.spec", Problem: fmt.Sprintf(format, args...)}
+	}
+	if spec.TypeURL == "" {
+		return refuse("spec is required, with a type URL such as %s1/Spec", ociSpecTypes)
+	}
+	if len(spec.Value) > MaxSpecBytes {
+		return refuse("spec has %d bytes; at most %d are allowed", len(spec.Value), MaxSpecBytes)
+	}
+	oci := strings.HasPrefix(typeName(spec.TypeURL), ociSpecTypes)
+	if !oci && !spec.IsJSONObject() {
+		return nil // opaque
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(spec.Value, " \t\r\n"), []byte("{")) {
+		return refuse("spec of type %s must be a JSON object", spec.TypeURL)
+	}
+	if err := checkStrictJSON(spec.Value); err != nil {
+		return refuse("spec is not valid JSON: %v", err)
+	}
+	if depth := jsonDepth(spec.Value); depth > maxSpecDepth {
+		return refuse("spec is nested %d deep; at most %d levels are allowed", depth, maxSpecDepth)
+	}
+	return nil
+}
+
+// typeName is a type URL without its host, as for any type URL whatever precedes
+// the type's own name does not matter (google/protobuf/any.proto).
+func typeName(url string) string {
+	if i := strings.Index(url, ociSpecTypes); i > 0 && url[i-1] == '/' {
+		return url[i:]
+	}
+	return url
+}
+
+// checkStrictJSON accepts exactly one JSON value by RFC 7493 (I-JSON): valid
+// UTF-8 and no duplicate names, of which one parser takes the first and another
+// the last.
+func checkStrictJSON(value []byte) error {
+	d := jsontext.NewDecoder(bytes.NewReader(value))
+	if _, err := d.ReadValue(); err != nil {
+		return withoutPackage(err)
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON object")
+	}
+	return nil
+}
+
+// jsonDepth returns how deep valid JSON is nested.
+func jsonDepth(value []byte) int {
+	depth, deepest := 0, 0
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '"':
+			for i++; value[i] != '"'; i++ {
+				if value[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+			deepest = max(deepest, depth)
+		case '}', ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// withoutSuffix drops the class that containerd's errors end in; ours say it.
+func withoutSuffix(err error) string {
+	return strings.TrimSuffix(err.Error(), ": invalid argument")
+}
+
+func withoutPackage(err error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), "jsontext: "))
+}
