@@ -1,0 +1,118 @@
+# The commands of everyday work; `make` alone lists them. Each is plain enough to
+# be typed by hand. Tools are pinned in tools/go.mod and built when first used.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+TOOL  := go tool -modfile=tools/go.mod
+TMP    = $$(mktemp -d)
+
+# How long each fuzz target runs, and what the benchmarks are to be matched by.
+FUZZTIME ?= 5s
+BENCH    ?= .
+COUNT    ?= 6
+
+# Every directory that says how its .wasm files are built.
+WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh 2>/dev/null))
+# Go files that people write.
+GO_FILES = $(shell find . -name '*.go' -not -path './gen/*' -not -path '*/node_modules/*')
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Checks
+
+.PHONY: check
+check: fmt-check mod vet lint proto-lint breaking generated layering test ## everything that must hold before a change goes in
+
+.PHONY: fmt-check
+fmt-check: ## Go and proto files are formatted
+	@$(TOOL) gofumpt -d $(GO_FILES) && $(TOOL) buf format --diff --exit-code proto || { echo 'run: make fmt' >&2; exit 1; }
+
+.PHONY: mod
+mod: ## go.mod and go.sum say what is used, no more
+	go mod tidy -diff
+
+.PHONY: vet
+vet: ## go vet
+	go vet ./...
+
+.PHONY: lint
+lint: ## golangci-lint, see .golangci.yml
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: proto-lint
+proto-lint: ## buf lint, see buf.yaml
+	$(TOOL) buf lint
+
+.PHONY: breaking
+breaking: ## the protos still mean to old clients and records what they meant
+	$(TOOL) buf breaking proto --against proto/baseline.binpb
+
+.PHONY: generated
+generated: ## gen/ is what the protos generate
+	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
+	$(TOOL) buf generate --output "$$tmp"; \
+	diff -r gen "$$tmp/gen" || { echo 'gen/ is stale, run: make generate' >&2; exit 1; }
+
+.PHONY: layering
+layering: ## imports point one way
+	go test ./internal/layering
+
+.PHONY: test
+test: ## all tests
+	go test ./...
+
+.PHONY: race
+race: ## all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { while (n) print $$2, name[--n] }'); \
+	[ -n "$$targets" ] || { echo 'no fuzz targets found' >&2; exit 1; }; \
+	while read -r package name; do \
+		echo "$$package $$name"; go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+	done <<<"$$targets"
+
+.PHONY: bench
+bench: ## benchmarks that match BENCH, COUNT times each, with their spread
+	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee "$$tmp/bench"; \
+	$(TOOL) benchstat "$$tmp/bench"
+
+.PHONY: validators-check
+validators-check: ## the .wasm files are, byte for byte, what their sources build
+	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
+	sums() { find examples plugins -name '*.wasm' -not -path '*/target/*' -exec sha256sum {} + | sort -k 2; }; \
+	sums >"$$tmp/before"; \
+	touch "$$tmp/start"; \
+	$(MAKE) --no-print-directory validators; \
+	sums >"$$tmp/after"; \
+	diff "$$tmp/before" "$$tmp/after" || { echo 'these .wasm files are not what their sources build' >&2; exit 1; }; \
+	orphans=$$(find examples plugins -name '*.wasm' -not -path '*/target/*' -not -newer "$$tmp/start"); \
+	[ -z "$$orphans" ] || { echo "no build.sh builds:" $$orphans >&2; exit 1; }
+
+## Changes
+
+.PHONY: fmt
+fmt: ## format Go and proto files
+	$(TOOL) gofumpt -w $(GO_FILES)
+	$(TOOL) buf format -w proto
+
+.PHONY: generate
+generate: ## make gen/ from the protos
+	$(TOOL) buf generate
+
+.PHONY: baseline
+baseline: ## at a release: keep today's protos as what must not break
+	$(TOOL) buf build proto --exclude-source-info -o proto/baseline.binpb
+
+.PHONY: validators
+validators: ## rebuild the .wasm files of examples and tests (CONTRIBUTING.md says what that needs)
+	@[ -n "$(WASM_BUILDS)" ] || { echo 'no build.sh found' >&2; exit 1; }
+	@for build in $(WASM_BUILDS); do echo "$$build"; bash "$$build"; done
+
+.PHONY: build
+build: ## bin/plimsoll, static, with its version from git
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags='-s -w' -o bin/plimsoll ./cmd/plimsoll
