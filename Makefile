@@ -32,6 +32,7 @@ fmt-check: ## Go and proto files are formatted
 .PHONY: mod
 mod: ## go.mod and go.sum say what is used, no more
 	go mod tidy -diff
+	cd tools && go mod tidy -diff
 
 .PHONY: vet
 vet: ## go vet
