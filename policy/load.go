@@ -1,0 +1,215 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// What compiling takes grows out of all proportion with these, and cannot be
+// interrupted. Rules that people write come nowhere near.
+const (
+	maxRules   = 10_000
+	maxNesting = 8 // of comprehensions and every; compiling takes twice as long for each level
+)
+
+// Policies are compiled rules and their data. They never change and are safe for
+// concurrent use.
+type Policies struct {
+	rules     []rule // in the order of the query's results
+	query     rego.PreparedEvalQuery
+	footprint *footprint
+	timeout   time.Duration
+	digest    string
+	packages  []Package
+	modules   map[string]*ast.Module // by file, to tell where faults are
+}
+
+var _ plimsoll.Judge = (*Policies)(nil)
+
+// Load reads, checks and compiles policies. All sources together are one set of
+// modules and one data document; values that two of them define are an error, as is
+// a set without any rule that decides. What is wrong with the content of files is
+// reported all at once, as a [LoadError].
+func Load(ctx context.Context, options Options, sources ...Source) (*Policies, error) {
+	if err := options.ensureDefaults(); err != nil {
+		return nil, err
+	}
+	files, err := read(options.MaxBytes, sources)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	lines := textOf(files)
+	modules, problems := parse(lines, files)
+	data, dataProblems := mergeData(files)
+	if problems = append(problems, dataProblems...); len(problems) > 0 {
+		return nil, asError(problems)
+	}
+	rules, err := analyse(lines, modules)
+	if err != nil {
+		return nil, err
+	}
+	if len(rules) == 0 {
+		return nil, fmt.Errorf("policies in %s have no rule called %s: they would admit everything",
+			describe(sources), strings.Join(decisionNames, ", "))
+	}
+	compiler, err := compile(lines, modules, data, rules)
+	if err != nil {
+		return nil, err
+	}
+	query, err := prepare(ctx, compiler, data, rules)
+	if err != nil {
+		return nil, fmt.Errorf("preparing policies: %w", err)
+	}
+	digest, err := digestOf(files, data)
+	if err != nil {
+		return nil, err
+	}
+	return &Policies{
+		rules: rules, query: query, footprint: footprintOf(compiler.Modules), timeout: options.Timeout,
+		digest: digest, packages: packagesOf(rules), modules: modules,
+	}, nil
+}
+
+func describe(sources []Source) string {
+	names := make([]string, len(sources))
+	for i, s := range sources {
+		names[i] = s.name
+	}
+	return strings.Join(names, ", ")
+}
+
+// parse returns the modules by file name.
+func parse(t text, files []file) (map[string]*ast.Module, []Problem) {
+	options := ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true, Capabilities: capabilities()}
+	modules := map[string]*ast.Module{}
+	var problems []Problem
+	for _, f := range files {
+		if !f.isModule() {
+			continue
+		}
+		m, err := ast.ParseModuleWithOpts(f.name, string(f.content), options)
+		if err != nil {
+			problems = append(problems, t.explainAll(f.name, err)...)
+			continue
+		}
+		modules[f.name] = m
+	}
+	return modules, problems
+}
+
+// analyse finds the rules that decide, and refuses what the compiler would not.
+func analyse(t text, modules map[string]*ast.Module) ([]rule, error) {
+	names := slices.Sorted(maps.Keys(modules))
+	sorted := make([]*ast.Module, len(names))
+	var problems []Problem
+	count := 0
+	for i, name := range names {
+		m := modules[name]
+		sorted[i] = m
+		count += len(m.Rules)
+		for _, a := range m.Annotations {
+			problems = append(problems, checkAnnotation(t, a)...)
+		}
+		for _, r := range m.Rules {
+			if isHidden(m.Package.Path) || isHidden(r.Ref()) {
+				problems = append(problems, t.at(r.Location, "data.system.plimsoll is reserved", "use another package"))
+			}
+			if nesting(r) > maxNesting {
+				problems = append(problems, t.at(r.Location, fmt.Sprintf("comprehensions are nested more than %d deep", maxNesting), "move inner ones to rules of their own"))
+			}
+		}
+	}
+	if count > maxRules {
+		return nil, fmt.Errorf("policies have %d rules, which is more than %d: put what is alike into data", count, maxRules)
+	}
+	notes, errs := ast.BuildAnnotationSet(sorted)
+	if len(errs) > 0 {
+		return nil, asError(append(problems, t.explainAll("", errs)...))
+	}
+	rules, ruleProblems := findRules(t, names, modules, notes)
+	return rules, asError(append(problems, ruleProblems...))
+}
+
+// nesting is how deep comprehensions (and every, which is one in disguise) are
+// nested in r.
+func nesting(r *ast.Rule) int {
+	depth, deepest := 0, 0
+	step := func(by int) func(any) bool {
+		return func(x any) bool {
+			switch x.(type) {
+			case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension, *ast.Every:
+				depth += by
+				deepest = max(deepest, depth)
+			}
+			return false
+		}
+	}
+	ast.NewBeforeAfterVisitor(step(1), func(x any) { step(-1)(x) }).Walk(r)
+	return deepest
+}
+
+// compile checks and compiles modules, and points rules at what is to be evaluated.
+func compile(t text, modules map[string]*ast.Module, data map[string]any, rules []rule) (*ast.Compiler, error) {
+	schemas, err := schemas()
+	if err != nil {
+		return nil, err
+	}
+	compiler := ast.NewCompiler().
+		WithCapabilities(capabilities()).
+		WithDefaultRegoVersion(ast.RegoV1).
+		WithSchemas(schemas).
+		WithPathConflictsCheck(func(path []string) (bool, error) { return exists(data, path), nil }).
+		WithModuleLoader(copyClauses(rules)).
+		SetErrorLimit(0)
+	compiler.Compile(modules)
+	problems := checkOldObject(t, compiler.Modules)
+	if compiler.Failed() {
+		problems = append(problems, t.explainAll("", compiler.Errors)...)
+	}
+	return compiler, asError(problems)
+}
+
+func exists(data any, path []string) bool {
+	for _, key := range path {
+		object, ok := data.(map[string]any)
+		if !ok {
+			return false
+		}
+		if data, ok = object[key]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// prepare makes one query of all rules: an array with an entry for each, which is
+// empty if the rule has no value, and holds the value otherwise.
+func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule) (rego.PreparedEvalQuery, error) {
+	entries := make([]string, len(rules))
+	for i, r := range rules {
+		entries[i] = fmt.Sprintf("[x | x := %s]", r.ref)
+	}
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	return rego.New(
+		rego.Query("["+strings.Join(entries, ", ")+"]"),
+		rego.SetRegoVersion(ast.RegoV1),
+		rego.Compiler(compiler),
+		rego.Capabilities(compiler.Capabilities()),
+		rego.Store(store),
+		rego.StrictBuiltinErrors(true),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
+	).PrepareForEval(ctx)
+}

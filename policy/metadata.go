@@ -1,0 +1,71 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Enforcement is what becomes of a deny.
+type Enforcement string
+
+// The enforcements, as custom.enforcement in METADATA says them.
+const (
+	Enforce Enforcement = "enforce" // denies; the default
+	Warn    Enforcement = "warn"    // only warns
+)
+
+// metadata is what the annotations of a rule, its document, package and parent
+// packages say together; the nearest wins, attribute by attribute.
+type metadata struct {
+	title       string
+	description string
+	link        string
+	severity    string
+	enforcement Enforcement
+}
+
+func metadataOf(chain []*ast.Annotations) metadata {
+	m := metadata{enforcement: Enforce}
+	for _, a := range slices.Backward(chain) {
+		if a.Title != "" {
+			m.title = a.Title
+		}
+		if a.Description != "" {
+			m.description = a.Description
+		}
+		if len(a.RelatedResources) > 0 {
+			m.link = a.RelatedResources[0].Ref.String()
+		}
+		if s, ok := a.Custom["severity"].(string); ok {
+			m.severity = s
+		}
+		if s, ok := a.Custom["enforcement"].(string); ok {
+			m.enforcement = Enforcement(s)
+		}
+	}
+	return m
+}
+
+// checkAnnotation refuses what would silently mean something else.
+func checkAnnotation(t text, a *ast.Annotations) []Problem {
+	var problems []Problem
+	if v, ok := a.Custom["enforcement"]; ok && v != string(Enforce) && v != string(Warn) {
+		problems = append(problems, t.at(a.Location, fmt.Sprintf("custom.enforcement is %v", quoted(v)),
+			fmt.Sprintf("want one of [%q, %q]", Enforce, Warn)))
+	}
+	if v, ok := a.Custom["severity"]; ok {
+		if s, isString := v.(string); !isString || s == "" {
+			problems = append(problems, t.at(a.Location, fmt.Sprintf("custom.severity is %v", quoted(v)), `want a word, such as "high"`))
+		}
+	}
+	return problems
+}
+
+func quoted(v any) string {
+	if s, ok := v.(string); ok {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprint(v)
+}

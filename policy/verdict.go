@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// read makes a verdict of the values of all rules, or an error if any of them is
+// malformed.
+func (p *Policies) read(values []*ast.Term) (plimsoll.Verdict, error) {
+	var verdict plimsoll.Verdict
+	var faults []error
+	for i, value := range values {
+		if value == nil {
+			continue
+		}
+		r := &p.rules[i]
+		said, err := r.read(value.Value)
+		switch {
+		case err != nil:
+			faults = append(faults, fault(r.source, err))
+		case r.warns:
+			verdict.Warnings = append(verdict.Warnings, said...)
+		default:
+			verdict.Violations = append(verdict.Violations, said...)
+		}
+	}
+	if len(faults) == 1 {
+		return plimsoll.Verdict{}, faults[0]
+	}
+	if len(faults) > 1 {
+		return plimsoll.Verdict{}, errors.Join(faults...)
+	}
+	slices.SortFunc(verdict.Violations, compare)
+	slices.SortFunc(verdict.Warnings, compare)
+	return verdict, nil
+}
+
+func compare(a, b plimsoll.Violation) int {
+	return cmp.Or(
+		strings.Compare(a.Source.Name, b.Source.Name), strings.Compare(a.Source.File, b.Source.File),
+		a.Source.Line-b.Source.Line, strings.Compare(a.Field, b.Field), strings.Compare(a.Message, b.Message),
+		strings.Compare(a.Code, b.Code), strings.Compare(a.Fix, b.Fix), strings.Compare(a.Severity, b.Severity), strings.Compare(a.Link, b.Link),
+	)
+}
+
+// read tells what the rule says by having value v.
+func (r *rule) read(v ast.Value) (said []plimsoll.Violation, err error) {
+	switch r.shape {
+	case document:
+		object, ok := v.(ast.Object)
+		if !ok {
+			return nil, malformed(v)
+		}
+		return r.values(object)
+	case complete:
+		switch v := v.(type) {
+		case ast.Boolean:
+			return r.boolean(v), nil
+		case ast.Object:
+			if v.Len() == 0 {
+				return nil, nil
+			}
+		}
+	}
+	return r.reasons(v)
+}
+
+// reasons reads one reason, or all in a set or array.
+func (r *rule) reasons(v ast.Value) (said []plimsoll.Violation, err error) {
+	each := func(member *ast.Term) error {
+		one, err := r.reason(member.Value)
+		said = append(said, one)
+		return err
+	}
+	switch v := v.(type) {
+	case ast.Set:
+		err = v.Iter(each)
+	case *ast.Array:
+		err = v.Iter(each)
+	default:
+		one, err := r.reason(v)
+		return []plimsoll.Violation{one}, err
+	}
+	return said, err
+}
+
+// values reads the values of a partial object: deny["reason"] is the key itself when
+// its value is true, and objects that are no reasons are the inner part of a tree of
+// rules, such as deny.image.tag.
+func (r *rule) values(object ast.Object) (said []plimsoll.Violation, err error) {
+	err = object.Iter(func(key, value *ast.Term) error {
+		var some []plimsoll.Violation
+		var err error
+		switch v := value.Value.(type) {
+		case ast.Boolean:
+			if v {
+				some, err = r.reasons(key.Value)
+			}
+		case ast.Object:
+			if isReason(v) {
+				some, err = r.reasons(v)
+			} else {
+				some, err = r.values(v)
+			}
+		default:
+			some, err = r.reasons(v)
+		}
+		said = append(said, some...)
+		return err
+	})
+	return said, err
+}
+
+// boolean reads a rule that only says that it holds: its title tells why.
+func (r *rule) boolean(holds ast.Boolean) []plimsoll.Violation {
+	if !holds {
+		return nil
+	}
+	message := r.title
+	if message == "" {
+		message = fmt.Sprintf("rule %s.%s holds", r.source.Name, r.source.Rule)
+	}
+	return []plimsoll.Violation{r.violation(message)}
+}
+
+func (r *rule) violation(message string) plimsoll.Violation {
+	return plimsoll.Violation{Message: message, Link: r.link, Title: r.title, Severity: r.severity, Source: r.source}
+}
+
+// reason reads a string or an object.
+func (r *rule) reason(v ast.Value) (plimsoll.Violation, error) {
+	switch v := v.(type) {
+	case ast.String:
+		if v == "" {
+			return plimsoll.Violation{}, errors.New(`gave "", but a reason must say something`)
+		}
+		return r.violation(string(v)), nil
+	case ast.Object:
+		return r.fromObject(v)
+	}
+	return plimsoll.Violation{}, malformed(v)
+}
+
+// reasonKeys are the keys of a reason that is an object. Only the first is required.
+var reasonKeys = []string{"msg", "field", "code", "fix", "severity", "link"}
+
+func isReason(object ast.Object) bool {
+	return slices.ContainsFunc(reasonKeys, func(key string) bool { return object.Get(ast.InternedTerm(key)) != nil })
+}
+
+func (r *rule) fromObject(object ast.Object) (plimsoll.Violation, error) {
+	violation := r.violation("")
+	for i, target := range []*string{
+		&violation.Message, &violation.Field, &violation.Code, &violation.Fix, &violation.Severity, &violation.Link,
+	} {
+		term := object.Get(ast.InternedTerm(reasonKeys[i]))
+		if term == nil {
+			continue
+		}
+		s, ok := term.Value.(ast.String)
+		if !ok {
+			return violation, fmt.Errorf("gave an object whose %s is %s, but it must be a string", reasonKeys[i], kind(term.Value))
+		}
+		if s != "" { // what the annotations say stands
+			*target = string(s)
+		}
+	}
+	if violation.Message == "" {
+		return violation, errors.New("gave an object without a msg")
+	}
+	return violation, nil
+}
+
+func malformed(v ast.Value) error {
+	return fmt.Errorf("gave %s, but a reason is a string or an object with a msg", kind(v))
+}
+
+// kind names the type of v, not v: values may come from labels and specs.
+func kind(v ast.Value) string {
+	switch name := ast.ValueName(v); name {
+	case "null":
+		return name
+	case "array", "object":
+		return "an " + name
+	default:
+		return "a " + name
+	}
+}
