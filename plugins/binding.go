@@ -1,0 +1,169 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/puddle/v2"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/plugins/abi"
+)
+
+// binding is a validator in use: a program, what it judges and with what settings.
+type binding struct {
+	info Info
+	pool *puddle.Pool[*instance]
+	// origin is the state after _initialize, where every call starts.
+	origin *snapshot
+	log    *slog.Logger
+}
+
+// newBinding runs the program's _initialize and readies a pool of instances in the
+// state that it leaves.
+func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*binding, error) {
+	first, err := p.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	origin, err := first.save()
+	if err := errors.Join(err, first.close(ctx)); err != nil {
+		return nil, err
+	}
+	b := &binding{info: info, origin: origin, log: log}
+	b.pool, err = puddle.NewPool(&puddle.Config[*instance]{
+		Constructor: func(ctx context.Context) (*instance, error) { return p.clone(ctx, origin) },
+		Destructor: func(i *instance) {
+			if err := i.close(context.Background()); err != nil {
+				log.Error("closing an instance of a validator", "validator", info.source().String(), "error", err)
+			}
+		},
+		MaxSize: info.Limits.Concurrency,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// clone makes an instance in the state of a snapshot of another one. The pool calls
+// it on a goroutine of its own, where a panic would end the process.
+func (p *program) clone(ctx context.Context, s *snapshot) (_ *instance, err error) {
+	defer contain(&err)
+	i, err := p.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !i.restore(s) {
+		return nil, errors.Join(errors.New("starting it: its memory cannot be restored"), i.close(ctx))
+	}
+	return i, nil
+}
+
+// contain makes an error of a panic.
+func contain(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the host panicked: %v", p)
+	}
+}
+
+// judge asks the validator about a mutation.
+func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
+	doc, err := in.JSON()
+	if err != nil {
+		return plimsoll.Verdict{}, fmt.Errorf("encoding the input of validators: %w", err)
+	}
+	req, err := abi.NewRequest(doc, b.info.Settings)
+	if err != nil {
+		return plimsoll.Verdict{}, b.failure(err)
+	}
+	verdict, err := b.call(ctx, (*instance).validateFunc, req)
+	if err != nil {
+		return plimsoll.Verdict{}, b.failure(err)
+	}
+	b.sign(verdict.Violations)
+	b.sign(verdict.Warnings)
+	return verdict, nil
+}
+
+func (i *instance) validateFunc() api.Function { return i.validate }
+func (i *instance) settingsFunc() api.Function { return i.validateSettings }
+
+// checkSettings asks the validator what is wrong with the binding's settings.
+func (b *binding) checkSettings(ctx context.Context, at string) []error {
+	verdict, err := b.call(ctx, (*instance).settingsFunc, abi.NewSettingsRequest(b.info.Settings))
+	if err != nil {
+		return []error{fmt.Errorf("%s: checking them: %w", at, b.failure(err))}
+	}
+	var errs []error
+	for _, v := range verdict.Violations {
+		text := v.Message
+		if v.Fix != "" {
+			text += " (" + v.Fix + ")"
+		}
+		errs = append(errs, fmt.Errorf("%s: %s", join(at, v.Field), text))
+	}
+	for _, w := range verdict.Warnings {
+		b.log.Warn("settings of a validator", "validator", b.info.source().String(), "field", w.Field, "warning", w.Message)
+	}
+	return errs
+}
+
+// call takes an instance from the pool, asks it, and gives it back restored. An
+// instance is not used again after any failure.
+func (b *binding) call(ctx context.Context, fn func(*instance) api.Function, req abi.Request) (verdict plimsoll.Verdict, err error) {
+	if err := ctx.Err(); err != nil {
+		return plimsoll.Verdict{}, err
+	}
+	res, err := b.pool.Acquire(ctx)
+	if err != nil {
+		return plimsoll.Verdict{}, err
+	}
+	reuse := false
+	defer func() {
+		if reuse {
+			res.Release()
+		} else {
+			res.Destroy()
+		}
+	}()
+	defer contain(&err)
+
+	i := res.Value()
+	out, err := i.ask(fn(i), req, b.info.Limits)
+	if err != nil {
+		return plimsoll.Verdict{}, err
+	}
+	if verdict, err = abi.DecodeVerdict(out); err != nil {
+		return plimsoll.Verdict{}, err
+	}
+	reuse = i.restore(b.origin)
+	return verdict, nil
+}
+
+// failure is the error, in the project's terms, for a call without a verdict.
+func (b *binding) failure(err error) error {
+	source := b.info.source()
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("waiting for validator %s: %w", source, err)
+	case errors.Is(err, puddle.ErrClosedPool):
+		return fmt.Errorf("validator %s was closed: %w", source, plimsoll.ErrNotReady)
+	case errors.Is(err, errOutOfTime):
+		return &plimsoll.TimeoutError{Source: source}
+	}
+	if trap, ok := errors.AsType[*trapError](err); ok {
+		b.log.Warn("validator trapped", "validator", source.String(), "trace", trap.trace())
+	}
+	return &plimsoll.FaultError{Source: source, Err: err}
+}
+
+// sign says on each finding who found it.
+func (b *binding) sign(found []plimsoll.Violation) {
+	for i := range found {
+		found[i].Source, found[i].Link = b.info.source(), b.info.Docs
+	}
+}

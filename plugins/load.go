@@ -1,0 +1,222 @@
+package plugins
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/plugins/abi"
+)
+
+// Options are what validators are run with. The zero value works.
+type Options struct {
+	// Logger is told what a guest's author needs to find a trap: its stack of
+	// function names. Specs and label values are never logged. Nil discards.
+	Logger *slog.Logger
+	// CacheDir keeps compiled modules between starts; empty keeps them in memory
+	// only. What is in it is run as native code: nobody else may write there.
+	CacheDir string
+}
+
+// maxModuleBytes bounds a module, as internal/wasm does.
+const maxModuleBytes = 16 << 20
+
+// Load reads and checks every validators.yaml, loads the modules they bind and runs
+// the _initialize of each. Judging follows the order of the sources, and of the list
+// in each. The error, if any, is all problems found in all of them, joined, each
+// with its place. No sources, or empty lists, are fine: nothing is judged.
+//
+// The caller closes the result.
+func Load(ctx context.Context, opts Options, sources ...Source) (_ *Validators, err error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	v, err := newValidators(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.Close())
+		}
+	}()
+
+	var errs []error
+	for _, source := range sources {
+		if problems := v.load(ctx, source); len(problems) > 0 {
+			errs = append(errs, problems...)
+		}
+	}
+	if err := errors.Join(append(errs, v.checkNames())...); err != nil {
+		return nil, err
+	}
+	if v.digest, err = digestOf(v.List()); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func newValidators(ctx context.Context, opts Options) (*Validators, error) {
+	cache := wazero.NewCompilationCache()
+	if opts.CacheDir != "" {
+		var err error
+		if cache, err = wazero.NewCompilationCacheWithDir(opts.CacheDir); err != nil {
+			return nil, fmt.Errorf("opening the cache of compiled validators: %w", err)
+		}
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
+	v := &Validators{runtime: r, cache: cache, log: opts.Logger}
+	if _, err := linkWASI(ctx, r); err != nil {
+		return nil, errors.Join(fmt.Errorf("linking WASI: %w", err), v.Close())
+	}
+	return v, nil
+}
+
+// load adds the bindings of one source and reports all that is wrong with them.
+func (v *Validators) load(ctx context.Context, source Source) (errs []error) {
+	fsys, name, done, err := source.open()
+	if err != nil {
+		return []error{fmt.Errorf("validators %s: %w", source, err)}
+	}
+	defer func() {
+		if err := done(); err != nil {
+			errs = append(errs, fmt.Errorf("validators %s: %w", source, err))
+		}
+	}()
+
+	configs, problems := readConfig(fsys, name)
+	for _, problem := range problems {
+		errs = append(errs, fmt.Errorf("%s: %w", source, problem))
+	}
+	if len(problems) > 0 {
+		return errs
+	}
+	for _, config := range configs {
+		b, problems := v.bind(ctx, fsys, path.Dir(name), config)
+		if b != nil {
+			v.bindings = append(v.bindings, b)
+		}
+		for _, problem := range problems {
+			errs = append(errs, fmt.Errorf("%s: %w", source, problem))
+		}
+	}
+	return errs
+}
+
+// bind loads the module of one binding and completes the binding with what the
+// module says about itself.
+func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c bindingConfig) (*binding, []error) {
+	at := func(err error) error { return fmt.Errorf("%s: %s: %w", c.at, c.module, err) }
+	module, err := readFile(fsys, path.Join(dir, c.module), maxModuleBytes)
+	if err != nil {
+		return nil, []error{fmt.Errorf("%s.module: %w", c.at, err)}
+	}
+	if err := checkPin(c.sha256, module); err != nil {
+		return nil, []error{at(err)}
+	}
+	meta, err := ReadMetadata(module)
+	if err != nil && !errors.Is(err, ErrNoMetadata) {
+		return nil, []error{at(err)}
+	}
+	if c.name == "" {
+		if c.name = meta.Name; c.name == "" {
+			return nil, []error{fmt.Errorf("%s: name is missing, and the module does not say its own", c.at)}
+		}
+	}
+	if c.settings == nil {
+		c.settings = json.RawMessage("{}")
+	}
+	schema, err := compileSchema(meta.Settings)
+	if err != nil {
+		return nil, []error{at(err)}
+	}
+	if errs := checkSettings(c.at+".settings", schema, c.settings); len(errs) > 0 {
+		return nil, errs
+	}
+
+	p, err := compile(ctx, v.runtime, module, c.limits.Memory)
+	if err != nil {
+		return nil, []error{at(err)}
+	}
+	info := Info{
+		Name: c.name, Version: meta.Version, Module: c.module, SHA256: strings.ToLower(c.sha256), Docs: meta.Docs, ABI: abi.Version,
+		Match: c.match.or(meta), Settings: c.settings, Enforcement: c.enforcement, Limits: c.limits,
+	}
+	b, err := newBinding(ctx, info, p, v.log)
+	if err != nil {
+		return nil, []error{at(err)}
+	}
+	if !p.settings {
+		return b, nil
+	}
+	return b, b.checkSettings(ctx, c.at+".settings")
+}
+
+func checkPin(pin string, module []byte) error {
+	sum := sha256.Sum256(module)
+	digest := hex.EncodeToString(sum[:])
+	switch {
+	case pin == "":
+		return fmt.Errorf("sha256 is missing; if this is the module you mean, add\n  sha256: %s", digest)
+	case !strings.EqualFold(pin, digest):
+		return fmt.Errorf("the module is not the one that is pinned: its digest is\n  %s, and the pin is\n  %s; "+
+			"if the new module is the one you mean, change sha256 to its digest", digest, strings.ToLower(pin))
+	}
+	return nil
+}
+
+// checkNames makes sure that a name in a verdict means one binding.
+func (v *Validators) checkNames() error {
+	seen := map[string]bool{}
+	var errs []error
+	for _, b := range v.bindings {
+		if seen[b.info.Name] {
+			errs = append(errs, fmt.Errorf("two validators are called %q; give one of them another name", b.info.Name))
+		}
+		seen[b.info.Name] = true
+	}
+	return errors.Join(errs...)
+}
+
+// digestOf identifies what the bindings, all together, would find.
+func digestOf(infos []Info) (string, error) {
+	canonical, err := json.Marshal(infos)
+	if err != nil {
+		return "", fmt.Errorf("digest of the validators: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// Info describes a binding, complete with what its module says and the defaults.
+type Info struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Module is the path as configured, SHA256 the digest of what is there.
+	Module string `json:"module"`
+	SHA256 string `json:"sha256"`
+	// Docs is the URL to read more at, or empty.
+	Docs string `json:"docs"`
+	// ABI is the version of the contract between host and module.
+	ABI         int             `json:"abi"`
+	Match       Match           `json:"match"`
+	Settings    json.RawMessage `json:"settings"`
+	Enforcement Enforcement     `json:"enforcement"`
+	Limits      Limits          `json:"limits"`
+}
+
+// source is how a verdict refers to the validator.
+func (i Info) source() plimsoll.Source {
+	return plimsoll.Source{Kind: plimsoll.SourceValidator, Name: i.Name, Version: i.Version}
+}

@@ -1,0 +1,120 @@
+package plugins
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// Match says which mutations a validator judges: those that fit every list. A list
+// that is left out takes its module's metadata, and fits everything if that has
+// none either. Only Operations default to less: CREATE and UPDATE.
+//
+// Namespaces, Runtimes and SpecTypes are patterns as in path.Match, but that * and
+// ? match slashes too: io.containerd.runc.* and types.containerd.io/* are useful
+// ones. A runtime that a client names by the path of its shim is a name like any
+// other: it is not matched by io.containerd.runc.*.
+type Match struct {
+	Namespaces []string             `json:"namespaces,omitempty"`
+	Runtimes   []string             `json:"runtimes,omitempty"`
+	SpecTypes  []string             `json:"spec_types,omitempty"`
+	Operations []plimsoll.Operation `json:"operations"`
+}
+
+var (
+	defaultOperations = []plimsoll.Operation{plimsoll.OperationCreate, plimsoll.OperationUpdate}
+	operations        = []plimsoll.Operation{
+		plimsoll.OperationCreate, plimsoll.OperationUpdate, plimsoll.OperationDelete,
+	}
+)
+
+func decodeMatch(at string, raw []byte) (Match, []error) {
+	var m Match
+	errs := decodeObject(at, raw, map[string]any{
+		"namespaces": &m.Namespaces, "runtimes": &m.Runtimes, "spec_types": &m.SpecTypes, "operations": &m.Operations,
+	})
+	return m, append(errs, m.check(at)...)
+}
+
+// check finds the lists and patterns that can match nothing.
+func (m Match) check(at string) []error {
+	errs := checkPatterns(join(at, "namespaces"), m.Namespaces)
+	errs = append(errs, checkPatterns(join(at, "runtimes"), m.Runtimes)...)
+	errs = append(errs, checkPatterns(join(at, "spec_types"), m.SpecTypes)...)
+	return append(errs, checkOperations(join(at, "operations"), m.Operations)...)
+}
+
+func checkPatterns(at string, patterns []string) []error {
+	if patterns != nil && len(patterns) == 0 {
+		return []error{emptyList(at)}
+	}
+	var errs []error
+	for i, pattern := range patterns {
+		if _, err := matches(pattern, ""); err != nil || pattern == "" {
+			errs = append(errs, fmt.Errorf("%s[%d]: %q is not a pattern; write it like io.containerd.runc.*", at, i, pattern))
+		}
+	}
+	return errs
+}
+
+func checkOperations(at string, list []plimsoll.Operation) []error {
+	if list != nil && len(list) == 0 {
+		return []error{emptyList(at)}
+	}
+	var errs []error
+	for i, op := range list {
+		if !slices.Contains(operations, op) {
+			errs = append(errs, fmt.Errorf("%s[%d]: unknown operation %q; known are CREATE, UPDATE, DELETE", at, i, op))
+		}
+	}
+	return errs
+}
+
+func emptyList(at string) error {
+	return fmt.Errorf("%s: an empty list matches nothing; leave it out to match everything", at)
+}
+
+// or fills in what m leaves out, from the module's metadata.
+func (m Match) or(meta Metadata) Match {
+	if m.Runtimes == nil {
+		m.Runtimes = meta.Runtimes
+	}
+	if m.SpecTypes == nil {
+		m.SpecTypes = meta.SpecTypes
+	}
+	if m.Operations == nil {
+		m.Operations = meta.Operations
+	}
+	if m.Operations == nil {
+		m.Operations = defaultOperations
+	}
+	return m
+}
+
+// covers tells whether the validator judges this mutation.
+func (m Match) covers(in *plimsoll.Input) bool {
+	return slices.Contains(m.Operations, in.Operation) &&
+		matchesAny(m.Namespaces, in.Namespace) &&
+		matchesAny(m.Runtimes, in.Object.Runtime.Name) &&
+		matchesAny(m.SpecTypes, in.Object.Spec.TypeURL)
+}
+
+func matchesAny(patterns []string, name string) bool {
+	if patterns == nil {
+		return true
+	}
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := matches(pattern, name)
+		return ok || err != nil // checked when it was loaded
+	})
+}
+
+// matches is path.Match without its special treatment of slashes, which names of
+// runtimes and types may contain. Otherwise "*" would let some names go unjudged.
+func matches(pattern, name string) (bool, error) {
+	const standIn = "\x00"
+	return path.Match(strings.ReplaceAll(pattern, "/", standIn), strings.ReplaceAll(name, "/", standIn))
+}

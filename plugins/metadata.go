@@ -1,0 +1,122 @@
+package plugins
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/plugins/abi"
+)
+
+// Metadata is what a module says about itself, in its custom section
+// plimsoll.validator, as JSON. It can be read without running the module, and a
+// binding takes from it what it does not say itself.
+type Metadata struct {
+	// Name is the validator's name: lower case letters, digits, dots and dashes.
+	Name string `json:"name"`
+	// Version is the validator's own version, such as 1.0.0.
+	Version string `json:"version"`
+	// ABI is the version of the contract that the module speaks.
+	ABI int `json:"abi"`
+	// Runtimes, SpecTypes and Operations are what it can judge: see [Match].
+	Runtimes   []string             `json:"runtimes,omitempty"`
+	SpecTypes  []string             `json:"spec_types,omitempty"`
+	Operations []plimsoll.Operation `json:"operations,omitempty"`
+	// Settings is a JSON Schema that a binding's settings must satisfy. It may
+	// refer to itself alone.
+	Settings json.RawMessage `json:"settings,omitempty"`
+	// Docs is a URL that every violation links to.
+	Docs string `json:"docs,omitempty"`
+}
+
+var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$`)
+
+// ErrNoMetadata says that a module has no plimsoll.validator section.
+var ErrNoMetadata = errors.New("the module has no " + abi.MetadataSection + " section")
+
+// ParseMetadata reads metadata from JSON. Unknown members are errors, because a
+// misspelt one would widen what the validator is used for. All problems are
+// reported, joined.
+func ParseMetadata(raw []byte) (Metadata, error) {
+	var m Metadata
+	errs := decodeObject("", raw, map[string]any{
+		"name": &m.Name, "version": &m.Version, "abi": &m.ABI, "runtimes": &m.Runtimes, "spec_types": &m.SpecTypes,
+		"operations": &m.Operations, "settings": &m.Settings, "docs": &m.Docs,
+	})
+	return m, errors.Join(append(errs, m.check())...)
+}
+
+func (m Metadata) check() error {
+	var errs []error
+	if err := checkName(m.Name); err != nil {
+		errs = append(errs, err)
+	}
+	if m.ABI != abi.Version {
+		errs = append(errs, fmt.Errorf("abi: it is %d, and this Plimsoll speaks %d", m.ABI, abi.Version))
+	}
+	match := Match{Runtimes: m.Runtimes, SpecTypes: m.SpecTypes, Operations: m.Operations}
+	errs = append(errs, match.check("")...)
+	if _, err := compileSchema(m.Settings); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func checkName(name string) error {
+	if !validName.MatchString(name) {
+		return fmt.Errorf("name: %q is not a name; use up to 64 lower case letters, digits, dots and dashes", name)
+	}
+	return nil
+}
+
+// ReadMetadata returns the metadata of a module without running it. The error is
+// [ErrNoMetadata] if there is none.
+func ReadMetadata(module []byte) (Metadata, error) {
+	sections, err := splitSections(module)
+	if err != nil {
+		return Metadata{}, err
+	}
+	var found []byte
+	for _, s := range sections {
+		if !s.isCustom(abi.MetadataSection) {
+			continue
+		}
+		if found != nil {
+			return Metadata{}, fmt.Errorf("the module has more than one %s section", abi.MetadataSection)
+		}
+		found = s.data
+	}
+	if found == nil {
+		return Metadata{}, ErrNoMetadata
+	}
+	m, err := ParseMetadata(found)
+	if err != nil {
+		return Metadata{}, fmt.Errorf("section %s: %w", abi.MetadataSection, err)
+	}
+	return m, nil
+}
+
+// Annotate returns the module with m as its metadata, in place of any it had. The
+// result depends on its arguments only. It shares no memory with module.
+func Annotate(module []byte, m Metadata) ([]byte, error) {
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	sections, err := splitSections(module)
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(nil), wasmHeader...)
+	for _, s := range sections {
+		if !s.isCustom(abi.MetadataSection) {
+			out = append(out, s.raw...)
+		}
+	}
+	return appendCustomSection(out, abi.MetadataSection, data), nil
+}

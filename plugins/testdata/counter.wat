@@ -1,0 +1,26 @@
+;; Counts its calls, in memory and in globals of every type, and finds a violation at the second one.
+(module
+  (memory (export "memory") 1)
+  (global $a (mut i32) (i32.const 7))
+  (global $b (mut i64) (i64.const -7))
+  (global $c (mut f32) (f32.const 0.5))
+  (global $d (export "visible") (mut f64) (f64.const -0.5))
+  (func (export "plimsoll_abi_1"))
+  (func (export "plimsoll_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "plimsoll_validate") (param $ptr i32) (param $len i32) (result i64)
+    (local $leak i32)
+    (local.set $leak (i32.or
+      (i32.or (i32.load (i32.const 512)) (i32.ne (global.get $a) (i32.const 7)))
+      (i32.or (i64.ne (global.get $b) (i64.const -7))
+        (i32.or (f32.ne (global.get $c) (f32.const 0.5)) (f64.ne (global.get $d) (f64.const -0.5))))))
+    (i32.store (i32.const 512) (i32.const 1))
+    (global.set $a (i32.const 1))
+    (global.set $b (i64.const 1))
+    (global.set $c (f32.const 1))
+    (global.set $d (f64.const 1))
+    (select
+      (i64.or (i64.shl (i64.const 64) (i64.const 32)) (i64.const 31))
+      (i64.or (i64.shl (i64.const 16) (i64.const 32)) (i64.const 17))
+      (local.get $leak)))
+  (data (i32.const 16) "{\"violations\":[]}")
+  (data (i32.const 64) "{\"violations\":[{\"msg\":\"leak\"}]}"))

@@ -1,0 +1,10 @@
+;; Writes over all of its memory, its own verdict included, and then past the end.
+(module
+  (memory (export "memory") 1)
+  (func (export "plimsoll_abi_1"))
+  (func (export "plimsoll_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "plimsoll_validate") (param $ptr i32) (param $len i32) (result i64)
+    (memory.fill (i32.const 0) (i32.const 255) (i32.const 65536))
+    (i32.store8 (i32.const 65536) (i32.const 1))
+    (i64.or (i64.shl (i64.const 16) (i64.const 32)) (i64.const 17)))
+  (data (i32.const 16) "{\"violations\":[]}"))

@@ -1,0 +1,88 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// Validators judge mutations with bound modules. They are a [plimsoll.Judge]. Make
+// them with [Load]. They are immutable and safe for concurrent use.
+type Validators struct {
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache
+	bindings []*binding
+	digest   string
+	log      *slog.Logger
+	closing  sync.Once
+	closed   error
+}
+
+var _ plimsoll.Judge = (*Validators)(nil)
+
+// Judge asks every validator that the mutation matches, in order, and collects what
+// all of them find. When an enforcing one has no verdict, nor has Judge: see
+// [plimsoll.Judge] for the errors. After Close it is [plimsoll.ErrNotReady].
+func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
+	var verdict plimsoll.Verdict
+	for _, b := range v.bindings {
+		if !b.info.Match.covers(in) {
+			continue
+		}
+		found, err := b.judge(ctx, in)
+		switch {
+		case err == nil && b.info.Enforcement == Warn:
+			verdict.Warnings = append(verdict.Warnings, found.Violations...)
+			verdict.Warnings = append(verdict.Warnings, found.Warnings...)
+		case err == nil:
+			verdict.Add(found)
+		case b.info.Enforcement == Warn && isGuestsFault(err):
+			verdict.Warnings = append(verdict.Warnings, plimsoll.Violation{
+				Message: err.Error() + "; it does not enforce, so it was passed over", Source: b.info.source(), Link: b.info.Docs,
+			})
+		default:
+			return plimsoll.Verdict{}, err
+		}
+	}
+	return verdict, nil
+}
+
+// isGuestsFault tells a validator's failure from the end of the context, and from
+// the end of the validators.
+func isGuestsFault(err error) bool {
+	return errors.Is(err, plimsoll.ErrFault) || errors.Is(err, plimsoll.ErrOutOfTime)
+}
+
+// Digest identifies all that decides what Judge finds: modules, matches, settings,
+// limits and their order.
+func (v *Validators) Digest() string { return v.digest }
+
+// List describes the bindings in the order in which they judge.
+func (v *Validators) List() []Info {
+	infos := make([]Info, len(v.bindings))
+	for i, b := range v.bindings {
+		infos[i] = b.info
+	}
+	return infos
+}
+
+// Close waits for the calls that are under way and frees everything. It may be
+// called more than once.
+func (v *Validators) Close() error {
+	v.closing.Do(func() {
+		for _, b := range v.bindings {
+			b.pool.Close()
+		}
+		ctx := context.Background()
+		if err := errors.Join(v.runtime.Close(ctx), v.cache.Close(ctx)); err != nil {
+			v.closed = fmt.Errorf("closing the validators: %w", err)
+		}
+	})
+	return v.closed
+}
