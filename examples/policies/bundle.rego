@@ -1,0 +1,34 @@
+# METADATA
+# title: The starter policies have their data
+# description: |
+#   A rule whose parameters are missing is silent, which is not what whoever removed
+#   them wanted.
+package bundle
+
+deny contains violation if {
+	input.operation != "DELETE"
+	some path in needed
+	not given(path)
+	violation := {
+		"msg": sprintf("policies lack data.parameters.%s", [concat(".", path)]),
+		"code": "POLICY_DATA",
+		"fix": "load the data.yaml of the starter policies, or one like it, with them",
+	}
+}
+
+needed := {
+	["images", "default"],
+	["images", "namespaces"],
+	["labels", "default"],
+	["labels", "namespaces"],
+	["privileges", "capabilities"],
+	["privileges", "hooks"],
+	["privileges", "host_paths"],
+	["privileges", "masked_paths"],
+	["privileges", "mount_types"],
+	["privileges", "namespace_paths"],
+	["privileges", "namespaces"],
+	["privileges", "readonly_paths"],
+}
+
+given(path) if object.get(data.parameters, path, null) != null

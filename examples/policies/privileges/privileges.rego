@@ -1,0 +1,96 @@
+# METADATA
+# title: Containers are confined to themselves
+# description: |
+#   A container with the privileges that these rules deny can take over its host.
+#   Namespaces that may have such containers are in data.parameters.privileges, as is
+#   all else that is allowed. The rules read the OCI spec as runc does: what a spec
+#   leaves out is not confined.
+# related_resources:
+# - ref: https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md
+#   description: The Linux part of the OCI runtime specification
+# custom:
+#   severity: high
+package privileges
+
+# The spec to be confined, if this one is to be. A runtime that is not known to run
+# something else is taken to run Linux containers, so that no spec gets round the
+# rules by leaving its linux section out.
+linux_spec := input.object.spec if {
+	confined
+	not windows
+}
+
+windows_spec := input.object.spec if {
+	confined
+	windows
+}
+
+confined if {
+	input.operation in {"CREATE", "UPDATE"}
+	not input.namespace in data.parameters.privileges.namespaces
+}
+
+windows if startswith(input.object.runtime, "io.containerd.runhcs.")
+
+# What a key says, if it is of that type. runc takes null for absent, and refuses
+# any other type.
+text(from, key) := value if {
+	value := from[key]
+	is_string(value)
+} else := ""
+
+number(from, key, otherwise) := value if {
+	value := from[key]
+	is_number(value)
+} else := otherwise
+
+list(from, path) := value if {
+	value := object.get(from, path, [])
+	is_array(value)
+} else := []
+
+# METADATA
+# title: Hooks do not run on the host
+deny contains violation if {
+	some kind, hooks in linux_spec.hooks
+	some i, hook in hooks
+	not text(hook, "path") in data.parameters.privileges.hooks
+	violation := {
+		"msg": sprintf("hook %q would run on the host", [text(hook, "path")]),
+		"field": sprintf("spec.hooks.%s[%d]", [kind, i]),
+		"code": "PRIVILEGED_HOOK",
+		"fix": "remove it, or have its path added to data.parameters.privileges.hooks",
+	}
+}
+
+# METADATA
+# title: Capabilities are among the allowed ones
+deny contains violation if {
+	excess := {capability |
+		some capability in linux_spec.process.capabilities[_]
+		not capability in data.parameters.privileges.capabilities
+	}
+	count(excess) > 0
+	violation := {
+		"msg": sprintf("capabilities are not allowed: %s", [concat(", ", [sprintf("%v", [c]) | some c in excess])]),
+		"field": "spec.process.capabilities",
+		"code": "PRIVILEGED_CAPABILITY",
+		"fix": "remove them from every set of capabilities",
+	}
+}
+
+# METADATA
+# title: A Windows container is not a process of the host
+# related_resources:
+# - ref: https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
+deny contains violation if {
+	some key, value in windows_spec.annotations
+	startswith(key, "microsoft.com/hostprocess-")
+	not value == "false"
+	violation := {
+		"msg": "the container would be a process of the host",
+		"field": sprintf("spec.annotations[%q]", [key]),
+		"code": "PRIVILEGED_HOST_PROCESS",
+		"fix": sprintf("remove the annotation %s", [key]),
+	}
+}
