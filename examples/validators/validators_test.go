@@ -1,0 +1,163 @@
+// Package validators_test runs the validators of this directory as Plimsoll does.
+package validators_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/plugins"
+)
+
+const (
+	moduleFile = "runc-spec/runc-spec.wasm"
+	specType   = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
+	runtime    = "io.containerd.runc.v2"
+)
+
+// settings are those of runc-spec; nil lists are left out.
+type settings struct {
+	Forbid        []string `json:"forbid,omitempty"`
+	Warn          []string `json:"warn,omitempty"`
+	MaskedPaths   []string `json:"masked_paths,omitempty"`
+	ReadonlyPaths []string `json:"readonly_paths,omitempty"`
+}
+
+// loadDefault loads what Plimsoll embeds.
+func loadDefault(t testing.TB) *plugins.Validators {
+	t.Helper()
+	return load(t, plugins.File("validators.yaml"))
+}
+
+// loadWith loads runc-spec with settings of the test's own.
+func loadWith(t testing.TB, s settings) *plugins.Validators {
+	t.Helper()
+	fsys, err := bindingOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return load(t, plugins.FS(fsys, "validators.yaml"))
+}
+
+// bindingOf is a directory with a validators.yaml and the module.
+func bindingOf(s any) (fstest.MapFS, error) {
+	config, err := json.Marshal(map[string]any{
+		"validators": []any{map[string]any{"module": "runc-spec.wasm", "settings": s}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	module, err := os.ReadFile(moduleFile)
+	if err != nil {
+		return nil, err
+	}
+	return fstest.MapFS{"validators.yaml": {Data: config}, "runc-spec.wasm": {Data: module}}, nil
+}
+
+func load(t testing.TB, source plugins.Source) *plugins.Validators {
+	t.Helper()
+	v, err := plugins.Load(t.Context(), plugins.Options{}, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := v.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// input asks to create a container with a spec.
+func input(spec []byte) *plimsoll.Input {
+	return &plimsoll.Input{
+		Operation: plimsoll.OperationCreate,
+		Namespace: "default",
+		Object: &plimsoll.Container{
+			ID:      "web-1",
+			Runtime: plimsoll.Runtime{Name: runtime},
+			Spec:    plimsoll.Any{TypeURL: specType, Value: spec},
+		},
+	}
+}
+
+func judge(t testing.TB, v *plugins.Validators, in *plimsoll.Input) plimsoll.Verdict {
+	t.Helper()
+	verdict, err := v.Judge(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verdict
+}
+
+// places is where and what of each finding: "spec.process.cwd process.cwd".
+func places(found []plimsoll.Violation) []string {
+	var list []string
+	for _, f := range found {
+		list = append(list, f.Field+" "+f.Code)
+	}
+	return list
+}
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	spec, err := os.ReadFile(filepath.Join("runc-spec", "testdata", "specs", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+func TestDigestIsPinned(t *testing.T) {
+	module, err := os.ReadFile(moduleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	infos := loadDefault(t).List()
+	if len(infos) != 1 {
+		t.Fatalf("%d validators are bound, want 1", len(infos))
+	}
+	digest := sha256.Sum256(module)
+	if diff := cmp.Diff(hex.EncodeToString(digest[:]), infos[0].SHA256); diff != "" {
+		t.Errorf("digest (-module +binding):\n%s", diff)
+	}
+	if len(module) > 250_000 {
+		t.Errorf("the module has %d bytes; it is embedded in every Plimsoll and should stay below 250 kB", len(module))
+	}
+}
+
+// The annotated metadata is the file beside the sources.
+func TestMetadataIsCurrent(t *testing.T) {
+	module, err := os.ReadFile(moduleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := plugins.ReadMetadata(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile("runc-spec/validator.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := plugins.ParseMetadata(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded := cmp.Transformer("decoded", func(raw json.RawMessage) (v any) {
+		if err := json.Unmarshal(raw, &v); err != nil {
+			t.Error(err)
+		}
+		return v
+	})
+	if diff := cmp.Diff(want, got, decoded); diff != "" {
+		t.Errorf("metadata (-validator.json +module):\n%s", diff)
+	}
+}
