@@ -37,9 +37,14 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.namespace, "namespace", "n", os.Getenv("PLIMSOLL_NAMESPACE"),
 		"`namespace` of the containers (default: the server's)")
 	flags.StringVar(&f.caCert, "ca-cert", "", "PEM `file` with the authority to trust for https (default: the system's)")
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long the whole call may take")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long one call may take")
 	flags.StringVarP(&f.output, "output", "o", "table", "`format`: table, json or yaml")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// printer writes results to the command's standard output.
+func (f *clientFlags) printer(cmd *cobra.Command) *printer {
+	return &printer{w: cmd.OutOrStdout(), format: f.output}
 }
 
 func envOr(name, otherwise string) string {
@@ -60,6 +65,12 @@ func (f *mutationFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.ifRevision, "if-revision", "", "only if the container is at this `revision`; 0: only if there is none")
 }
 
+// failed gives the error of a mutation what its report needs to know. about names
+// the container if there are several.
+func (f *mutationFlags) failed(about string, err error) error {
+	return &attemptError{about: about, dryRun: f.dryRun, err: err}
+}
+
 // call is one call to the server: the context to make it with, and its headers.
 type call struct {
 	context.Context
@@ -72,6 +83,9 @@ func (f *clientFlags) call(ctx context.Context, mutation *mutationFlags) (*call,
 	case "table", "json", "yaml":
 	default:
 		return nil, nil, usagef("--output %q is none of table, json, yaml", f.output)
+	}
+	if f.timeout <= 0 {
+		return nil, nil, usagef("--timeout %s leaves no time at all", f.timeout)
 	}
 	httpClient, base, err := f.dial()
 	if err != nil {
@@ -89,7 +103,7 @@ func (f *clientFlags) call(ctx context.Context, mutation *mutationFlags) (*call,
 		if mutation.ifRevision != "" {
 			if _, err := strconv.ParseUint(mutation.ifRevision, 10, 64); err != nil {
 				cancel()
-				return nil, nil, usagef("--if-revision %q is not a whole number", mutation.ifRevision)
+				return nil, nil, usagef("--if-revision %q is no revision: a whole number, 0 for none", mutation.ifRevision)
 			}
 			info.RequestHeader().Set(service.HeaderIfRevision, mutation.ifRevision)
 		}
@@ -103,7 +117,7 @@ func (f *clientFlags) dial() (*http.Client, string, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the address is meant as it is
 	address := f.address
-	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+	if path, ok := strings.CutPrefix(address, "unix://"); ok && path != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		}
@@ -113,7 +127,7 @@ func (f *clientFlags) dial() (*http.Client, string, error) {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, "", usagef("--address %q is none of http://HOST:PORT, https://HOST:PORT, unix:///PATH", f.address)
 	}
 	if f.caCert != "" {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	_ "embed"
 	"fmt"
 	"io"
 	"net"
@@ -12,61 +12,56 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/examples"
+	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
 	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
 	"github.com/plimsoll-project/plimsoll/internal/server"
-
-	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
 )
 
-// samples are the containers that dev starts with.
-//
-//go:embed samples.yaml
-var samples []byte
-
 func newDev() *cobra.Command {
-	var keep bool
+	// What is written by default is gone with the command: the directory is made
+	// when it runs.
+	defaults := server.DefaultConfig()
+	defaults.Data, defaults.LogLevel = "", "warn"
 	cmd := &cobra.Command{
 		Use:     "dev",
 		Short:   "Run a server to try things out, with sample containers",
 		GroupID: "server",
 		Long: `Run a server to try things out: on loopback, with the built-in policies and
 validator unless others are given, a few sample containers, and a line for people
-about each decision. Without --data what is stored is gone afterwards.`,
+about each decision. Without --data what is stored is gone afterwards. With TLS
+there are no samples.`,
 		Example: `  plimsoll dev
   plimsoll dev --policies ./policies --listen 127.0.0.1:0`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if keep = cmd.Flags().Changed("data"); !keep {
-				dir, err := os.MkdirTemp("", "plimsoll-dev-")
-				if err != nil {
-					return err
-				}
-				defer func() { _ = os.RemoveAll(dir) }()
-				if err := cmd.Flags().Set("data", dir); err != nil {
-					return err
-				}
+			dir, err := os.MkdirTemp("", "plimsoll-dev-")
+			if err != nil {
+				return err
 			}
-			if !cmd.Flags().Changed("log-level") {
-				if err := cmd.Flags().Set("log-level", "warn"); err != nil {
-					return err
-				}
-			}
-			config, _, err := server.LoadConfig(cmd.Flags())
+			defer func() { _ = os.RemoveAll(dir) }()
+			defaults.Data = dir
+			config, err := loadConfig(cmd, defaults)
 			if err != nil {
 				return err
 			}
 			out := &syncWriter{w: cmd.OutOrStdout()}
+			var greeting sync.WaitGroup
+			defer greeting.Wait()
 			return server.Run(cmd.Context(), config, server.Options{
 				Log:        cmd.ErrOrStderr(),
 				OnDecision: func(d plimsoll.Decision) { printDecision(out, d) },
-				OnReady:    func(addr net.Addr) { go greet(cmd.Context(), out, config, addr) },
+				OnReady: func(addr net.Addr) {
+					greeting.Go(func() { greet(cmd.Context(), out, config, addr) })
+				},
 			})
 		},
 	}
-	server.AddFlags(cmd.Flags())
+	server.AddFlags(cmd.Flags(), defaults)
 	return cmd
 }
 
@@ -91,7 +86,7 @@ func greet(ctx context.Context, w io.Writer, config server.Config, addr net.Addr
 	}
 	base := scheme + "://" + addr.String()
 	if scheme == "http" {
-		if err := createSamples(ctx, base); err != nil {
+		if err := createSamples(ctx, base); err != nil && ctx.Err() == nil {
 			_, _ = fmt.Fprintf(w, "sample containers: %v\n", err)
 		}
 	}
@@ -113,7 +108,7 @@ Each decision is shown below. Ctrl-C ends the server.
 }
 
 func createSamples(ctx context.Context, base string) error {
-	containers, err := readManifests("-", strings.NewReader(string(samples)))
+	containers, err := readManifests("-", bytes.NewReader(examples.SampleContainers))
 	if err != nil {
 		return err
 	}
@@ -125,7 +120,8 @@ func createSamples(ctx context.Context, base string) error {
 		}
 		_, err = call.client.Create(call, &containerdv1.CreateContainerRequest{Container: c})
 		cancel()
-		if err != nil {
+		// With --data they are there from the last time.
+		if err != nil && connect.CodeOf(err) != connect.CodeAlreadyExists {
 			return err
 		}
 	}
@@ -140,7 +136,7 @@ func printDecision(w io.Writer, d plimsoll.Decision) {
 	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	show := func(kind string, violations []plimsoll.Violation) {
 		for _, v := range violations {
-			_, _ = fmt.Fprintf(t, "          %s\t%s\t%s\t%s\n", kind, orDash(v.Field), printable(v.Message), printable(v.Source.String()))
+			_, _ = fmt.Fprintf(t, "          %s\t%s\t%s\t%s\n", kind, orDash(printable(v.Field)), printable(v.Message), printable(v.Source.String()))
 		}
 	}
 	show("denied", d.Verdict.Violations)

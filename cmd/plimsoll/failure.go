@@ -1,14 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
-	"text/tabwriter"
+	"strconv"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -17,32 +20,99 @@ import (
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
+// attemptError is the error of a mutation, with what its report needs to know.
+type attemptError struct {
+	// about says which of several containers it concerns; empty for an only one.
+	about  string
+	dryRun bool
+	err    error
+}
+
+func (e *attemptError) Error() string { return e.lead() + e.err.Error() }
+func (e *attemptError) Unwrap() error { return e.err }
+
+func (e *attemptError) lead() string {
+	if e.about == "" {
+		return ""
+	}
+	return e.about + ": "
+}
+
+// reportedError is the exit code of a command that has already said what went wrong.
+type reportedError int
+
+func (reportedError) Error() string { return "already reported" }
+
 // report tells a person what went wrong, if anything, and returns the exit code.
 func report(w io.Writer, err error) int {
-	var remote *connect.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
-	case isUsage(err):
+	}
+	var code reportedError
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	var remote *connect.Error
+	if !errors.As(err, &remote) {
 		_, _ = fmt.Fprintf(w, "plimsoll: %v\n", err)
-		return exitUsage
-	case errors.As(err, &remote) && connect.IsWireError(err):
-		return reportRemote(w, err, remote)
-	case errors.As(err, &remote) && remote.Code() == connect.CodeUnavailable:
-		_, _ = fmt.Fprintf(w, "plimsoll: no server: %s\nstart one with: plimsoll serve, or say where it is with --address\n", remote.Message())
 		return exitError
 	}
-	_, _ = fmt.Fprintf(w, "plimsoll: %v\n", err)
+	attempt := &attemptError{}
+	errors.As(err, &attempt)
+	if connect.IsWireError(err) {
+		return reportRemote(w, attempt, remote)
+	}
+	_, _ = fmt.Fprintf(w, "plimsoll: %s%s\n", printable(attempt.lead()), printable(explain(remote)))
 	return exitError
 }
 
-// reportRemote reports an error that the server answered with.
-func reportRemote(w io.Writer, err error, remote *connect.Error) int {
+// explain says why there was no answer, and what to do about it.
+func explain(err *connect.Error) string {
 	var (
-		verdict *plimsollv1.Verdict
-		reason  string
-		lead    = leadOf(err, remote)
+		untrusted x509.UnknownAuthorityError
+		verify    *tls.CertificateVerificationError
+		network   *net.OpError
 	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "interrupted before there was an answer"
+	case errors.Is(err, context.DeadlineExceeded), err.Code() == connect.CodeDeadlineExceeded:
+		return "no answer in the time that --timeout gives; what was asked for may have been done all the same"
+	case errors.As(err, &untrusted):
+		return "nobody known here vouches for the server's certificate: name its authority with --ca-cert"
+	case errors.As(err, &verify):
+		return fmt.Sprintf("the server's certificate is refused: %v", verify.Err)
+	case errors.As(err, &network) && network.Op == "dial":
+		return fmt.Sprintf("no server: %v; start one with: plimsoll serve, or say where it is with --address", network)
+	}
+	return fmt.Sprintf("no proper answer: %s; is --address that of a Plimsoll server, with https if it speaks TLS?", err.Message())
+}
+
+// reportRemote reports an error that the server answered with.
+func reportRemote(w io.Writer, attempt *attemptError, remote *connect.Error) int {
+	printWarnings(w, remote.Meta())
+	verdict, reason := detailsOf(remote)
+	switch reason {
+	case service.ReasonPolicyDenied, service.ReasonValidationFailed, service.ReasonQuotaExceeded:
+		printDenial(w, attempt, remote, verdict)
+		return exitDenied
+	}
+	message := remote.Message()
+	if !strings.Contains(message, strconv.Quote(attempt.about)) { // most name the container themselves
+		message = attempt.lead() + message
+	}
+	_, _ = fmt.Fprintf(w, "plimsoll: %s%s\n", printable(message), decisionOf(remote.Meta()))
+	switch remote.Code() {
+	case connect.CodeNotFound:
+		return exitNotFound
+	case connect.CodeAlreadyExists, connect.CodeAborted:
+		return exitConflict
+	}
+	return exitError
+}
+
+// detailsOf returns the verdict, if there is one, and the reason of an error.
+func detailsOf(remote *connect.Error) (verdict *plimsollv1.Verdict, reason string) {
 	for _, d := range remote.Details() {
 		value, err := d.Value()
 		if err != nil {
@@ -57,84 +127,14 @@ func reportRemote(w io.Writer, err error, remote *connect.Error) int {
 			}
 		}
 	}
-	switch reason {
-	case service.ReasonPolicyDenied, service.ReasonValidationFailed, service.ReasonQuotaExceeded:
-		printDenial(w, lead, verdict)
-		return exitDenied
-	}
-	_, _ = fmt.Fprintf(w, "plimsoll: %s%s\n", lead, decisionOf(remote.Meta()))
-	switch remote.Code() {
-	case connect.CodeNotFound:
-		return exitNotFound
-	case connect.CodeAlreadyExists, connect.CodeAborted:
-		return exitConflict
-	}
-	return exitError
+	return verdict, reason
 }
-
-// leadOf is the server's message with what this command says around it, such as
-// which container of a file it is about.
-func leadOf(err error, remote *connect.Error) string {
-	var about *aboutError
-	if errors.As(err, &about) {
-		return printable(about.what + ": " + remote.Message())
-	}
-	return printable(remote.Message())
-}
-
-// aboutError says what an error is about.
-type aboutError struct {
-	what string
-	err  error
-}
-
-func (e *aboutError) Error() string { return e.what + ": " + e.err.Error() }
-func (e *aboutError) Unwrap() error { return e.err }
 
 func decisionOf(header http.Header) string {
 	if id := header.Get(service.HeaderDecision); id != "" {
 		return "   decision " + printable(id)
 	}
 	return ""
-}
-
-// printDenial shows every violation: where, what, which rule, how to fix it, and
-// where to read more.
-func printDenial(w io.Writer, lead string, verdict *plimsollv1.Verdict) {
-	_, _ = fmt.Fprintf(w, "%s   decision %s\n", lead, printable(verdict.GetDecisionId()))
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	for _, v := range verdict.GetViolations() {
-		_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\n", orDash(v.GetField()), printable(v.GetMessage()), sourceOf(v.GetSource()))
-		if v.GetFix() != "" || v.GetLink() != "" {
-			fix := ""
-			if v.GetFix() != "" {
-				fix = "fix: " + printable(v.GetFix())
-			}
-			_, _ = fmt.Fprintf(t, "  \t%s\t%s\n", fix, printable(v.GetLink()))
-		}
-	}
-	_ = t.Flush()
-	if more := int(verdict.GetViolationCount()) - len(verdict.GetViolations()); more > 0 {
-		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
-	}
-	_, _ = fmt.Fprintln(w, "nothing was stored · try again safely: --dry-run")
-}
-
-func orDash(field string) string {
-	if field == "" {
-		return "-"
-	}
-	return printable(field)
-}
-
-func sourceOf(s *plimsollv1.Source) string {
-	switch {
-	case s.GetFile() != "":
-		return printable(fmt.Sprintf("%s  %s:%d", s.GetName(), s.GetFile(), s.GetLine()))
-	case s.GetVersion() != "":
-		return printable(s.GetName() + " " + s.GetVersion())
-	}
-	return printable(s.GetName())
 }
 
 // printWarnings shows what rules warned about.
@@ -146,10 +146,4 @@ func printWarnings(w io.Writer, header http.Header) {
 		}
 		_, _ = fmt.Fprintf(w, "warning: %s\n", printable(text))
 	}
-}
-
-func indentJSON(data []byte) ([]byte, error) {
-	var b bytes.Buffer
-	err := json.Indent(&b, data, "", "  ")
-	return b.Bytes(), err
 }

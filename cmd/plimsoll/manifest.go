@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+	"google.golang.org/protobuf/types/known/anypb"
 	"sigs.k8s.io/yaml"
 
 	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
@@ -27,16 +31,40 @@ func readManifests(path string, stdin io.Reader) ([]*containerdv1.Container, err
 	}
 	var containers []*containerdv1.Container
 	for i, document := range splitYAML(data) {
-		c, err := parseManifest(document)
+		object, err := toJSON(document)
+		if err == nil && string(object) == "null" {
+			continue // nothing but comments
+		}
+		var c *containerdv1.Container
+		if err == nil {
+			c, err = parseContainer(object)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s, document %d: %w", path, i+1, err)
+			return nil, fmt.Errorf("%s, document %d: %w", nameOf(path), i+1, err)
 		}
 		containers = append(containers, c)
 	}
 	if len(containers) == 0 {
-		return nil, fmt.Errorf("%s: no container in it", path)
+		return nil, fmt.Errorf("%s: no container in it", nameOf(path))
 	}
 	return containers, nil
+}
+
+// readSpec reads an OCI runtime spec, or the JSON of an Any, from a file.
+func readSpec(path string, stdin io.Reader) (*anypb.Any, error) {
+	data, err := readFile(path, stdin)
+	if err != nil {
+		return nil, err
+	}
+	object, err := toJSON(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", nameOf(path), err)
+	}
+	spec, err := parseSpec(object)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", nameOf(path), err)
+	}
+	return spec, nil
 }
 
 func readFile(path string, stdin io.Reader) ([]byte, error) {
@@ -46,71 +74,84 @@ func readFile(path string, stdin io.Reader) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func parseManifest(document []byte) (*containerdv1.Container, error) {
+func nameOf(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
+func parseContainer(object []byte) (*containerdv1.Container, error) {
 	var members map[string]json.RawMessage
-	if err := unmarshalYAML(document, &members); err != nil {
-		return nil, err
+	if err := json.Unmarshal(object, &members); err != nil {
+		return nil, errors.New("a container is an object with fields such as id, image and spec")
 	}
-	if spec, ok := members["spec"]; ok {
+	var spec *anypb.Any
+	if raw, ok := members["spec"]; ok {
 		var err error
-		if members["spec"], err = typedSpec(spec); err != nil {
-			return nil, err
+		if spec, err = parseSpec(raw); err != nil {
+			return nil, fmt.Errorf("spec: %w", err)
 		}
+		delete(members, "spec")
 	}
-	typed, err := json.Marshal(members)
+	rest, err := json.Marshal(members)
 	if err != nil {
 		return nil, err
 	}
 	c := &containerdv1.Container{}
-	if err := service.JSONCodecs()[0].Unmarshal(typed, c); err != nil {
-		return nil, err
+	if err := service.JSONCodecs()[0].Unmarshal(rest, c); err != nil {
+		return nil, withoutPosition(err)
 	}
+	c.Spec = spec
 	return c, nil
 }
 
-// typedSpec wraps an OCI runtime spec into the JSON of an Any; an Any it leaves.
-func typedSpec(spec json.RawMessage) (json.RawMessage, error) {
+// parseSpec makes an Any of an OCI runtime spec, or of the JSON of an Any. The bytes
+// of a spec stay as they are.
+func parseSpec(object []byte) (*anypb.Any, error) {
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(spec, &members); err != nil {
-		return nil, fmt.Errorf("spec: %w", err)
+	if err := json.Unmarshal(object, &members); err != nil || members == nil {
+		return nil, errors.New("a spec is an object: an OCI runtime spec, or {\"@type\": URL, \"value\": …}")
 	}
-	if _, ok := members["@type"]; ok {
-		return spec, nil
+	if _, typed := members["@type"]; !typed {
+		return &anypb.Any{TypeUrl: ociSpecType, Value: bytes.TrimSpace(object)}, nil
 	}
-	return json.Marshal(map[string]any{"@type": ociSpecType, "value": spec})
+	spec := &anypb.Any{}
+	if err := service.JSONCodecs()[0].Unmarshal(object, spec); err != nil {
+		return nil, withoutPosition(err)
+	}
+	return spec, nil
 }
 
-// readSpec reads an OCI runtime spec, or the JSON of an Any, from a file.
-func readSpec(path string, stdin io.Reader) (*containerdv1.Container, error) {
-	data, err := readFile(path, stdin)
-	if err != nil {
-		return nil, err
-	}
-	var spec json.RawMessage
-	if err := unmarshalYAML(data, &spec); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	document, err := json.Marshal(map[string]json.RawMessage{"spec": spec})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	c, err := parseManifest(document)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return c, nil
+// position is what protojson says before what is wrong: a place in the JSON, which
+// is not where it is in the file.
+var position = regexp.MustCompile(`^proto:\s*(syntax error )?\(line \d+:\d+\):\s*`)
+
+func withoutPosition(err error) error {
+	return errors.New(position.ReplaceAllString(err.Error(), ""))
 }
 
-// unmarshalYAML leaves JSON as it is, so that what is sent is what was written.
-func unmarshalYAML(data []byte, into any) error {
-	if trimmed := bytes.TrimSpace(data); bytes.HasPrefix(trimmed, []byte("{")) && json.Valid(trimmed) {
-		return json.Unmarshal(trimmed, into)
+// toJSON makes JSON of YAML. JSON it leaves as it is, so that what is sent is what
+// was written.
+func toJSON(document []byte) ([]byte, error) {
+	trimmed := bytes.TrimSpace(document)
+	if bytes.HasPrefix(trimmed, []byte("{")) && json.Valid(trimmed) {
+		// Of two members with the same name one would be ignored in silence.
+		return trimmed, checkMembers(trimmed)
 	}
-	converted, err := yaml.YAMLToJSONStrict(data)
+	converted, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
-		return err
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	return json.Unmarshal(converted, into)
+	return converted, nil
+}
+
+func checkMembers(object []byte) error {
+	_, err := jsontext.NewDecoder(bytes.NewReader(object)).ReadValue()
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "jsontext: "))
+	}
+	return nil
 }
 
 // splitYAML splits a stream into its documents, leaving out empty ones.

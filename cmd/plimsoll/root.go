@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -59,8 +60,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil && !began {
-		_, _ = fmt.Fprintf(stderr, "plimsoll: %v\nsee: %s --help\n", err, cmd.CommandPath())
+	if err != nil && !began || isUsage(err) {
+		_, _ = fmt.Fprintf(stderr, "plimsoll: %s\nsee: %s --help\n", strings.TrimSpace(err.Error()), cmd.CommandPath())
 		return exitUsage
 	}
 	return report(stderr, err)
@@ -71,10 +72,11 @@ func newRoot() *cobra.Command {
 		Use:           "plimsoll",
 		Short:         "A containers metadata service that nothing unsafe gets into",
 		Long:          rootHelp,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(root.UsageTemplate() + rootExtra)
 	root.AddGroup(
 		&cobra.Group{ID: "server", Title: "Server:"},

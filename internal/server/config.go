@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agnivade/levenshtein"
+	"github.com/containerd/containerd/v2/pkg/identifiers"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -77,9 +78,9 @@ func DefaultConfig() Config {
 	}
 }
 
-// AddFlags adds a flag for each value of Config, and --config.
-func AddFlags(flags *pflag.FlagSet) {
-	d := DefaultConfig()
+// AddFlags adds a flag for each value of Config, and --config. d are the defaults
+// that their help shows: those of [LoadConfig].
+func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("config", "", "YAML `file` with any of these settings; keys as the flags, with _ for -")
 	flags.String("listen", d.Listen, "TCP `address` to serve on; port 0 picks a free one")
 	flags.String("socket", d.Socket, "`path` of a unix socket to serve on too (mode 0600)")
@@ -102,11 +103,12 @@ func AddFlags(flags *pflag.FlagSet) {
 // settings of the server.
 var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
-// LoadConfig merges defaults, file, environment and flags, and validates the
-// result. The error reports every problem, one a line. Environment variables that
-// start with PLIMSOLL_ and are no setting are returned as strays, for a warning:
-// orchestrators set such variables on their own.
-func LoadConfig(flags *pflag.FlagSet) (config Config, strays []string, err error) {
+// LoadConfig merges defaults, file, environment and flags that were given, and
+// validates the result. The error reports every problem, one a line. An environment
+// variable that is empty counts as not set. Those that start with PLIMSOLL_ and are
+// no setting are returned as strays, for a warning: orchestrators set such variables
+// on their own.
+func LoadConfig(flags *pflag.FlagSet, defaults Config) (config Config, strays []string, err error) {
 	k := koanf.New(".")
 	known := knownKeys()
 	if path := configPath(flags); path != "" {
@@ -128,7 +130,7 @@ func LoadConfig(flags *pflag.FlagSet) (config Config, strays []string, err error
 		TransformFunc: func(name, value string) (string, any) {
 			key := strings.ToLower(strings.TrimPrefix(name, "PLIMSOLL_"))
 			switch {
-			case slices.Contains(clientEnv, name) || name == "PLIMSOLL_CONFIG":
+			case value == "" || slices.Contains(clientEnv, name) || name == "PLIMSOLL_CONFIG":
 				return "", nil
 			case !slices.Contains(known, key):
 				strays = append(strays, name)
@@ -151,7 +153,7 @@ func LoadConfig(flags *pflag.FlagSet) (config Config, strays []string, err error
 	if err := k.Load(confmap.Provider(changed, ""), nil); err != nil {
 		return config, nil, fmt.Errorf("flags: %w", err)
 	}
-	config = DefaultConfig()
+	config = defaults
 	if err := k.Unmarshal("", &config); err != nil {
 		return config, nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -170,7 +172,7 @@ func configPath(flags *pflag.FlagSet) string {
 func knownKeys() []string {
 	var keys []string
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	AddFlags(flags)
+	AddFlags(flags, DefaultConfig())
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Name != "config" {
 			keys = append(keys, strings.ReplaceAll(f.Name, "-", "_"))
@@ -200,17 +202,26 @@ func (c Config) Validate() error {
 	if host, _, err := net.SplitHostPort(c.Listen); err != nil {
 		problem("listen: %q is not an address such as %s", c.Listen, DefaultListen)
 	} else if !c.Insecure && c.TLSCert == "" && !isLoopback(host) {
-		problem("listen: %s is reachable from other machines, and plain text is refused there: set tls-cert and tls-key, or say insecure", c.Listen)
+		problem("listen: %s is reachable from other machines, where plain text is refused: give tls-cert and tls-key, or allow it with insecure", c.Listen)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		problem("tls-cert and tls-key go together")
+		problem("tls-cert and tls-key: one is useless without the other; give both")
+	}
+	if len(c.Socket) > maxSocketPath {
+		problem("socket: the path has %d bytes, and the system allows %d; choose a shorter one", len(c.Socket), maxSocketPath)
 	}
 	if c.Data == "" {
 		problem("data: a directory is required")
 	}
+	if err := identifiers.Validate(c.DefaultNamespace); err != nil {
+		problem("default-namespace: %w", err)
+	}
 	for name, paths := range map[string][]string{"policies": c.Policies, "validators": c.Validators} {
 		if slices.Contains(paths, None) && len(paths) > 1 {
-			problem("%s: %q stands alone", name, None)
+			problem("%s: %q stands alone; leave it out to have the others enforced", name, None)
+		}
+		if slices.Contains(paths, "") {
+			problem("%s: a path is empty", name)
 		}
 	}
 	for name, d := range map[string]time.Duration{
@@ -229,6 +240,9 @@ func (c Config) Validate() error {
 	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(problems...)
 }
+
+// maxSocketPath is what fits into sun_path of Linux's struct sockaddr_un.
+const maxSocketPath = 107
 
 func isLoopback(host string) bool {
 	if host == "localhost" {

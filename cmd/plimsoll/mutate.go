@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,60 +12,6 @@ import (
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
-func newGet() *cobra.Command {
-	var flags clientFlags
-	cmd := &cobra.Command{
-		Use: "get ID", Short: "Show a container", GroupID: "containers", Args: cobra.ExactArgs(1),
-		Example: "  plimsoll get web -o yaml",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			call, cancel, err := flags.call(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			defer cancel()
-			res, err := call.client.Get(call, &containerdv1.GetContainerRequest{Id: args[0]})
-			if err != nil {
-				return err
-			}
-			return print(cmd.OutOrStdout(), flags.output, res.GetContainer(), res.GetContainer())
-		},
-	}
-	flags.add(cmd)
-	return cmd
-}
-
-func newList() *cobra.Command {
-	var (
-		flags  clientFlags
-		filter string
-	)
-	cmd := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List containers", GroupID: "containers", Args: cobra.NoArgs,
-		Long: `List the containers of a namespace, sorted by id.
-
-A filter is in containerd's grammar: selectors joined by commas, all of which must
-hold; == and != compare, ~= matches a regular expression, a field alone asks whether
-it is there. Fields are id, image, runtime and labels.KEY.`,
-		Example: `  plimsoll list --filter labels.team==core
-  plimsoll list --filter 'labels."example.org/tier"==web,image~=nginx'`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			call, cancel, err := flags.call(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			defer cancel()
-			res, err := call.client.List(call, &containerdv1.ListContainersRequest{Filter: filter})
-			if err != nil {
-				return err
-			}
-			return print(cmd.OutOrStdout(), flags.output, res, res.GetContainers()...)
-		},
-	}
-	flags.add(cmd)
-	cmd.Flags().StringVar(&filter, "filter", "", "show only containers that match this `filter`")
-	return cmd
-}
-
 func newCreate() *cobra.Command {
 	var (
 		flags    clientFlags
@@ -77,19 +22,26 @@ func newCreate() *cobra.Command {
 		Use: "create -f FILE", Short: "Create containers from a file", GroupID: "containers", Args: cobra.NoArgs,
 		Long: `Create the containers that a file describes: YAML documents or JSON with the fields
 id, labels, image, runtime, spec and rootfs. A spec is an OCI runtime spec, or
-{"@type": URL, "value": …} for any other type. Stops at the first that fails.`,
+{"@type": URL, "value": …} for any other type. Stops at the first that fails; those
+before it stay.`,
 		Example: `  plimsoll create -f web.yaml
-  plimsoll create -f web.yaml --dry-run`,
+  plimsoll create -f web.yaml --dry-run
+  plimsoll get web -o json | jq '.id = "web-2"' | plimsoll create -f -`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usagef("say what to create: -f FILE, or -f - for standard input")
+			}
 			containers, err := readManifests(file, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
+			p := flags.printer(cmd)
 			for _, c := range containers {
-				if err := createOne(cmd, &flags, &mutation, c); err != nil {
-					if len(containers) > 1 {
-						err = &aboutError{what: c.GetId(), err: err}
-					}
+				about := ""
+				if len(containers) > 1 {
+					about = c.GetId()
+				}
+				if err := createOne(cmd, &flags, &mutation, p, about, c); err != nil {
 					return err
 				}
 			}
@@ -98,12 +50,11 @@ id, labels, image, runtime, spec and rootfs. A spec is an OCI runtime spec, or
 	}
 	flags.add(cmd)
 	mutation.add(cmd)
-	cmd.Flags().StringVarP(&file, "file", "f", "", "`file` with the containers; - for standard input")
-	_ = cmd.MarkFlagRequired("file")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "`file` with the containers; - for standard input (required)")
 	return cmd
 }
 
-func createOne(cmd *cobra.Command, flags *clientFlags, mutation *mutationFlags, c *containerdv1.Container) error {
+func createOne(cmd *cobra.Command, flags *clientFlags, mutation *mutationFlags, p *printer, about string, c *containerdv1.Container) error {
 	call, cancel, err := flags.call(cmd.Context(), mutation)
 	if err != nil {
 		return err
@@ -111,9 +62,9 @@ func createOne(cmd *cobra.Command, flags *clientFlags, mutation *mutationFlags, 
 	defer cancel()
 	res, err := call.client.Create(call, &containerdv1.CreateContainerRequest{Container: c})
 	if err != nil {
-		return err
+		return mutation.failed(about, err)
 	}
-	return printMutation(cmd, call, flags, mutation, "created", res.GetContainer())
+	return printMutation(cmd, call, mutation, p, "created", res.GetContainer())
 }
 
 func newUpdate() *cobra.Command {
@@ -130,23 +81,21 @@ runtime never change.`,
 		Example: `  plimsoll update web --image docker.io/library/nginx:1.29
   plimsoll update web --spec config.json --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, mask := &containerdv1.Container{}, &fieldmaskpb.FieldMask{}
-			if cmd.Flags().Changed("spec") {
-				withSpec, err := readSpec(spec, cmd.InOrStdin())
-				if err != nil {
-					return err
-				}
-				c.Spec = withSpec.GetSpec()
-				mask.Paths = append(mask.Paths, "spec")
-			}
-			c.Id, c.Image, c.Rootfs, c.Labels = args[0], image, rootfs, labels
-			for _, field := range []string{"image", "rootfs", "labels"} {
+			c := &containerdv1.Container{Id: args[0], Image: image, Rootfs: rootfs, Labels: labels}
+			mask := &fieldmaskpb.FieldMask{}
+			for _, field := range []string{"image", "rootfs", "labels", "spec"} {
 				if cmd.Flags().Changed(field) {
 					mask.Paths = append(mask.Paths, field)
 				}
 			}
 			if len(mask.GetPaths()) == 0 {
 				return usagef("nothing to change: give at least one of --image, --rootfs, --labels, --spec")
+			}
+			if cmd.Flags().Changed("spec") {
+				var err error
+				if c.Spec, err = readSpec(spec, cmd.InOrStdin()); err != nil {
+					return err
+				}
 			}
 			return update(cmd, &flags, &mutation, c, mask)
 		},
@@ -202,9 +151,9 @@ func update(cmd *cobra.Command, flags *clientFlags, mutation *mutationFlags, c *
 	defer cancel()
 	res, err := call.client.Update(call, &containerdv1.UpdateContainerRequest{Container: c, UpdateMask: mask})
 	if err != nil {
-		return err
+		return mutation.failed("", err)
 	}
-	return printMutation(cmd, call, flags, mutation, "updated", res.GetContainer())
+	return printMutation(cmd, call, mutation, flags.printer(cmd), "updated", res.GetContainer())
 }
 
 func newDelete() *cobra.Command {
@@ -214,22 +163,29 @@ func newDelete() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "delete ID…", Aliases: []string{"rm"}, Short: "Delete containers", GroupID: "containers", Args: cobra.MinimumNArgs(1),
+		Long: `Delete containers, whatever becomes of the others. The exit code tells about the
+first that failed.`,
 		Example: "  plimsoll delete web worker",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var failed error // the first; the others are tried all the same
+			code := exitOK
+			p := flags.printer(cmd)
 			for _, id := range args {
-				if err := deleteOne(cmd, &flags, &mutation, id); err != nil {
-					if failed != nil {
-						report(cmd.ErrOrStderr(), &aboutError{what: id, err: err})
-						continue
-					}
-					failed = err
-					if len(args) > 1 {
-						failed = &aboutError{what: id, err: err}
-					}
+				about := ""
+				if len(args) > 1 {
+					about = id
+				}
+				err := deleteOne(cmd, &flags, &mutation, p, about, id)
+				if isUsage(err) {
+					return err
+				}
+				if c := report(cmd.ErrOrStderr(), err); code == exitOK {
+					code = c
 				}
 			}
-			return failed
+			if code != exitOK {
+				return reportedError(code)
+			}
+			return nil
 		},
 	}
 	flags.add(cmd)
@@ -237,33 +193,30 @@ func newDelete() *cobra.Command {
 	return cmd
 }
 
-func deleteOne(cmd *cobra.Command, flags *clientFlags, mutation *mutationFlags, id string) error {
+func deleteOne(cmd *cobra.Command, flags *clientFlags, mutation *mutationFlags, p *printer, about, id string) error {
 	call, cancel, err := flags.call(cmd.Context(), mutation)
 	if err != nil {
 		return err
 	}
 	defer cancel()
 	if _, err := call.client.Delete(call, &containerdv1.DeleteContainerRequest{Id: id}); err != nil {
-		return err
+		return mutation.failed(about, err)
 	}
-	return printMutation(cmd, call, flags, mutation, "deleted", &containerdv1.Container{Id: id})
+	return printMutation(cmd, call, mutation, p, "deleted", &containerdv1.Container{Id: id})
 }
 
-// printMutation says what was done, and, in the other formats, shows the result.
-func printMutation(cmd *cobra.Command, call *call, flags *clientFlags, mutation *mutationFlags, done string, c *containerdv1.Container) error {
+// printMutation says what was done, or, in the other formats, shows the result.
+func printMutation(cmd *cobra.Command, call *call, mutation *mutationFlags, p *printer, done string, c *containerdv1.Container) error {
 	header := call.info.ResponseHeader()
 	printWarnings(cmd.ErrOrStderr(), header)
-	if flags.output != "table" && c.GetRuntime() != "" {
-		return print(cmd.OutOrStdout(), flags.output, c)
+	if p.format != "table" {
+		return p.print(c)
 	}
+	id := printable(c.GetId())
 	if mutation.dryRun {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be %s%s\n", c.GetId(), done, decisionOf(header))
+		_, err := fmt.Fprintf(p.w, "%s would be %s%s\n", id, done, decisionOf(header))
 		return err
 	}
-	revision := header.Get(service.HeaderRevision)
-	if revision == "" {
-		return errors.New("the server gave no revision: is it Plimsoll?")
-	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s   revision %s%s\n", c.GetId(), done, printable(revision), decisionOf(header))
+	_, err := fmt.Fprintf(p.w, "%s %s   revision %s%s\n", id, done, orDash(printable(header.Get(service.HeaderRevision))), decisionOf(header))
 	return err
 }

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
+	"github.com/plimsoll-project/plimsoll/service"
+)
+
+var updateScripts = flag.Bool("update", false, "write the expected outputs of the scripts anew")
+
+// TestMain makes the test binary serve as plimsoll, too: "plimsoll" in a script, and
+// exec.Command("plimsoll") in a test, run main in a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"plimsoll": main})
+}
+
+// startTimeout bounds how long a server may take to be ready. It only keeps a test
+// that fails from hanging.
+const startTimeout = time.Minute
+
+// TestScripts runs the stories in testdata/script. Besides testscript's own commands
+// they have these:
+//
+//	server NAME [VAR=VALUE…] ARGS…   start plimsoll ARGS; $NAME is its address once it is ready
+//	end NAME [SIGNAL]                end it by a signal (TERM); it must exit with 0 unless killed
+//	exits CODE PROGRAM ARGS…         run a program that must exit with CODE
+//	call [-H 'K: V'] METHOD REQUEST  call containerd.v1.Containers: see callCommand
+//	http …                           a small curl: see httpCommand
+//	manifest FILE OUT                make a Create request of a container's manifest
+//	replace FILE OUT {OLD NEW}…      copy, with each OLD, which must be there, replaced by NEW
+//	mask FILE OUT                    copy, with what differs from run to run masked
+//	certificate DIR                  make an authority and a server certificate
+//	body KIND FILE                   make a request body that means no good
+//	empty DIR                        a directory must be empty
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "testdata/script", nil)
+}
+
+// TestProtocols tells the same story over each protocol: what is expected does not
+// depend on it, word for word.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{"http+json", "connect", "grpc", "grpcweb"} {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			runScripts(t, "testdata/protocols", map[string]string{"protocol": protocol})
+		})
+	}
+}
+
+func runScripts(t *testing.T, dir string, vars map[string]string) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                dir,
+		UpdateScripts:      *updateScripts,
+		RequireUniqueNames: true,
+		Deadline:           time.Now().Add(2 * time.Minute),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
+			env.Setenv("WASM", filepath.Join(root, "plugins", "testdata"))
+			for name, value := range vars {
+				env.Setenv(name, value)
+			}
+			// Paths of sockets are limited to about a hundred bytes.
+			sockets, err := os.MkdirTemp("", "plimsoll")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { _ = os.RemoveAll(sockets) })
+			env.Setenv("SOCKETS", sockets)
+			env.Values[processes{}] = map[string]*process{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server":      serverCommand,
+			"end":         endCommand,
+			"exits":       exitsCommand,
+			"call":        callCommand,
+			"http":        httpCommand,
+			"manifest":    manifestCommand,
+			"replace":     replaceCommand,
+			"mask":        maskCommand,
+			"certificate": certificateCommand,
+			"body":        bodyCommand,
+			"empty":       emptyCommand,
+		},
+	})
+}
+
+// processes is the key of a script's servers by name, a map[string]*process.
+type processes struct{}
+
+func serversOf(ts *testscript.TestScript) map[string]*process {
+	return ts.Value(processes{}).(map[string]*process)
+}
+
+func serverCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: server NAME [VAR=VALUE…] ARGS…")
+	}
+	name, args := args[0], args[1:]
+	environment := os.Environ()
+	for _, inherited := range []string{"HOME", "TMPDIR", "PLIMSOLL_ADDRESS"} {
+		environment = append(environment, inherited+"="+ts.Getenv(inherited))
+	}
+	for len(args) > 0 && strings.Contains(args[0], "=") {
+		environment, args = append(environment, args[0]), args[1:]
+	}
+	cmd := exec.Command("plimsoll", args...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environment
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	p, err := startProcess(ctx, cmd)
+	ts.Check(err)
+	ts.Defer(p.kill)
+	serversOf(ts)[name] = p
+	ts.Setenv(name, p.address)
+}
+
+func endCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 || len(args) > 2 {
+		ts.Fatalf("usage: end NAME [INT|TERM|KILL]")
+	}
+	p, ok := serversOf(ts)[args[0]]
+	if !ok {
+		ts.Fatalf("no server %q", args[0])
+	}
+	signal := syscall.SIGTERM
+	if len(args) == 2 {
+		signal = map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[1]]
+	}
+	ts.Check(p.stop(signal))
+	stdout, stderr, _ := p.output()
+	_, _ = ts.Stdout().Write([]byte(stdout))
+	_, _ = ts.Stderr().Write([]byte(stderr))
+}
+
+func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	if got := exitCode(ts.Exec(args[1], args[2:]...)); got != want {
+		ts.Fatalf("exit code is %d, want %d", got, want)
+	}
+}
+
+func manifestCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: manifest FILE OUT")
+	}
+	containers, err := readManifests(ts.MkAbs(args[0]), nil)
+	ts.Check(err)
+	request, err := service.JSONCodecs()[0].Marshal(&containerdv1.CreateContainerRequest{Container: containers[0]})
+	ts.Check(err)
+	var compact bytes.Buffer
+	ts.Check(json.Compact(&compact, request))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), compact.Bytes(), 0o600))
+}
+
+func replaceCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 || len(args)%2 != 0 {
+		ts.Fatalf("usage: replace FILE OUT {OLD NEW}…")
+	}
+	text := ts.ReadFile(args[0])
+	for pair := range slices.Chunk(args[2:], 2) {
+		if !strings.Contains(text, pair[0]) {
+			ts.Fatalf("there is no %s in %s", pair[0], args[0])
+		}
+		text = strings.ReplaceAll(text, pair[0], pair[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
+
+// masks are what differs from run to run.
+var masks = []struct {
+	pattern *regexp.Regexp
+	mask    string
+}{
+	{regexp.MustCompile(`\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b`), "01DECISION"},
+	{regexp.MustCompile(`\bsha256:[0-9a-f]{64}\b`), "sha256:DIGEST"},
+	{regexp.MustCompile(`\b127\.0\.0\.1:\d+\b`), "127.0.0.1:PORT"},
+	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d `), "HH:MM:SS "},
+	{regexp.MustCompile(`\b[0-9.]+[mµ]?s$`), "DURATION"},
+}
+
+func maskCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mask FILE OUT")
+	}
+	text := ts.ReadFile(args[0])
+	for _, m := range masks {
+		text = m.pattern.ReplaceAllString(text, m.mask)
+	}
+	text = strings.ReplaceAll(text, ts.Getenv("WORK"), "WORK")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
+
+func emptyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: empty DIR")
+	}
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, entry := range entries {
+		ts.Fatalf("%s has %s", args[0], entry.Name())
+	}
+}
