@@ -1,5 +1,5 @@
 // Package examples embeds the policies and the validator that Plimsoll uses when it
-// is told of no others, so that one binary is enough to start with. They are
+// is told of no others, and sample containers, so that one binary is enough to start with. They are
 // examples too: read them, copy them, change them.
 package examples
 
@@ -13,6 +13,12 @@ var policies embed.FS
 
 //go:embed validators/validators.yaml validators/runc-spec/runc-spec.wasm
 var validators embed.FS
+
+// SampleContainers are ordinary containers that the starter rules admit: YAML
+// documents with the fields of containerd.v1.Container.
+//
+//go:embed containers/samples.yaml
+var SampleContainers []byte
 
 // ValidatorsFile is the name of the configuration in [Validators].
 const ValidatorsFile = "validators.yaml"

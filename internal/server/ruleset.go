@@ -21,11 +21,11 @@ type loadedRules struct {
 	validators *plugins.Validators
 }
 
-func (r *loadedRules) close(ctx context.Context) error {
+func (r *loadedRules) close() error {
 	if r.validators == nil {
 		return nil
 	}
-	return r.validators.Close(ctx)
+	return r.validators.Close()
 }
 
 // loadRuleset loads all that mutations are judged by. It fails if any part of it
@@ -43,10 +43,10 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger) (*loadedR
 	} else {
 		sources := make([]plugins.Source, 0, len(config.Validators))
 		for _, path := range config.Validators {
-			sources = append(sources, plugins.Source{Path: path})
+			sources = append(sources, plugins.File(path))
 		}
 		if len(sources) == 0 {
-			sources = []plugins.Source{{FS: examples.Validators(), Path: examples.ValidatorsFile}}
+			sources = []plugins.Source{plugins.FS(examples.Validators(), examples.ValidatorsFile)}
 		}
 		if rules.validators, err = plugins.Load(ctx, plugins.Options{Logger: log}, sources...); err != nil {
 			return nil, err
@@ -69,10 +69,10 @@ func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge p
 	}
 	sources := make([]policy.Source, 0, len(config.Policies))
 	for _, path := range config.Policies {
-		sources = append(sources, policy.Source{Path: path})
+		sources = append(sources, policy.Path(path))
 	}
 	if len(sources) == 0 {
-		sources = []policy.Source{{FS: examples.Policies(), Path: "policies"}}
+		sources = []policy.Source{policy.FS("policies", examples.Policies())}
 	}
 	policies, err := policy.Load(ctx, policy.Options{Timeout: config.PolicyTimeout}, sources...)
 	if err != nil {
@@ -87,4 +87,3 @@ type admitAll struct{}
 func (admitAll) Judge(context.Context, *plimsoll.Input) (plimsoll.Verdict, error) {
 	return plimsoll.Verdict{}, nil
 }
-

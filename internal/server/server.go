@@ -50,8 +50,8 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rules.close(context.WithoutCancel(ctx))) }()
-	store, err := badgerstore.Open(ctx, badgerstore.Options{Dir: config.Data, Logger: log})
+	defer func() { err = errors.Join(err, rules.close()) }()
+	store, err := badgerstore.Open(badgerstore.Options{Dir: config.Data, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -134,4 +134,3 @@ func listen(ctx context.Context, config Config) (_ []net.Listener, certificates 
 	}
 	return listeners, certificates, nil
 }
-

@@ -1,0 +1,7 @@
+// Package docs holds the test that what the documentation shows is true: every
+// console block of README.md and docs/ is run and its output compared, every Rego
+// block is compiled, every YAML and JSON block parsed.
+//
+// The commands need bash, curl and grpcurl, which a machine with nothing but Go does
+// not have, so the test has the build tag docs: go test -tags docs ./internal/docs
+package docs
