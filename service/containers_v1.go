@@ -44,8 +44,8 @@ func (s containersV1) get(ctx context.Context, id string) (*plimsoll.Container, 
 	if err != nil {
 		return nil, err
 	}
-	if id == "" {
-		return nil, &plimsoll.RequestError{Field: "id", Problem: "id is required"}
+	if err := checkLookup("id", id); err != nil {
+		return nil, err
 	}
 	view, err := s.store.View(ctx)
 	if err != nil {
@@ -122,8 +122,8 @@ func (s containersV1) newUpdate(ctx context.Context, req *containerdv1.UpdateCon
 	if req.GetContainer() == nil {
 		return nil, errNoContainer
 	}
-	if req.GetContainer().GetId() == "" {
-		return nil, &plimsoll.RequestError{Field: "container.id", Problem: "id is required"}
+	if err := checkLookup("container.id", req.GetContainer().GetId()); err != nil {
+		return nil, err
 	}
 	m, err := s.newMutation(ctx, plimsoll.OperationUpdate, req.GetContainer().GetId())
 	if err != nil {
@@ -139,8 +139,8 @@ func (s containersV1) newUpdate(ctx context.Context, req *containerdv1.UpdateCon
 
 // Delete implements containerd.v1.Containers.
 func (s containersV1) Delete(ctx context.Context, req *containerdv1.DeleteContainerRequest) (*emptypb.Empty, error) {
-	if req.GetId() == "" {
-		return nil, s.connectError(ctx, &plimsoll.RequestError{Field: "id", Problem: "id is required"}, nil)
+	if err := checkLookup("id", req.GetId()); err != nil {
+		return nil, s.connectError(ctx, err, nil)
 	}
 	m, err := s.newMutation(ctx, plimsoll.OperationDelete, req.GetId())
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/containerd/containerd/v2/pkg/filters"
 
@@ -39,19 +38,33 @@ func parseFilter(text string, fields []string, field filterField) (storage.Query
 	if err != nil {
 		return refuse("%s", filterProblem(text, err))
 	}
-	if path := unknownField(filter, fields); path != nil {
-		return refuse("no field %q; fields are %s", strings.Join(path, "."), strings.Join(fields, ", "))
+	all, ok := filter.(filters.All)
+	selectors := scanSelectors(text)
+	if !ok || len(all) != len(selectors) {
+		return refuse("cannot be understood")
 	}
-	query := storage.Query{Match: func(c *plimsoll.Container) bool {
-		return filter.Match(filters.AdapterFunc(func(path []string) (string, bool) { return field(c, path) }))
-	}}
-	for _, selector := range splitSelectors(text) {
-		if at, err := checkRegexp(selector); err != nil {
-			return refuse("bad regular expression at byte %d: %v", strings.Index(text, selector)+at, err)
+	var query storage.Query
+	for i, sel := range selectors {
+		path := pathOf(all[i])
+		if !isKnown(path, fields) {
+			return refuse("no field %q; fields are %s", strings.Join(path, "."), strings.Join(fields, ", "))
 		}
-		if query.Where == nil {
-			query.Where = indexTerm(selector)
+		switch sel.operator {
+		case "~=":
+			if all[i], err = regexpSelector(path, sel.value); err != nil {
+				return refuse("bad regular expression at byte %d: %v", sel.at, err)
+			}
+		case "==":
+			// All selectors must hold, so any one of them may narrow the scan. Most
+			// containers have the same runtime: any other index is better.
+			term := indexTerm(path, sel.value)
+			if term != nil && (query.Where == nil || query.Where.Field == storage.FieldRuntime) {
+				query.Where = term
+			}
 		}
+	}
+	query.Match = func(c *plimsoll.Container) bool {
+		return all.Match(filters.AdapterFunc(func(path []string) (string, bool) { return field(c, path) }))
 	}
 	return query, nil
 }
@@ -68,111 +81,129 @@ func filterProblem(text string, err error) string {
 	return fmt.Sprintf("at byte %d: %s", position, message)
 }
 
-// unknownField returns the path of a selector that is none of fields. A field that
-// ends in .KEY stands for any key.
-func unknownField(filter filters.Filter, fields []string) []string {
-	selectors, ok := filter.(filters.All)
-	if !ok {
-		return nil
-	}
-	var unknown []string
-	for _, selector := range selectors {
-		selector.Match(filters.AdapterFunc(func(path []string) (string, bool) {
-			known := slices.ContainsFunc(fields, func(f string) bool {
-				if keyed, ok := strings.CutSuffix(f, ".KEY"); ok {
-					parts := strings.Split(keyed, ".")
-					return len(path) > len(parts) && slices.Equal(path[:len(parts)], parts)
-				}
-				return slices.Equal(path, strings.Split(f, "."))
-			})
-			if !known && unknown == nil {
-				unknown = slices.Clone(path)
-			}
-			return "", false
-		}))
-	}
-	return unknown
+// pathOf returns the field that a selector of containerd's asks for.
+func pathOf(selector filters.Filter) []string {
+	var asked []string
+	selector.Match(filters.AdapterFunc(func(path []string) (string, bool) {
+		asked = slices.Clone(path)
+		return "", false
+	}))
+	return asked
 }
 
-// splitSelectors splits a valid filter at the commas between its selectors. A comma
-// inside quotes is none of them; quotes count where a field or a value begins, as in
-// containerd's scanner (pkg/filters/scanner.go).
-func splitSelectors(text string) []string {
-	var selectors []string
-	start, valueNext := 0, false
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case unicode.IsSpace(r):
-			i += size
-		case r == '"' || valueNext && (r == '/' || r == '|'):
-			i = afterQuoted(text, i)
-			valueNext = false
-		case valueNext:
-			for i < len(text) && text[i] != ',' && !unicode.IsSpace(r) {
-				i += size
-				r, size = utf8.DecodeRuneInString(text[i:])
+// isKnown reports whether path is one of fields. A field that ends in .KEY stands
+// for any key.
+func isKnown(path, fields []string) bool {
+	return slices.ContainsFunc(fields, func(f string) bool {
+		if keyed, ok := strings.CutSuffix(f, ".KEY"); ok {
+			return len(path) > 1 && path[0] == keyed
+		}
+		return len(path) == 1 && path[0] == f
+	})
+}
+
+// selector is what containerd's selectors do not show of themselves.
+type selector struct {
+	operator string // empty asks for presence
+	value    string // as written
+	at       int    // where in the filter the value is
+}
+
+// scanSelectors finds operators and values in a filter that containerd's parser has
+// accepted. So it need not look out for errors, only for quotes, in which anything
+// may be; they count where a field or a value begins (pkg/filters/scanner.go).
+func scanSelectors(text string) []selector {
+	var selectors []selector
+	for i := 0; ; i++ { // over the comma
+		for i < len(text) && !strings.ContainsRune("=!~,", rune(text[i])) {
+			if text[i] == '"' {
+				i = afterQuoted(text, i)
+			} else {
+				i++
 			}
-			valueNext = false
-		case r == '=' || r == '!' || r == '~':
-			i += size
-			valueNext = i == len(text) || !strings.ContainsRune("=!~", rune(text[i]))
-		case r == ',':
-			selectors = append(selectors, text[start:i])
-			i += size
-			start = i
-		default:
-			i += size
+		}
+		var s selector
+		if i < len(text) && text[i] != ',' {
+			s.operator = text[i : i+2]
+			s.at = len(text) - len(strings.TrimLeftFunc(text[i+2:], unicode.IsSpace))
+			if strings.ContainsRune(`"/|`, rune(text[s.at])) {
+				i = afterQuoted(text, s.at)
+			} else {
+				i = s.at + len(text[s.at:])
+				if comma := strings.IndexByte(text[s.at:], ','); comma >= 0 {
+					i = s.at + comma
+				}
+			}
+			s.value = text[s.at:i]
+		}
+		selectors = append(selectors, s)
+		if i == len(text) {
+			return selectors
 		}
 	}
-	return append(selectors, text[start:])
 }
 
 // afterQuoted returns the index after the quoted literal that begins at i.
 func afterQuoted(text string, i int) int {
 	quote := text[i]
-	for i++; i < len(text) && text[i] != quote; i++ {
+	for i++; text[i] != quote; i++ {
 		if text[i] == '\\' {
 			i++
 		}
 	}
-	return min(i+1, len(text))
+	return i + 1
 }
 
-// checkRegexp checks the regular expression of a selector, if it has one, and
-// returns where in the selector it begins. containerd only logs a bad one, once for
-// each record.
-func checkRegexp(selector string) (at int, err error) {
-	at = strings.Index(selector, "~=")
-	if at < 0 {
-		return 0, nil
+// unquote returns the value that a literal stands for: quotes are those of Go, and
+// slashes and pipes are quotes like them.
+func unquote(literal string) (string, error) {
+	quote := literal[0]
+	if !strings.ContainsRune(`"/|`, rune(quote)) {
+		return literal, nil
 	}
-	at += len("~=")
-	expr := strings.TrimSpace(selector[at:])
-	if len(expr) >= 2 {
-		switch expr[0] {
-		case '"':
-			if expr, err = strconv.Unquote(expr); err != nil {
-				return at, nil // escapes are the parser's business
-			}
-		case '/', '|':
-			expr = expr[1 : len(expr)-1]
-		}
+	if quote != '"' {
+		inner := literal[1 : len(literal)-1]
+		inner = strings.NewReplacer(`\\`, `\\`, `\`+string(quote), string(quote), `"`, `\"`).Replace(inner)
+		literal = `"` + inner + `"`
 	}
-	_, err = regexp.Compile(expr)
-	return at, err
+	return strconv.Unquote(literal)
 }
 
-// plainEquality is a selector that needs no unquoting to be understood.
-var plainEquality = regexp.MustCompile(`^(image|runtime|labels\.[A-Za-z0-9_.]+)\s*==\s*([^"/|\s]\S*)$`)
+// maxRegexpBytes bounds a regular expression: a{1000} compiles to a thousand
+// instructions.
+const maxRegexpBytes = 1 << 10
 
-// indexTerm returns the index entry that a selector asks for, or nil if it is not
-// that simple. All selectors of a filter must hold, so any one of them may narrow
-// the scan; the filter itself still decides.
-func indexTerm(selector string) *storage.Term {
-	m := plainEquality.FindStringSubmatch(strings.TrimSpace(selector))
-	if m == nil {
+// regexpSelector is containerd's selector for ~=, but compiles its expression once
+// instead of for each record, and tells when it is bad.
+func regexpSelector(path []string, literal string) (filters.Filter, error) {
+	expr, err := unquote(literal)
+	if err != nil {
+		return nil, err
+	}
+	if len(expr) > maxRegexpBytes {
+		return nil, fmt.Errorf("it has %d bytes; at most %d are allowed", len(expr), maxRegexpBytes)
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, err
+	}
+	return filters.FilterFunc(func(a filters.Adaptor) bool {
+		value, _ := a.Field(path)
+		return re.MatchString(value)
+	}), nil
+}
+
+// indexTerm returns the index entry that a selector for equality asks for, or nil if
+// there is no such index.
+func indexTerm(path []string, literal string) *storage.Term {
+	value, err := unquote(literal)
+	switch {
+	case err != nil:
 		return nil
+	case path[0] == "labels":
+		return &storage.Term{Field: storage.FieldLabel + strings.Join(path[1:], "."), Value: value}
+	case path[0] == storage.FieldImage && value != "", path[0] == storage.FieldRuntime:
+		return &storage.Term{Field: path[0], Value: value}
 	}
-	return &storage.Term{Field: m[1], Value: m[2]}
+	return nil
 }

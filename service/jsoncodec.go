@@ -2,13 +2,10 @@ package service
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
@@ -17,23 +14,32 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
-// maxMessageDepth bounds the nesting of messages in JSON. protojson's time is
-// quadratic in the depth of nested Anys.
+// maxMessageDepth bounds the nesting of messages in JSON.
 const maxMessageDepth = 64
 
-// JSONCodec is Connect's JSON codec, extended to payloads of types that are not
-// registered: in containerd's APIs an Any carries JSON, which stock protojson
-// refuses. Such an Any is written and read as
+// JSONCodec is Connect's JSON codec, extended to what containerd's APIs carry and
+// stock protojson refuses. Unknown fields are errors. It is safe for concurrent use.
+//
+// An Any whose type is not registered, as that of every OCI spec, is
 //
 //	{"@type": URL, "value": X}
 //
-// where X is the payload itself if that is a JSON object, else its base64. Anys of
-// registered types are as in protojson. Unknown fields are errors.
+// where X is the payload itself if that is a JSON object, else its base64. The
+// payload goes through byte for byte, but for white space around it: numbers keep
+// their precision and members their order.
 //
-// The payload goes through byte for byte, but for white space around it: numbers
-// keep their precision and members their order.
+// An Any of a registered type is as in protojson, with two exceptions. A type that
+// may itself hold Anys is given as base64: protojson's time is quadratic in their
+// nesting. And a payload that is not valid for its type is written as base64 too,
+// so that it cannot hide what it is listed with; it is not read back.
+//
+// A FieldMask is a string of paths, as in protojson, but what follows the first dot
+// is the key of a map and taken as it is: labels.example.org/team. A key with
+// upper-case letters is refused there, because clients that know only protojson
+// write team_name as teamName. The form {"paths": ["labels.teamName"]} takes any.
 type JSONCodec struct{ name string }
 
 // JSONCodecs returns the codec under the names by which Connect looks for JSON.
@@ -53,18 +59,20 @@ func (c JSONCodec) Marshal(message any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is not a protobuf message", message)
 	}
-	if hasUnregistered(m.ProtoReflect()) {
+	if holdsAny(m.ProtoReflect().Descriptor(), nil) {
 		m = proto.Clone(m)
-		eachUnregistered(m.ProtoReflect(), func(a *anypb.Any) error {
+		if err := eachAny(m.ProtoReflect(), func(a *anypb.Any) error {
 			a.Value = wrapPayload(a.GetValue())
 			return nil
-		})
+		}); err != nil {
+			return nil, err
+		}
 	}
 	data, err := protojson.MarshalOptions{Resolver: payloadResolver{}}.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
-	return rewriteAnys(data, m.ProtoReflect().Descriptor(), payloadToJSON)
+	return rewriteJSON(data, m.ProtoReflect().Descriptor(), rewriter{any: writeAny})
 }
 
 // MarshalStable implements Connect's optional interface for requests that may be
@@ -90,7 +98,7 @@ func (c JSONCodec) Unmarshal(data []byte, message any) error {
 	if len(data) == 0 {
 		return errors.New("zero-length payload is not a valid JSON object")
 	}
-	data, err := rewriteAnys(data, m.ProtoReflect().Descriptor(), payloadFromJSON)
+	data, err := rewriteJSON(data, m.ProtoReflect().Descriptor(), rewriter{any: readAny, mask: readMask})
 	if err != nil {
 		return err
 	}
@@ -98,17 +106,24 @@ func (c JSONCodec) Unmarshal(data []byte, message any) error {
 	if err := options.Unmarshal(data, m); err != nil {
 		return err
 	}
-	return eachUnregistered(m.ProtoReflect(), func(a *anypb.Any) (err error) {
+	if err := eachMessage(m.ProtoReflect(), unwrapMask); err != nil {
+		return err
+	}
+	return eachAny(m.ProtoReflect(), func(a *anypb.Any) (err error) {
 		a.Value, err = unwrapPayload(a.GetValue())
 		return err
 	})
 }
 
-// protojson asks for the message type of each Any. For types that are not
-// registered it gets payloadType, a message with one bytes field "value", so that
-// it reads and writes {"@type": URL, "value": base64}. The Any's real payload is
-// wrapped into such a message before marshaling and unwrapped after unmarshaling.
-var payloadType = newPayloadType()
+// protojson asks for the message type of each Any. It always gets payloadType, a
+// message with one bytes field "value", so that it reads and writes
+// {"@type": URL, "value": base64}. The Any's real payload is wrapped into such a
+// message before marshaling and unwrapped after unmarshaling; writeAny and readAny
+// say what becomes of the base64.
+var (
+	payloadType  = newPayloadType()
+	payloadField = payloadType.Descriptor().Fields().Get(0)
+)
 
 func newPayloadType() protoreflect.MessageType {
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
@@ -130,7 +145,7 @@ func newPayloadType() protoreflect.MessageType {
 
 func wrapPayload(payload []byte) []byte {
 	m := payloadType.New()
-	m.Set(payloadType.Descriptor().Fields().Get(0), protoreflect.ValueOfBytes(payload))
+	m.Set(payloadField, protoreflect.ValueOfBytes(payload))
 	wrapped, err := proto.Marshal(m.Interface())
 	if err != nil {
 		panic(err) // a bytes field always marshals
@@ -143,15 +158,12 @@ func unwrapPayload(wrapped []byte) ([]byte, error) {
 	if err := proto.Unmarshal(wrapped, m.Interface()); err != nil {
 		return nil, err
 	}
-	return m.Get(payloadType.Descriptor().Fields().Get(0)).Bytes(), nil
+	return m.Get(payloadField).Bytes(), nil
 }
 
 type payloadResolver struct{}
 
-func (payloadResolver) FindMessageByURL(url string) (protoreflect.MessageType, error) {
-	if mt, err := protoregistry.GlobalTypes.FindMessageByURL(url); err == nil {
-		return mt, nil
-	}
+func (payloadResolver) FindMessageByURL(string) (protoreflect.MessageType, error) {
 	return payloadType, nil
 }
 
@@ -167,217 +179,80 @@ func (payloadResolver) FindExtensionByNumber(message protoreflect.FullName, fiel
 	return protoregistry.GlobalTypes.FindExtensionByNumber(message, field)
 }
 
-func isRegistered(url string) bool {
-	_, err := protoregistry.GlobalTypes.FindMessageByURL(url)
-	return err == nil
-}
+const (
+	anyName  protoreflect.FullName = "google.protobuf.Any"
+	maskName protoreflect.FullName = "google.protobuf.FieldMask"
+)
 
-var errStop = errors.New("stop")
-
-func hasUnregistered(m protoreflect.Message) bool {
-	return eachUnregistered(m, func(*anypb.Any) error { return errStop }) != nil
-}
-
-// eachUnregistered calls f with every Any in m whose type is not registered. It
-// does not look into the payloads of others.
-func eachUnregistered(m protoreflect.Message, f func(*anypb.Any) error) error {
-	if a, ok := m.Interface().(*anypb.Any); ok {
-		if a.GetTypeUrl() == "" || isRegistered(a.GetTypeUrl()) {
-			return nil
-		}
-		return f(a)
+// holdsAny reports whether messages of type md can contain an Any, or be one. seen
+// are the types on the way there.
+func holdsAny(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+	if md.FullName() == anyName {
+		return true
 	}
-	var err error
+	if seen == nil {
+		seen = map[protoreflect.FullName]bool{}
+	}
+	if seen[md.FullName()] {
+		return false
+	}
+	seen[md.FullName()] = true
+	for i := range md.Fields().Len() {
+		if field := md.Fields().Get(i).Message(); field != nil && holdsAny(field, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// eachAny calls f with every Any in m that has a type.
+func eachAny(m protoreflect.Message, f func(*anypb.Any) error) error {
+	return eachMessage(m, func(m proto.Message) error {
+		if a, ok := m.(*anypb.Any); ok && a.GetTypeUrl() != "" {
+			return f(a)
+		}
+		return nil
+	})
+}
+
+// eachMessage calls f with m and every message in it, but not with what the
+// payloads of Anys hold.
+func eachMessage(m protoreflect.Message, f func(proto.Message) error) error {
+	err := f(m.Interface())
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
+		case err != nil:
 		case fd.IsMap():
 			if fd.MapValue().Message() != nil {
 				v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-					err = eachUnregistered(v.Message(), f)
+					err = eachMessage(v.Message(), f)
 					return err == nil
 				})
 			}
 		case fd.Message() == nil:
 		case fd.IsList():
 			for i := 0; i < v.List().Len() && err == nil; i++ {
-				err = eachUnregistered(v.List().Get(i).Message(), f)
+				err = eachMessage(v.List().Get(i).Message(), f)
 			}
 		default:
-			err = eachUnregistered(v.Message(), f)
+			err = eachMessage(v.Message(), f)
 		}
 		return err == nil
 	})
 	return err
 }
 
-const anyName protoreflect.FullName = "google.protobuf.Any"
-
-// rewriteAnys copies the JSON of a message of type md, replacing the "value" of
-// each Any of a type that is not registered by what rewrite makes of it. It follows
-// the descriptor, so that nothing which only looks like an Any is touched.
-func rewriteAnys(data []byte, md protoreflect.MessageDescriptor, rewrite func(jsontext.Value) (jsontext.Value, error)) ([]byte, error) {
-	if !bytes.Contains(data, []byte("@type")) && !bytes.Contains(data, []byte(`\u`)) {
-		return data, nil // no Any in it
+// unwrapMask undoes what readMask did to a FieldMask.
+func unwrapMask(m proto.Message) error {
+	mask, ok := m.(*fieldmaskpb.FieldMask)
+	if !ok {
+		return nil
 	}
-	r := anyRewriter{dec: jsontext.NewDecoder(bytes.NewReader(data)), rewrite: rewrite}
-	r.out.Grow(len(data))
-	if err := r.message(md); err != nil {
-		return nil, withoutPackage(err)
-	}
-	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object")
-	}
-	return r.out.Bytes(), nil
-}
-
-type anyRewriter struct {
-	dec     *jsontext.Decoder
-	out     bytes.Buffer
-	rewrite func(jsontext.Value) (jsontext.Value, error)
-}
-
-// message copies the JSON of one message. JSON that does not have the shape of the
-// message is copied as it is: protojson will say what is wrong with it.
-func (r *anyRewriter) message(md protoreflect.MessageDescriptor) error {
-	if r.dec.StackDepth() > 2*maxMessageDepth {
-		return fmt.Errorf("messages are nested more than %d deep", maxMessageDepth)
-	}
-	if md == nil || r.dec.PeekKind() != '{' {
-		return r.copyValue()
-	}
-	if md.FullName() == anyName {
-		return r.any()
-	}
-	if len(md.FullName()) > len("google.protobuf.") && md.ParentFile().Package() == "google.protobuf" {
-		return r.copyValue() // well-known types have a JSON of their own
-	}
-	return r.object('{', '}', func(name string) error {
-		fd := md.Fields().ByJSONName(name)
-		if fd == nil {
-			fd = md.Fields().ByTextName(name)
-		}
-		switch {
-		case fd == nil:
-			return r.copyValue()
-		case fd.IsMap():
-			if r.dec.PeekKind() != '{' {
-				return r.copyValue()
-			}
-			return r.object('{', '}', func(string) error { return r.message(fd.MapValue().Message()) })
-		case fd.IsList():
-			return r.list(fd.Message())
-		}
-		return r.message(fd.Message())
-	})
-}
-
-func (r *anyRewriter) list(md protoreflect.MessageDescriptor) error {
-	if md == nil || r.dec.PeekKind() != '[' {
-		return r.copyValue()
-	}
-	return r.object('[', ']', func(string) error { return r.message(md) })
-}
-
-// object copies an object or array, leaving each value to copyMember.
-func (r *anyRewriter) object(begin, end jsontext.Kind, copyMember func(name string) error) error {
-	if _, err := r.dec.ReadToken(); err != nil {
-		return err
-	}
-	r.out.WriteByte(byte(begin))
-	for i := 0; r.dec.PeekKind() != end; i++ {
-		if i > 0 {
-			r.out.WriteByte(',')
-		}
-		name := ""
-		if begin == '{' {
-			raw, err := r.dec.ReadValue()
-			if err != nil {
-				return err
-			}
-			r.out.Write(raw)
-			r.out.WriteByte(':')
-			unquoted, err := jsontext.AppendUnquote(nil, raw)
-			if err != nil {
-				return err
-			}
-			name = string(unquoted)
-		}
-		if err := copyMember(name); err != nil {
+	for i, path := range mask.GetPaths() {
+		var err error
+		if mask.Paths[i], err = unwrapPath(path); err != nil {
 			return err
 		}
 	}
-	_, err := r.dec.ReadToken()
-	r.out.WriteByte(byte(end))
-	return err
-}
-
-func (r *anyRewriter) copyValue() error {
-	raw, err := r.dec.ReadValue()
-	r.out.Write(raw)
-	return err
-}
-
-// any copies an Any. Its type may come after its value, so it is read as a whole.
-// The payload of a registered type is left alone.
-func (r *anyRewriter) any() error {
-	raw, err := r.dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	var a struct {
-		Type  string          `json:"@type"`
-		Value json.RawMessage `json:"value"`
-	}
-	if err := json.Unmarshal(raw, &a); err != nil || a.Type == "" || a.Value == nil || isRegistered(a.Type) {
-		r.out.Write(raw)
-		return nil
-	}
-	value, err := r.rewrite(jsontext.Value(a.Value))
-	if err != nil {
-		return fmt.Errorf("value of %s: %w", a.Type, err)
-	}
-	members := jsontext.NewDecoder(bytes.NewReader(raw))
-	copied := anyRewriter{dec: members}
-	err = copied.object('{', '}', func(name string) error {
-		if name != "value" {
-			return copied.copyValue()
-		}
-		copied.out.Write(value)
-		return members.SkipValue()
-	})
-	r.out.Write(copied.out.Bytes())
-	return err
-}
-
-// payloadFromJSON makes base64 of a payload that is a JSON object.
-func payloadFromJSON(value jsontext.Value) (jsontext.Value, error) {
-	if value.Kind() != '{' {
-		return value, nil // base64, or protojson's to refuse
-	}
-	return base64JSON(value), nil
-}
-
-func base64JSON(payload []byte) jsontext.Value {
-	out := make([]byte, 0, base64.StdEncoding.EncodedLen(len(payload))+2)
-	out = append(out, '"')
-	out = base64.StdEncoding.AppendEncode(out, payload)
-	return append(out, '"')
-}
-
-// payloadToJSON makes the JSON object of base64 that holds one. Payloads that
-// could be read in more than one way stay base64.
-func payloadToJSON(value jsontext.Value) (jsontext.Value, error) {
-	encoded, err := jsontext.AppendUnquote(nil, value)
-	if err != nil {
-		return nil, err
-	}
-	payload, err := base64.StdEncoding.AppendDecode(nil, encoded)
-	if err != nil {
-		return nil, err
-	}
-	object := bytes.TrimSpace(payload)
-	if !bytes.HasPrefix(object, []byte("{")) || !jsontext.Value(object).IsValid() {
-		return value, nil
-	}
-	return object, nil
+	return nil
 }

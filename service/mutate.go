@@ -20,8 +20,8 @@ const maxAttempts = 128
 //
 // It returns the container as stored (on delete, as removed; on dry run, as it
 // would be stored) and the decision, which is there on errors too.
-func (s *Service) mutate(ctx context.Context, m *plimsoll.Mutation) (_ *plimsoll.Container, _ *plimsoll.Decision, err error) {
-	decision := s.newDecision(m)
+func (s *Service) mutate(ctx context.Context, m *plimsoll.Mutation) (_ *plimsoll.Container, decision *plimsoll.Decision, err error) {
+	decision = s.newDecision(m)
 	defer func() {
 		if p := recover(); p != nil { // a judge that panics has not admitted anything
 			err = fmt.Errorf("panic while judging: %v\n%s", p, debug.Stack())
@@ -34,7 +34,7 @@ func (s *Service) mutate(ctx context.Context, m *plimsoll.Mutation) (_ *plimsoll
 			return nil, decision, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.MutationTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -53,6 +53,9 @@ func (s *Service) mutate(ctx context.Context, m *plimsoll.Mutation) (_ *plimsoll
 		object, err := s.attempt(ctx, rules, m, decision)
 		if errors.Is(err, plimsoll.ErrConflict) && decision.Attempts < maxAttempts && ctx.Err() == nil {
 			continue // the state has changed: judge again, on what it is now
+		}
+		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err) // whose deadline: the caller's or ours
 		}
 		return object, decision, err
 	}

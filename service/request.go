@@ -79,26 +79,30 @@ func (s *Service) newMutation(ctx context.Context, operation plimsoll.Operation,
 		User:      userOf(ctx),
 	}
 	// A condition or a wish not to commit that cannot be read must not be ignored.
-	if v := header.Get(HeaderDryRun); v != "" {
-		if m.DryRun, err = strconv.ParseBool(v); err != nil {
-			return nil, &plimsoll.RequestError{
-				Field: "header " + HeaderDryRun, Problem: fmt.Sprintf("%q is neither true nor false", v),
-			}
+	if v := header.Values(HeaderDryRun); len(v) > 0 {
+		if m.DryRun, err = strconv.ParseBool(strings.Join(v, ", ")); err != nil {
+			return nil, badHeader(HeaderDryRun, v, "neither true nor false")
 		}
 	}
-	if v := header.Get(HeaderIfRevision); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
+	if v := header.Values(HeaderIfRevision); len(v) > 0 {
+		n, err := strconv.ParseUint(strings.Join(v, ", "), 10, 64)
 		if err != nil {
-			return nil, &plimsoll.RequestError{
-				Field: "header " + HeaderIfRevision, Problem: fmt.Sprintf("%q is not a revision: a whole number, 0 for none", v),
-			}
+			return nil, badHeader(HeaderIfRevision, v, "not a revision: a whole number, 0 for none")
 		}
 		m.IfRevision = (*plimsoll.Revision)(&n)
 	}
 	return m, nil
 }
 
-// Bounds on warning headers, so that they never crowd out a response.
+// badHeader is the error for a header that cannot be read. One that is repeated is
+// the list of its values (RFC 9110, 5.3), and so cannot be read either.
+func badHeader(name string, values []string, problem string) error {
+	return &plimsoll.RequestError{
+		Field: "header " + name, Problem: fmt.Sprintf("%q is %s", clip(strings.Join(values, ", "), maxMetadataBytes), problem),
+	}
+}
+
+// Bounds on warning headers before encoding, so that they never crowd out a response.
 const (
 	maxWarnings     = 16
 	maxWarningBytes = 256
@@ -141,11 +145,8 @@ func encodeWarning(w plimsoll.Violation) string {
 	}
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
+	text = clip(text, maxWarningBytes)
 	for i := range len(text) {
-		if b.Len() >= maxWarningBytes {
-			b.WriteString("...")
-			break
-		}
 		if c := text[i]; c >= 0x20 && c < 0x7f && c != '%' {
 			b.WriteByte(c)
 		} else {

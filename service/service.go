@@ -135,11 +135,13 @@ func (s *Service) SetRuleset(rules *Ruleset) { s.ruleset.Store(rules) }
 // elsewhere. Requests that come all the same are still served.
 func (s *Service) Drain() { s.draining.Store(true) }
 
+var errDraining = errors.New("the server is shutting down")
+
 // Ready reports whether mutations can be judged and committed, as nil or the
 // reason why not.
 func (s *Service) Ready(ctx context.Context) error {
 	if s.draining.Load() {
-		return plimsoll.ErrClosed
+		return errDraining
 	}
 	if s.ruleset.Load() == nil {
 		return plimsoll.ErrNotReady

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/identifiers"
@@ -32,13 +34,26 @@ func checkID(field, id string) error {
 	return nil
 }
 
+// checkLookup checks the id of a container that is asked for. There is none with an
+// id that Create refuses, and stores need not be asked for it.
+func checkLookup(field, id string) error {
+	if id == "" {
+		return &plimsoll.RequestError{Field: field, Problem: "id is required"}
+	}
+	if identifiers.Validate(id) != nil {
+		return fmt.Errorf("container %q: %w", clip(id, maxMetadataBytes), plimsoll.ErrNotFound)
+	}
+	return nil
+}
+
 // checkContainer checks what no rule has a say in: that a container is complete
 // and within containerd's limits.
 func checkContainer(c *plimsoll.Container) error {
 	if err := checkID("container.id", c.ID); err != nil {
 		return err
 	}
-	for key, value := range c.Labels {
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) { // the same problem first, each time
+		value := c.Labels[key]
 		if key == "" {
 			return &plimsoll.RequestError{Field: "container.labels", Problem: "a label has an empty key"}
 		}
