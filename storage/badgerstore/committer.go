@@ -1,0 +1,225 @@
+package badgerstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/plimsoll-project/plimsoll"
+	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// What a transaction has besides requests: the meta record, and an entry with which
+// Badger ends it.
+const (
+	reservedBytes = 4 << 10
+	reservedCount = 4
+)
+
+// present is the value of an index entry.
+var present = []byte{1}
+
+// submit queues r and waits for its answer.
+func (s *Store) submit(r *request) (plimsoll.Revision, error) {
+	select {
+	case s.queue <- r:
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	case <-s.stopping:
+		return 0, s.usable(r.ctx)
+	case <-s.failed:
+		return 0, s.usable(r.ctx)
+	}
+	select {
+	case a := <-r.done:
+		return a.revision, a.err
+	case <-r.ctx.Done():
+		if r.withdraw() {
+			return 0, r.ctx.Err()
+		}
+	case <-s.stopped:
+		if r.withdraw() { // it was queued too late to be seen
+			return 0, s.usable(r.ctx)
+		}
+	}
+	a := <-r.done
+	return a.revision, a.err
+}
+
+// committer makes all commits of a store: see the package documentation. One
+// goroutine runs it.
+type committer struct {
+	store    *Store
+	space    *diskSpace
+	history  *storage.History
+	maxBytes int64
+	maxCount int64
+}
+
+// run commits until the store is closed or fails.
+func (c *committer) run() {
+	s := c.store
+	defer close(s.stopped)
+	var next *request // left over by the batch before
+	for {
+		if next == nil {
+			select {
+			case next = <-s.queue:
+			case <-s.stopping:
+				return
+			}
+		}
+		select {
+		case <-s.stopping:
+			return
+		default:
+		}
+		var err error
+		if next, err = c.commit(next); err != nil {
+			return
+		}
+	}
+}
+
+// commit makes one batch of first and the requests that wait. It returns the first
+// request that did not fit in, if any, or the error for which the store failed.
+func (c *committer) commit(first *request) (leftOver *request, err error) {
+	b := &batch{committer: c, noSpace: c.space.check()}
+	b.revision, b.containers = c.store.current.revision, c.store.current.containers
+	for r := first; r != nil; r = c.waiting() {
+		if !b.fits(r) {
+			leftOver = r
+			break
+		}
+		if r.begin() {
+			b.take(r)
+		}
+	}
+	err = b.finish()
+	if err != nil {
+		c.store.fail(err)
+		err = fmt.Errorf("%w: %w", plimsoll.ErrClosed, err)
+	}
+	for i, r := range b.requests {
+		if err != nil {
+			b.answers[i] = answer{err: err}
+		}
+		r.done <- b.answers[i]
+	}
+	return leftOver, err
+}
+
+// waiting returns a request that is in the queue now, or nil.
+func (c *committer) waiting() *request {
+	select {
+	case r := <-c.store.queue:
+		return r
+	default:
+		return nil
+	}
+}
+
+// batch is the requests that are answered together, and the transaction of those
+// that are stored.
+type batch struct {
+	*committer
+	noSpace  error
+	requests []*request
+	answers  []answer // of requests, given once all is on disk
+
+	txn          *badger.Txn // nil until there is something to store
+	bytes, count int64
+	revision     plimsoll.Revision
+	containers   uint64
+	err          error // the first error of txn
+}
+
+func (b *batch) fits(r *request) bool {
+	return b.bytes+r.bytes <= b.maxBytes && b.count+r.count <= b.maxCount
+}
+
+// take decides on r, and stages it if it is to be stored.
+func (b *batch) take(r *request) {
+	a := answer{err: b.refuse(r)}
+	if a.err == nil {
+		b.stage(r)
+		a.revision = b.revision
+	}
+	b.requests = append(b.requests, r)
+	b.answers = append(b.answers, a)
+}
+
+func (b *batch) refuse(r *request) error {
+	switch {
+	case b.noSpace != nil:
+		return b.noSpace
+	case b.history.Conflicts(r.footprint, r.revision, r.keys...):
+		return plimsoll.ErrConflict
+	}
+	return r.unsuited
+}
+
+// stage adds r to the transaction, at the next revision.
+func (b *batch) stage(r *request) {
+	if b.txn == nil {
+		b.txn = b.store.db.NewTransaction(true)
+	}
+	b.bytes += r.bytes
+	b.count += r.count
+	b.revision++
+	b.containers += uint64(r.added)
+	for i, w := range r.writes {
+		// Deletes first: they are of what was there before.
+		for _, key := range w.deletes {
+			b.try(b.txn.Delete(key))
+		}
+		for _, rec := range w.records {
+			b.put(rec.key, rec.value)
+		}
+		for _, key := range w.terms {
+			b.try(b.txn.Set(key, present))
+		}
+		b.put(eventPlace{b.revision, uint32(i)}.key(), w.event)
+		b.history.Record(b.revision, w.key, w.before, w.after)
+	}
+}
+
+func (b *batch) put(key, record []byte) {
+	seal(record, key, b.revision)
+	b.try(b.txn.Set(key, record))
+}
+
+func (b *batch) try(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// finish writes and syncs the transaction, and publishes the new state. When it
+// fails, it is not known what is on disk.
+func (b *batch) finish() error {
+	if b.txn == nil {
+		return nil
+	}
+	defer b.txn.Discard()
+	meta, err := newRecord(&storagev1.Meta{Containers: b.containers})
+	if err != nil {
+		return fmt.Errorf("encoding the meta record: %w", err)
+	}
+	b.put(metaKey, meta)
+	if b.err != nil {
+		return fmt.Errorf("preparing a transaction: %w", b.err)
+	}
+	if err := b.store.options.commit(b.txn); err != nil {
+		return fmt.Errorf("committing a transaction: %w", err)
+	}
+	if err := b.store.publish(); err != nil {
+		return err
+	}
+	if b.store.current.revision != b.revision {
+		return errors.New("the database does not show what was just committed to it")
+	}
+	return nil
+}

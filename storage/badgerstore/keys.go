@@ -1,0 +1,94 @@
+package badgerstore
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// The first byte of each kind of key: see the package documentation.
+const (
+	kindMetadata = 'm'
+	kindPayload  = 'p'
+	kindIndex    = 'i'
+	kindEvent    = 'e'
+	kindMeta     = 'r'
+)
+
+var metaKey = []byte{kindMeta}
+
+// maxNameBytes bounds a namespace and ID together: Badger's keys end at 65,000
+// bytes, and identifiers that are any use are far below.
+const maxNameBytes = 16 << 10
+
+func appendLen(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// namespacePrefix is what the metadata keys of a namespace start with; the rest is
+// the ID, so that they sort by it.
+func namespacePrefix(namespace string) []byte {
+	return appendLen([]byte{kindMetadata}, namespace)
+}
+
+func metadataKey(key plimsoll.Key) []byte {
+	return append(namespacePrefix(key.Namespace), key.ID...)
+}
+
+func payloadKey(key plimsoll.Key, chunk uint32) []byte {
+	b := appendLen([]byte{kindPayload}, key.Namespace)
+	b = appendLen(b, key.ID)
+	return binary.BigEndian.AppendUint32(b, chunk)
+}
+
+const termBytes = 16
+
+// termPrefix is what the index keys of a term start with; the rest is the ID.
+func termPrefix(namespace string, term storage.Term) []byte {
+	hash := sha256.Sum256(append(appendLen(nil, term.Field), term.Value...))
+	return append(appendLen([]byte{kindIndex}, namespace), hash[:termBytes]...)
+}
+
+func indexKey(key plimsoll.Key, term storage.Term) []byte {
+	return append(termPrefix(key.Namespace, term), key.ID...)
+}
+
+// splitName takes a namespace off an encoded key after its first byte.
+func splitName(b []byte) (name string, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return "", nil, false
+	}
+	b = b[size:]
+	return string(b[:n]), b[n:], true
+}
+
+// eventPlace is where an event is in the history: revisions from 1, writes of one
+// commit from 0.
+type eventPlace struct {
+	revision plimsoll.Revision
+	seq      uint32
+}
+
+func (p eventPlace) key() []byte {
+	b := binary.BigEndian.AppendUint64([]byte{kindEvent}, uint64(p.revision))
+	return binary.BigEndian.AppendUint32(b, p.seq)
+}
+
+func parseEventKey(b []byte) (eventPlace, bool) {
+	if len(b) != 13 || b[0] != kindEvent {
+		return eventPlace{}, false
+	}
+	return eventPlace{
+		revision: plimsoll.Revision(binary.BigEndian.Uint64(b[1:])),
+		seq:      binary.BigEndian.Uint32(b[9:]),
+	}, true
+}
+
+// follows reports whether p comes right after last: nothing is missing in between.
+func (p eventPlace) follows(last eventPlace) bool {
+	return p == eventPlace{last.revision, last.seq + 1} || p == eventPlace{last.revision + 1, 0}
+}

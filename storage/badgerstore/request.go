@@ -1,0 +1,225 @@
+package badgerstore
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/plimsoll-project/plimsoll"
+	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// chunkBytes is the size of a payload record's content: with its header it stays
+// below valueThreshold.
+const chunkBytes = 512 << 10
+
+// request is a commit that the committer is asked for, ready to be written but for
+// the revision.
+type request struct {
+	ctx       context.Context
+	revision  plimsoll.Revision // of the view
+	footprint *storage.Footprint
+	keys      []plimsoll.Key
+	writes    []write
+	added     int64 // containers created less containers deleted
+	bytes     int64 // at most what it adds to a transaction
+	count     int64
+	// unsuited is why the change does not suit what is stored. It counts only if
+	// nothing has changed since the view; otherwise the answer is ErrConflict.
+	unsuited error
+
+	state atomic.Int32 // waiting, begun or withdrawn
+	done  chan answer  // gets one answer if begun
+}
+
+type answer struct {
+	revision plimsoll.Revision
+	err      error
+}
+
+const (
+	waiting int32 = iota
+	begun
+	withdrawn
+)
+
+// begin claims r for the committer. It reports false if the caller does not want it
+// any more.
+func (r *request) begin() bool {
+	return r.ctx.Err() == nil && r.state.CompareAndSwap(waiting, begun)
+}
+
+// withdraw claims r for the caller. It reports false if the committer has begun.
+func (r *request) withdraw() bool { return r.state.CompareAndSwap(waiting, withdrawn) }
+
+// write is what one storage.Write comes to.
+type write struct {
+	key           plimsoll.Key
+	before, after *plimsoll.Container // for the history; nil if there is none
+	records       []record            // to be sealed and put
+	event         []byte              // likewise, under a key that has the revision
+	terms         [][]byte            // index keys to put
+	deletes       [][]byte            // keys to delete
+}
+
+type record struct{ key, value []byte }
+
+// prepare encodes change, and looks up what it replaces. It does so on the latest
+// state, not the view's, which may be closed. That comes to the same: the commit
+// fails if a key that it writes was written since the view.
+func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
+	snap := s.acquire()
+	defer s.give(snap)
+
+	r := &request{revision: v.Revision(), footprint: &v.footprint, done: make(chan answer, 1)}
+	for _, w := range change.Writes {
+		key := w.Key()
+		if len(key.Namespace)+len(key.ID) > maxNameBytes {
+			return nil, &plimsoll.RequestError{Field: "container.id", Problem: fmt.Sprintf(
+				"namespace and ID have %d bytes together, and %d are possible", len(key.Namespace)+len(key.ID), maxNameBytes)}
+		}
+		r.keys = append(r.keys, key)
+	}
+	earlier := make(map[plimsoll.Key]*metadata) // what earlier writes of this change left
+	for i, w := range change.Writes {
+		key := r.keys[i]
+		before, ok := earlier[key]
+		if !ok {
+			err := s.read(func() (err error) {
+				before, err = snap.metadata(key)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		if r.unsuited = w.Suits(before != nil); r.unsuited != nil {
+			r.writes = nil
+			return r, nil
+		}
+		prepared, after, err := prepareWrite(change, w, before)
+		if err != nil {
+			return nil, err
+		}
+		r.writes = append(r.writes, prepared)
+		earlier[key] = after
+	}
+	r.measure()
+	if r.bytes > s.maxBytes || r.count > s.maxCount {
+		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
+			"it takes %d bytes and %d entries in the database, and a commit may have %d and %d: make the spec or the labels smaller",
+			r.bytes, r.count, s.maxBytes, s.maxCount)}
+	}
+	return r, nil
+}
+
+// prepareWrite encodes w, given what it replaces, and returns what it leaves.
+func prepareWrite(change *storage.Change, w storage.Write, before *metadata) (write, *metadata, error) {
+	p := write{key: w.Key()}
+	m := encodeMetadata(w.Container)
+	event, err := newRecord(encodeEvent(change, w, m))
+	if err != nil {
+		return write{}, nil, fmt.Errorf("encoding the event: %w", err)
+	}
+	p.event = event
+
+	var after *metadata
+	if w.Operation != plimsoll.OperationDelete {
+		p.after = w.Container
+		if after, err = p.put(m); err != nil {
+			return write{}, nil, err
+		}
+	}
+	if before != nil {
+		p.before = before.container
+	}
+	p.replace(before, after)
+	return p, after, nil
+}
+
+// put adds the records of the container that p leaves; m is its metadata.
+func (p *write) put(m *storagev1.Container) (*metadata, error) {
+	payloads, err := encodePayloads(p.after)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the payloads: %w", err)
+	}
+	m.PayloadBytes = uint64(len(payloads))
+	for len(payloads) > 0 {
+		n := min(len(payloads), chunkBytes)
+		value := make([]byte, headerBytes, headerBytes+n)
+		p.records = append(p.records, record{payloadKey(p.key, m.GetPayloadChunks()), append(value, payloads[:n]...)})
+		payloads = payloads[n:]
+		m.PayloadChunks++
+	}
+	value, err := newRecord(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the metadata: %w", err)
+	}
+	p.records = append(p.records, record{metadataKey(p.key), value})
+	return &metadata{container: p.after, chunks: m.GetPayloadChunks(), bytes: m.GetPayloadBytes()}, nil
+}
+
+// replace works out the difference: index entries that come and go, and records
+// that are left over.
+func (p *write) replace(before, after *metadata) {
+	old, kept := storage.Terms(before.orNil()), 0
+	for _, term := range storage.Terms(after.orNil()) {
+		for kept < len(old) && old[kept].Field < term.Field {
+			p.deletes = append(p.deletes, indexKey(p.key, old[kept]))
+			kept++
+		}
+		if kept < len(old) && old[kept].Field == term.Field {
+			kept++
+			if old[kept-1] == term {
+				continue
+			}
+			p.deletes = append(p.deletes, indexKey(p.key, old[kept-1]))
+		}
+		p.terms = append(p.terms, indexKey(p.key, term))
+	}
+	for _, term := range old[kept:] {
+		p.deletes = append(p.deletes, indexKey(p.key, term))
+	}
+	if before == nil {
+		return
+	}
+	var chunks uint32
+	if after != nil {
+		chunks = after.chunks
+	} else {
+		p.deletes = append(p.deletes, metadataKey(p.key))
+	}
+	for ; chunks < before.chunks; chunks++ {
+		p.deletes = append(p.deletes, payloadKey(p.key, chunks))
+	}
+}
+
+// entryBytes is more than what Badger adds to the size of a key and its value.
+const entryBytes = 32
+
+// measure works out how much r adds to a transaction.
+func (r *request) measure() {
+	add := func(key, value int) {
+		r.bytes += int64(key + value + entryBytes)
+		r.count++
+	}
+	for _, w := range r.writes {
+		for _, rec := range w.records {
+			add(len(rec.key), len(rec.value))
+		}
+		add(len(eventPlace{}.key()), len(w.event))
+		for _, key := range w.terms {
+			add(len(key), len(present))
+		}
+		for _, key := range w.deletes {
+			add(len(key), 0)
+		}
+		switch {
+		case w.before == nil:
+			r.added++
+		case w.after == nil:
+			r.added--
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package badgerstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// Verify reads everything that is stored as of the latest revision, and returns nil
+// if all of it is intact and agrees: records with their checksums, containers with
+// their payloads, index and events, and what the database says of itself. The error
+// wraps [ErrCorrupted] and names the first record that does not fit.
+//
+// It holds some hundred bytes of memory for each container. Commits go on
+// meanwhile.
+func (s *Store) Verify(ctx context.Context) error {
+	snap := s.acquire()
+	defer s.give(snap)
+	v := &verification{store: s, snap: snap, written: make(map[plimsoll.Key]plimsoll.Revision)}
+	for _, part := range []struct {
+		kind  byte
+		check func(key []byte, item *badger.Item) error
+	}{
+		{kindEvent, v.event}, {kindMetadata, v.container}, {kindPayload, v.payload}, {kindIndex, v.indexEntry}, {0, v.kind},
+	} {
+		if err := v.each(ctx, part.kind, part.check); err != nil {
+			return err
+		}
+	}
+	return v.totals()
+}
+
+// verification is a Verify under way.
+type verification struct {
+	store *Store
+	snap  *snapshot
+
+	last    eventPlace                         // of the latest event seen
+	written map[plimsoll.Key]plimsoll.Revision // by events, less what they deleted
+
+	containers, chunks, terms uint64 // that metadata tells of, less those that were seen
+	found                     uint64 // containers
+}
+
+// verifyPage bounds how long the database is held at a time.
+const verifyPage = 256
+
+// each calls check for every entry of a kind, 0 for all.
+func (v *verification) each(ctx context.Context, kind byte, check func(key []byte, item *badger.Item) error) error {
+	var prefix []byte
+	if kind != 0 {
+		prefix = []byte{kind}
+	}
+	for start := prefix; ; {
+		if err := v.store.usable(ctx); err != nil {
+			return err
+		}
+		n := 0
+		err := v.store.read(func() error {
+			return v.snap.page(prefix, start, func(key []byte, item *badger.Item) (bool, error) {
+				n++
+				start = after(key)
+				return n < verifyPage, check(key, item)
+			})
+		})
+		if err != nil || n < verifyPage {
+			return err
+		}
+	}
+}
+
+func (v *verification) event(key []byte, item *badger.Item) error {
+	e, err := parseEvent(key, item)
+	if err != nil {
+		return err
+	}
+	if !e.place.follows(v.last) {
+		return corrupted(key, "the event before it is missing")
+	}
+	v.last = e.place
+	k := plimsoll.Key{Namespace: e.event.Namespace, ID: e.event.Container.ID}
+	if e.event.Operation == plimsoll.OperationDelete {
+		delete(v.written, k)
+	} else {
+		v.written[k] = e.place.revision
+	}
+	return nil
+}
+
+func (v *verification) container(key []byte, item *badger.Item) error {
+	namespace, id, ok := splitName(key[1:])
+	if !ok {
+		return corrupted(key, "the key is not one of a container")
+	}
+	k := plimsoll.Key{Namespace: namespace, ID: string(id)}
+	var m *metadata
+	err := item.Value(func(value []byte) (err error) {
+		m, err = parseMetadata(key, k.ID, value)
+		return err
+	})
+	if err == nil {
+		err = v.snap.addPayloads(k, m)
+	}
+	if err != nil {
+		return err
+	}
+	if revision, ok := v.written[k]; !ok || revision != m.container.Revision {
+		return corrupted(key, "it is of revision %d, and its latest event of %d", m.container.Revision, revision)
+	}
+	for _, term := range storage.Terms(m.container) {
+		entry := indexKey(k, term)
+		if err := v.snap.get(entry, func([]byte) error { return nil }); errors.Is(err, badger.ErrKeyNotFound) {
+			return corrupted(entry, "it is missing")
+		} else if err != nil {
+			return err
+		}
+		v.terms++
+	}
+	v.chunks += uint64(m.chunks)
+	v.found++
+	return nil
+}
+
+// Every payload and index entry that a container has is there, says container. That
+// there are no others follows if there are as many.
+
+func (v *verification) payload([]byte, *badger.Item) error {
+	v.chunks--
+	return nil
+}
+
+func (v *verification) indexEntry([]byte, *badger.Item) error {
+	v.terms--
+	return nil
+}
+
+func (v *verification) kind(key []byte, _ *badger.Item) error {
+	switch key[0] {
+	case kindMetadata, kindPayload, kindIndex, kindEvent, kindMeta:
+		return nil
+	}
+	return corrupted(key, "there is no such kind of record")
+}
+
+func (v *verification) totals() error {
+	switch {
+	case v.last.revision != v.snap.revision:
+		return corrupted(metaKey, "it says revision %d, and the latest event is of %d", v.snap.revision, v.last.revision)
+	case v.found != uint64(len(v.written)):
+		return corrupted(metaKey, "events tell of %d containers, and there are %d", len(v.written), v.found)
+	case v.found != v.snap.containers:
+		return corrupted(metaKey, "it says %d containers, and there are %d", v.snap.containers, v.found)
+	case v.chunks != 0:
+		return corrupted(metaKey, "there are payloads without a container")
+	case v.terms != 0:
+		return corrupted(metaKey, "there are index entries without a container")
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package badgerstore
+
+import (
+	"context"
+	"iter"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// view reads a snapshot and remembers what was read.
+type view struct {
+	store     *Store
+	snapshot  *snapshot
+	footprint storage.Footprint
+	closed    bool
+}
+
+func (v *view) Revision() plimsoll.Revision { return v.snapshot.revision }
+
+func (v *view) Footprint() *storage.Footprint { return &v.footprint }
+
+func (v *view) Close() error {
+	if !v.closed {
+		v.closed = true
+		v.store.give(v.snapshot)
+	}
+	return nil
+}
+
+func (v *view) usable(ctx context.Context) error {
+	if v.closed {
+		return storage.ErrViewClosed
+	}
+	return v.store.usable(ctx)
+}
+
+func (v *view) Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, error) {
+	if err := v.usable(ctx); err != nil {
+		return nil, err
+	}
+	v.footprint.AddKey(key)
+	var m *metadata
+	err := v.store.read(func() (err error) {
+		if m, err = v.snapshot.metadata(key); m == nil || err != nil {
+			return err
+		}
+		return v.snapshot.addPayloads(key, m)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case m == nil:
+		return nil, storage.NotFound(key)
+	}
+	return m.container, nil
+}
+
+// A scan reads pages of metadata, so that the database is not held while the caller
+// works on what was found. Pages grow, so that a caller who wants to know only
+// whether there is something does not pay for much more.
+const (
+	firstPage = 16
+	lastPage  = 512
+)
+
+func (v *view) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsoll.Container, error] {
+	return func(yield func(*plimsoll.Container, error) bool) {
+		if err := v.usable(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		v.footprint.AddScan(query)
+		prefix, parse := v.metadataRange(query)
+		start := prefix
+		for size := firstPage; start != nil; size = min(2*size, lastPage) {
+			var page []*metadata
+			err := v.usable(ctx)
+			if err == nil {
+				page, start, err = v.readPage(prefix, start, size, parse)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, m := range page {
+				if !v.yield(ctx, query, m, yield) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// yield passes m on if query selects it. It reports whether to go on.
+func (v *view) yield(ctx context.Context, query storage.Query, m *metadata, yield func(*plimsoll.Container, error) bool) bool {
+	if query.Match != nil && !query.Match(m.container) {
+		return true
+	}
+	err := v.usable(ctx)
+	if err == nil && query.WithPayloads {
+		key := plimsoll.Key{Namespace: query.Namespace, ID: m.container.ID}
+		err = v.store.read(func() error { return v.snapshot.addPayloads(key, m) })
+	}
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	return yield(m.container, nil)
+}
+
+// parser reads the metadata that an entry of a range has or points to.
+type parser func(key []byte, item *badger.Item) (*metadata, error)
+
+// metadataRange returns the prefix of the keys that query ranges over, and how to
+// read the metadata for each.
+func (v *view) metadataRange(query storage.Query) ([]byte, parser) {
+	if query.Where == nil {
+		prefix := namespacePrefix(query.Namespace)
+		return prefix, func(key []byte, item *badger.Item) (m *metadata, err error) {
+			err = item.Value(func(value []byte) (err error) {
+				m, err = parseMetadata(key, string(key[len(prefix):]), value)
+				return err
+			})
+			return m, err
+		}
+	}
+	term := *query.Where
+	prefix := termPrefix(query.Namespace, term)
+	return prefix, func(key []byte, _ *badger.Item) (*metadata, error) {
+		id := string(key[len(prefix):])
+		m, err := v.snapshot.metadata(plimsoll.Key{Namespace: query.Namespace, ID: id})
+		if err == nil && (m == nil || !term.Of(m.container)) {
+			err = corrupted(key, "the container does not have this index term")
+		}
+		return m, err
+	}
+}
+
+// readPage reads up to size entries from start on. It returns where the next page
+// starts, nil if there is none.
+func (v *view) readPage(prefix, start []byte, size int, parse parser) (page []*metadata, next []byte, err error) {
+	err = v.store.read(func() error {
+		return v.snapshot.page(prefix, start, func(key []byte, item *badger.Item) (bool, error) {
+			m, err := parse(key, item)
+			if err != nil {
+				return false, err
+			}
+			page = append(page, m)
+			if len(page) == size {
+				next = after(key)
+			}
+			return len(page) < size, nil
+		})
+	})
+	return page, next, err
+}
