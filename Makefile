@@ -13,6 +13,8 @@ COUNT    ?= 6
 
 # Every directory that says how its .wasm files are built.
 WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh 2>/dev/null))
+# Those that are written in Rust, with tests of their own.
+RUST_VALIDATORS = $(sort $(dir $(wildcard examples/validators/*/Cargo.toml)))
 # Go files that people write.
 GO_FILES = $(shell find . -name '*.go' -not -path './gen/*' -not -path '*/node_modules/*')
 
@@ -93,6 +95,10 @@ validators-check: ## the .wasm files are, byte for byte, what their sources buil
 	diff "$$tmp/before" "$$tmp/after" || { echo 'these .wasm files are not what their sources build' >&2; exit 1; }; \
 	orphans=$$(find examples plugins -name '*.wasm' -not -path '*/target/*' -not -newer "$$tmp/start"); \
 	[ -z "$$orphans" ] || { echo "no build.sh builds:" $$orphans >&2; exit 1; }
+
+.PHONY: validators-test
+validators-test: ## tests of the validators in their own languages
+	@for dir in $(RUST_VALIDATORS); do (echo "$$dir"; cd "$$dir"; PATH=/usr/bin:$$PATH cargo test --quiet --locked --offline); done
 
 ## Changes
 
