@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -53,6 +55,17 @@ func copyClauses(rules []rule) ast.ModuleLoader {
 		}
 		return copies, nil
 	}
+}
+
+// withoutCopies leaves out errors that name copies: the same are there for the
+// originals. (Equal ones are left out later.)
+func withoutCopies(errs ast.Errors) ast.Errors {
+	prefix := strings.Join(hiddenPackage, ".") + "."
+	originals := slices.DeleteFunc(slices.Clone(errs), func(e *ast.Error) bool { return strings.Contains(e.Message, prefix) })
+	if len(originals) == 0 {
+		return errs
+	}
+	return originals
 }
 
 // copyTo adds to modules a copy of original, with its annotations, which are what

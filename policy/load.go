@@ -177,7 +177,7 @@ func compile(t text, modules map[string]*ast.Module, data map[string]any, rules 
 	compiler.Compile(modules)
 	problems := checkOldObject(t, compiler.Modules)
 	if compiler.Failed() {
-		problems = append(problems, t.explainAll("", compiler.Errors)...)
+		problems = append(problems, t.explainAll("", withoutCopies(compiler.Errors))...)
 	}
 	return compiler, asError(problems)
 }

@@ -62,8 +62,8 @@ func read(limit int64, sources []Source) ([]file, error) {
 	r := &reader{left: limit, limit: limit}
 	names := make(map[string]bool, len(sources))
 	for _, s := range sources {
-		if names[s.name] {
-			s.name = filepath.ToSlash(s.path)
+		if names[s.name] && s.fsys == nil {
+			s.name = filepath.ToSlash(s.path) // to tell it from the other of that name
 		}
 		if names[s.name] {
 			return nil, fmt.Errorf("policies %s are given twice", s.name)
