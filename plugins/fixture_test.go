@@ -38,11 +38,19 @@ func digest(module []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// bound is one entry of a validators.yaml; more is added to it, indented.
+// bound is one entry of a validators.yaml; more is added to it, indented. No call is
+// late, however busy the machine.
 func bound(name string, module []byte, more ...string) string {
 	entry := fmt.Sprintf("- name: %s\n  module: %s.wasm\n  sha256: %s\n", name, name, digest(module))
+	limited := false
 	for _, m := range more {
+		if rest, ok := strings.CutPrefix(m, "limits: {"); ok {
+			limited, m = true, "limits: {timeout: 1m, "+rest
+		}
 		entry += "  " + strings.ReplaceAll(m, "\n", "\n  ") + "\n"
+	}
+	if !limited {
+		entry += "  limits: {timeout: 1m}\n"
 	}
 	return entry
 }

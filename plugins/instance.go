@@ -174,8 +174,8 @@ func (i *instance) run(fn api.Function, args int) error {
 		return nil
 	case int64(i.fuel.Get()) < 0:
 		return errOutOfTime
-	case int64(i.depth.Get()) < 0:
-		return fmt.Errorf("its calls nest too deep, by more than %d frames", maxDepth)
+	case int64(i.depth.Get()) < 0, firstLine(err).Error() == "stack overflow": // the interpreter's own, lower bound
+		return errors.New("its calls nest too deep")
 	default:
 		return &trapError{err}
 	}

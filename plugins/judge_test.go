@@ -93,7 +93,10 @@ var behaviours = []struct {
 	{"wasi-sealed", "", valid, ""},
 }
 
-func TestBehaviours(t *testing.T) {
+func TestBehaviours(t *testing.T)            { testBehaviours(t, Options{}) }
+func TestBehavioursInterpreted(t *testing.T) { testBehaviours(t, Options{interpreter: true}) }
+
+func testBehaviours(t *testing.T, opts Options) {
 	for _, tt := range behaviours {
 		t.Run(strings.TrimSpace(tt.fixture+" "+tt.more), func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +106,7 @@ func TestBehaviours(t *testing.T) {
 			if tt.more != "" {
 				more = append(more, tt.more)
 			}
-			v, err := Load(t.Context(), Options{}, FS(files(
+			v, err := Load(t.Context(), opts, FS(files(
 				bound("tested", module, more...)+bound("healthy", healthy),
 				map[string][]byte{"tested": module, "healthy": healthy}), "validators.yaml"))
 			if err != nil {
@@ -358,7 +361,7 @@ func TestHammer(t *testing.T) {
 	for _, name := range names {
 		modules[name] = fixture(t, name)
 		entries.WriteString(bound(name, modules[name], "match: {namespaces: ["+name+"]}",
-			"limits: {fuel: 200000, concurrency: 3, memory: 16MiB, timeout: 1m}"))
+			"limits: {fuel: 200000, concurrency: 3, memory: 16MiB}"))
 	}
 	v, err := Load(t.Context(), Options{}, FS(files(entries.String(), modules), "validators.yaml"))
 	if err != nil {

@@ -46,7 +46,7 @@ const (
 	minOutput      = 64
 	// initializeFuel is what _initialize may use. It runs once, when the validator
 	// is loaded.
-	initializeFuel = 2_000_000_000
+	initializeFuel = 500_000_000
 	// maxDepth bounds nested calls, in frames of common size.
 	maxDepth = 16_384
 )

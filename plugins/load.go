@@ -26,6 +26,10 @@ type Options struct {
 	// CacheDir keeps compiled modules between starts; empty keeps them in memory
 	// only. What is in it is run as native code: nobody else may write there.
 	CacheDir string
+
+	// interpreter has the tests cover the engine that is used where there is no
+	// compiler for the processor.
+	interpreter bool
 }
 
 // maxModuleBytes bounds a module, as internal/wasm does.
@@ -74,7 +78,11 @@ func newValidators(ctx context.Context, opts Options) (*Validators, error) {
 			return nil, fmt.Errorf("opening the cache of compiled validators: %w", err)
 		}
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+	config := wazero.NewRuntimeConfig()
+	if opts.interpreter {
+		config = wazero.NewRuntimeConfigInterpreter()
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, config.
 		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
 	v := &Validators{runtime: r, cache: cache, log: opts.Logger}
 	if _, err := linkWASI(ctx, r); err != nil {
@@ -189,8 +197,12 @@ func (v *Validators) checkNames() error {
 	return errors.Join(errs...)
 }
 
-// digestOf identifies what the bindings, all together, would find.
+// digestOf identifies what the bindings, all together, would find: the same on every
+// machine, and wherever the modules lie.
 func digestOf(infos []Info) (string, error) {
+	for i := range infos {
+		infos[i].Module, infos[i].Limits.Concurrency = "", 0
+	}
 	canonical, err := json.Marshal(infos)
 	if err != nil {
 		return "", fmt.Errorf("digest of the validators: %w", err)

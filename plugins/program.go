@@ -34,10 +34,13 @@ type program struct {
 func compile(ctx context.Context, r wazero.Runtime, module []byte, memoryLimit uint64) (*program, error) {
 	// One page more than is ever given out: see linearMemory.
 	metered, err := wasm.Instrument(module, wasm.Caps{MemoryPages: uint32(memoryLimit/pageSize) + 1})
+	p := &program{runtime: r, memoryLimit: memoryLimit}
+	if tooLarge, ok := errors.AsType[*wasm.LimitError](err); ok && tooLarge.Cap == "MemoryPages" {
+		err = errors.Join(p.checkMemorySize(tooLarge.Value), err) // first in the words of the configuration
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the module: %w", err)
 	}
-	p := &program{runtime: r, memoryLimit: memoryLimit}
 	if err := p.check(metered); err != nil {
 		return nil, err
 	}
@@ -132,9 +135,13 @@ func (p *program) checkMemory(m *wasm.Module) error {
 	if m.Memory.Imported {
 		return errors.New("it imports its memory; link it so that it has its own")
 	}
-	if need := uint64(m.Memory.Min) * pageSize; need > p.memoryLimit {
+	return p.checkMemorySize(uint64(m.Memory.Min))
+}
+
+func (p *program) checkMemorySize(pages uint64) error {
+	if pages > p.memoryLimit/pageSize {
 		return fmt.Errorf("it starts with %s of memory, more than the limit of %s; raise limits.memory",
-			sized(need), sized(p.memoryLimit))
+			sized(pages*pageSize), sized(p.memoryLimit))
 	}
 	return nil
 }
