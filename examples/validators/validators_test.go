@@ -48,13 +48,14 @@ func loadWith(t testing.TB, s settings) *plugins.Validators {
 
 // bindingOf is a directory with a validators.yaml and the module.
 func bindingOf(s any) (fstest.MapFS, error) {
-	config, err := json.Marshal(map[string]any{
-		"validators": []any{map[string]any{"module": "runc-spec.wasm", "settings": s}},
-	})
+	module, err := os.ReadFile(moduleFile)
 	if err != nil {
 		return nil, err
 	}
-	module, err := os.ReadFile(moduleFile)
+	digest := sha256.Sum256(module)
+	config, err := json.Marshal(map[string]any{"validators": []any{map[string]any{
+		"module": "runc-spec.wasm", "sha256": hex.EncodeToString(digest[:]), "settings": s,
+	}}})
 	if err != nil {
 		return nil, err
 	}

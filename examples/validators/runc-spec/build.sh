@@ -16,7 +16,7 @@ output=${1:-$PWD/runc-spec.wasm}
 # overwriting, and is small, because the host copies memory back after each call.
 export RUSTC=/usr/bin/rustc
 export RUSTFLAGS="--remap-path-prefix=$PWD=runc-spec --remap-path-prefix=/usr=usr
-    -C link-arg=--stack-first -C link-arg=-zstack-size=131072"
+    -C link-arg=--stack-first -C link-arg=-zstack-size=65536"
 export CARGO_TARGET_DIR="$PWD/target"
 /usr/bin/cargo build --quiet --release --locked --offline --lib --target wasm32-unknown-unknown
 

@@ -3,9 +3,8 @@
 //! one decoder makes of it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::text::same;
 
 /// A JSON value. Numbers are apart by how Go's decoder would take them: only those
 /// written as integers fit integer fields.
@@ -16,8 +15,8 @@ pub enum Value<'a> {
     Unsigned(u64),
     /// Below zero.
     Signed(i64),
-    /// Has a fraction or an exponent, or is too large for 64 bits.
-    Float(f64),
+    /// A number with a fraction or an exponent, or too large for 64 bits.
+    Other,
     /// Owned only if it was written with escapes.
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
@@ -34,7 +33,7 @@ impl<'a> Value<'a> {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Unsigned(_) | Value::Signed(_) => "an integer",
-            Value::Float(_) => "a number that is no 64-bit integer",
+            Value::Other => "a number that is no 64-bit integer",
             Value::Text(_) => "a string",
             Value::List(_) => "an array",
             Value::Object(_) => "an object",
@@ -42,8 +41,9 @@ impl<'a> Value<'a> {
     }
 
     /// The member of an object; null counts as absent, as it does for Go.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
-        match self.members().iter().find(|(k, _)| k == key) {
+        match self.members().iter().find(|(k, _)| same(k, key)) {
             None | Some((_, Value::Null)) => None,
             Some((_, value)) => Some(value),
         }
@@ -97,111 +97,5 @@ impl<'a> Value<'a> {
 
     pub fn members_at(&self, key: &str) -> &[Member<'a>] {
         self.get(key).map_or(&[], Value::members)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, b: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Bool(b))
-    }
-
-    fn visit_u64<E>(self, n: u64) -> Result<Value<'de>, E> {
-        Ok(Value::Unsigned(n))
-    }
-
-    fn visit_i64<E>(self, n: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Signed(n))
-    }
-
-    fn visit_f64<E>(self, n: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Float(n))
-    }
-
-    fn visit_borrowed_str<E>(self, s: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(s)))
-    }
-
-    fn visit_str<E>(self, s: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(s.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some((Key(key), value)) = map.next_entry()? {
-            members.push((key, value));
-        }
-        Ok(Value::Object(members))
-    }
-}
-
-/// A key, borrowed where it can be: serde's own Cow is always owned.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-struct KeyVisitor;
-
-impl<'de> Visitor<'de> for KeyVisitor {
-    type Value = Key<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object key")
-    }
-
-    fn visit_borrowed_str<E>(self, s: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Borrowed(s)))
-    }
-
-    fn visit_str<E>(self, s: &str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Owned(s.to_owned())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_duplicates_and_number_kinds() {
-        let doc = r#"{"a":1,"a":-1,"b":1.0,"c":"x","d":"\u0041","e":null,"f":18446744073709551616}"#;
-        let v: Value = serde_json::from_str(doc).unwrap();
-        assert_eq!(v.members().len(), 7);
-        assert_eq!(v.members()[0].1, Value::Unsigned(1));
-        assert_eq!(v.members()[1].1, Value::Signed(-1));
-        assert_eq!(v.get("b"), Some(&Value::Float(1.0)));
-        assert!(matches!(v.get("c"), Some(Value::Text(Cow::Borrowed("x")))));
-        assert!(matches!(v.get("d"), Some(Value::Text(Cow::Owned(_)))));
-        assert_eq!(v.get("e"), None);
-        assert_eq!(v.integer_at("f"), None);
     }
 }

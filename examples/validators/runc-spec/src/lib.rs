@@ -6,7 +6,7 @@
 //! other input and no state between calls. `abi` wraps it in the exports of
 //! Plimsoll's ABI v1. A call takes these steps, one module each:
 //!
-//! * `request`: the request is parsed into a tree that borrows from it (`json`);
+//! * `request`: the request is parsed (`parse`) into a tree that borrows from it (`json`);
 //! * `shape`: the spec is compared with what Go's decoder and the OCI schema make
 //!   of it (`oci` holds the schema), keys that only look alike (`fold`) included;
 //! * `checks`: rules between fields, from the OCI runtime-spec and runc;
@@ -21,12 +21,14 @@ pub mod fold;
 pub mod json;
 pub mod linuxpath;
 pub mod oci;
+pub mod parse;
 pub mod path;
 pub mod privileges;
 pub mod report;
 pub mod request;
 pub mod settings;
 pub mod shape;
+pub mod text;
 
 #[cfg(target_arch = "wasm32")]
 mod abi;

@@ -1,8 +1,15 @@
 //! Linux paths by their text alone: nothing here looks at a file system.
 
+use std::borrow::Cow;
+
+use crate::text;
+
 /// The path with `.`, empty and `..` steps resolved by text, starting at `/`, so that
 /// it cannot leave the root: how runc reads paths inside a container.
-pub fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> Cow<str> {
+    if is_clean(path) {
+        return Cow::Borrowed(path);
+    }
     let mut steps: Vec<&str> = Vec::new();
     for step in path.split('/') {
         match step {
@@ -21,7 +28,19 @@ pub fn clean(path: &str) -> String {
     if cleaned.is_empty() {
         cleaned.push('/');
     }
-    cleaned
+    Cow::Owned(cleaned)
+}
+
+/// Most paths are; this saves taking them apart.
+fn is_clean(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let (first, last) = match bytes {
+        [b'/'] => return true,
+        [first, .., last] => (*first, *last),
+        _ => return false,
+    };
+    // A step that begins with a dot may be . or .., or just a name.
+    first == b'/' && last != b'/' && !bytes.windows(2).any(|pair| matches!(pair, b"//" | b"/."))
 }
 
 /// Whether a relative path leaves the directory it is relative to.
@@ -50,10 +69,8 @@ pub fn has_parent_step(path: &str) -> bool {
 
 /// Whether the cleaned path `path` is the cleaned path `tree` or below it.
 pub fn within(path: &str, tree: &str) -> bool {
-    match path.strip_prefix(tree) {
-        Some(rest) => rest.is_empty() || rest.starts_with('/') || tree == "/",
-        None => false,
-    }
+    let at = tree.len();
+    text::starts(path, tree) && (path.len() == at || at == 1 || path.as_bytes()[at] == b'/')
 }
 
 #[cfg(test)]
@@ -68,6 +85,9 @@ mod tests {
             ("//proc/./sys/", "/proc/sys"),
             ("/a/../../b", "/b"),
             ("var/run", "/var/run"),
+            ("/a/.b", "/a/.b"),
+            ("/a/..", "/"),
+            ("/a", "/a"),
         ] {
             assert_eq!(clean(path), want, "{:?}", path);
         }

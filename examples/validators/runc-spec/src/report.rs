@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 use crate::path::Path;
 
 /// How many violations, and how many warnings, a verdict lists. Further ones are
@@ -17,16 +15,15 @@ const TEXT_LIMIT: usize = 24 * 1024;
 /// How many characters of a value a message quotes.
 const QUOTE_LIMIT: usize = 80;
 
-#[derive(Serialize, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Finding {
     pub field: String,
     pub msg: String,
     pub code: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub fix: String,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Default)]
 pub struct Report {
     pub violations: Findings,
     pub warnings: Findings,
@@ -45,18 +42,19 @@ impl Report {
     pub fn finish(mut self) -> Vec<u8> {
         self.violations.close("violations");
         self.warnings.close("warnings");
-        // Strings and lists always serialise.
-        serde_json::to_vec(&self).unwrap_or_default()
+        let mut out = b"{\"violations\":[".to_vec();
+        self.violations.write(&mut out);
+        out.extend_from_slice(b"],\"warnings\":[");
+        self.warnings.write(&mut out);
+        out.extend_from_slice(b"]}");
+        out
     }
 }
 
-#[derive(Serialize, Default)]
-#[serde(transparent)]
+#[derive(Default)]
 pub struct Findings {
     pub listed: Vec<Finding>,
-    #[serde(skip)]
     text: usize,
-    #[serde(skip)]
     unlisted: usize,
 }
 
@@ -78,6 +76,15 @@ impl Findings {
         self.listed.push(found);
     }
 
+    fn write(&self, out: &mut Vec<u8>) {
+        for (i, found) in self.listed.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            found.write(out);
+        }
+    }
+
     fn close(&mut self, what: &str) {
         if self.unlisted > 0 {
             self.listed.push(Finding {
@@ -88,6 +95,35 @@ impl Findings {
             });
         }
     }
+}
+
+impl Finding {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"msg\":");
+        write_text(&self.msg, out);
+        for (key, text) in [("field", &self.field), ("code", &self.code), ("fix", &self.fix)] {
+            if !text.is_empty() {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(key.as_bytes());
+                out.extend_from_slice(b"\":");
+                write_text(text, out);
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for b in text.bytes() {
+        match b {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
+            // There are none: see `Quoted`.
+            0..=0x1f => out.push(b' '),
+            b => out.push(b),
+        }
+    }
+    out.push(b'"');
 }
 
 /// The length of a text in JSON. Other characters that have to be escaped there are

@@ -1,7 +1,11 @@
 //! The settings of a binding.
 
+use std::borrow::Cow;
+use std::{fmt, str};
+
 use crate::json::Value;
 use crate::linuxpath;
+use crate::parse;
 use crate::path::Path;
 use crate::privileges::traits::{self, Traits};
 use crate::report::{Quoted, Report};
@@ -25,15 +29,15 @@ const MASKED_PATHS: [&str; 10] = [
 /// The read-only paths of containerd, except /proc/sys, which has its own trait.
 const READONLY_PATHS: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger"];
 
-pub struct Settings {
+pub struct Settings<'a> {
     /// The traits that deny.
     pub forbid: Traits,
     /// The traits that only warn.
     pub warn: Traits,
     /// What trait unmasked-paths asks for, cleaned.
-    pub masked_paths: Vec<String>,
+    pub masked_paths: Vec<Cow<'a, str>>,
     /// What trait writable-proc asks for, cleaned.
-    pub readonly_paths: Vec<String>,
+    pub readonly_paths: Vec<Cow<'a, str>>,
 }
 
 static TEXT: Shape = Shape::Text;
@@ -45,10 +49,10 @@ static SHAPE: Shape = Shape::Closed(&[
     Field { name: "readonly_paths", shape: &TEXTS, required: false },
 ]);
 
-impl Settings {
+impl<'a> Settings<'a> {
     /// Reads settings, reporting what is wrong with them as violations: with bad
     /// settings nothing is admitted.
-    pub fn read(settings: &Value, path: &Path, report: &mut Report) -> Settings {
+    pub fn read(settings: &'a Value, path: &Path, report: &mut Report) -> Settings<'a> {
         if *settings != Value::Null {
             shape::check(&SHAPE, settings, path, report);
         }
@@ -65,16 +69,21 @@ impl Settings {
 pub fn judge_settings(settings: &[u8]) -> Vec<u8> {
     let mut report = Report::default();
     let path = Path::root("");
-    match serde_json::from_slice::<Value>(settings) {
-        Ok(value) => drop(Settings::read(&value, &path, &mut report)),
-        Err(err) => report.violation(
-            "settings.unreadable",
-            &path,
-            format_args!("cannot be read as JSON: {}", err),
-            format_args!("make it a JSON object"),
-        ),
+    match str::from_utf8(settings).ok().map(parse::value) {
+        Some(Ok(value)) => drop(Settings::read(&value, &path, &mut report)),
+        Some(Err(err)) => unreadable(&err, &path, &mut report),
+        None => unreadable(&"it is not UTF-8", &path, &mut report),
     }
     report.finish()
+}
+
+fn unreadable(why: &dyn fmt::Display, path: &Path, report: &mut Report) {
+    report.violation(
+        "settings.unreadable",
+        path,
+        format_args!("cannot be read as JSON: {}", why),
+        format_args!("make it a JSON object"),
+    );
 }
 
 fn named(settings: &Value, key: &str, path: &Path, report: &mut Report) -> Traits {
@@ -97,9 +106,15 @@ fn named(settings: &Value, key: &str, path: &Path, report: &mut Report) -> Trait
     all
 }
 
-fn paths(settings: &Value, key: &str, usual: &[&str], path: &Path, report: &mut Report) -> Vec<String> {
+fn paths<'a>(
+    settings: &'a Value,
+    key: &str,
+    usual: &[&'static str],
+    path: &Path,
+    report: &mut Report,
+) -> Vec<Cow<'a, str>> {
     if settings.get(key).is_none() {
-        return usual.iter().map(|path| path.to_string()).collect();
+        return usual.iter().map(|path| Cow::Borrowed(*path)).collect();
     }
     let list = path.key(key);
     for (i, item) in settings.list_at(key).iter().enumerate() {

@@ -8,6 +8,7 @@ use crate::fold;
 use crate::json::{Member, Value};
 use crate::path::Path;
 use crate::report::{Quoted, Report};
+use crate::text::same;
 
 /// What a value may be.
 pub enum Shape {
@@ -102,7 +103,7 @@ fn record(
     duplicates(members, path, report);
     for (key, value) in members {
         let path = path.key(key);
-        if let Some(field) = fields.iter().find(|field| field.name == key) {
+        if let Some(field) = fields.iter().find(|field| same(field.name, key)) {
             // Go's decoder leaves a field alone that is null.
             if *value != Value::Null {
                 check(field.shape, value, &path, report);
@@ -124,7 +125,7 @@ fn record(
         }
     }
     for field in fields.iter().filter(|field| field.required) {
-        let present = |(key, value): &Member| key == field.name && *value != Value::Null;
+        let present = |(key, value): &Member| same(key, field.name) && *value != Value::Null;
         if !members.iter().any(present) {
             report.violation(
                 "shape.required",
@@ -149,7 +150,7 @@ fn duplicates(members: &[Member], path: &Path, report: &mut Report) {
     };
     if members.len() <= 16 {
         for (i, (key, _)) in members.iter().enumerate() {
-            if members[..i].iter().any(|(earlier, _)| earlier == key) {
+            if members[..i].iter().any(|(earlier, _)| same(earlier, key)) {
                 add(key);
             }
         }
@@ -214,6 +215,7 @@ impl fmt::Display for Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse;
 
     static TEXT: Shape = Shape::Text;
     static BYTE: Shape = Shape::Integer(0, 255);
@@ -224,7 +226,7 @@ mod tests {
 
     fn found(doc: &str) -> Vec<(String, String)> {
         let mut report = Report::default();
-        check(&RECORD, &serde_json::from_str(doc).unwrap(), &Path::root("x"), &mut report);
+        check(&RECORD, &parse::value(doc).unwrap(), &Path::root("x"), &mut report);
         let all = report.violations.listed.into_iter().chain(report.warnings.listed);
         all.map(|f| (f.field, f.code)).collect()
     }

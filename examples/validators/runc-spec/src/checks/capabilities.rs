@@ -3,6 +3,7 @@
 use crate::json::Value;
 use crate::path::Path;
 use crate::report::{Quoted, Report};
+use crate::text;
 
 /// Linux's capabilities in the order of their numbers, so a set of them is a u64.
 pub const NAMES: [&str; 41] = [
@@ -54,7 +55,7 @@ pub const SETS: [&str; 5] = ["bounding", "permitted", "effective", "inheritable"
 
 /// The capability's bit in a set.
 pub fn bit(name: &str) -> Option<u64> {
-    NAMES.iter().position(|known| *known == name).map(|n| 1 << n)
+    text::position(&NAMES, name).map(|n| 1 << n)
 }
 
 pub fn check(process: &Value, path: &Path, report: &mut Report) {

@@ -1,5 +1,7 @@
 //! config-linux.md, Devices; mknod(2).
 
+use std::borrow::Cow;
+
 use super::known_at;
 use crate::json::Value;
 use crate::linuxpath;
@@ -18,7 +20,7 @@ const MODE_MOST: i128 = 0o177777;
 
 pub fn check(linux: &Value, path: &Path, report: &mut Report) {
     let path = path.key("devices");
-    let mut paths: Vec<(String, usize)> = Vec::new();
+    let mut paths: Vec<(Cow<str>, usize)> = Vec::new();
     for (i, device) in linux.list_at("devices").iter().enumerate() {
         let path = path.index(i);
         known_at(&TYPES, device, "type", "devices.type", &path, report);

@@ -22,6 +22,7 @@ use std::fmt;
 use crate::json::Value;
 use crate::path::Path;
 use crate::report::{Quoted, Report};
+use crate::text;
 
 /// Runs every check on a spec.
 pub fn all(spec: &Value, path: &Path, report: &mut Report) {
@@ -101,7 +102,7 @@ fn annotations(spec: &Value, path: &Path, report: &mut Report) {
 
 /// Reports a value that is none of those that are known.
 fn known(values: &[&str], value: &Value, code: &str, path: &Path, report: &mut Report) {
-    if let Some(text) = value.text().filter(|text| !values.contains(text)) {
+    if let Some(text) = value.text().filter(|text| text::position(values, text).is_none()) {
         report.violation(
             code,
             path,

@@ -1,10 +1,13 @@
 //! config.md, Mounts and Linux mount options; what runc makes of them.
 
+use std::borrow::Cow;
+
 use super::{mappings, Namespaces};
 use crate::json::Value;
 use crate::linuxpath;
 use crate::path::Path;
 use crate::report::{Quoted, Report};
+use crate::text;
 
 /// The options that runc takes out of the list. All others are handed to the
 /// filesystem.
@@ -70,7 +73,7 @@ impl Options {
 pub fn check(spec: &Value, namespaces: &Namespaces, path: &Path, report: &mut Report) {
     let mounts = spec.list_at("mounts");
     let path = path.key("mounts");
-    let mut destinations: Vec<(String, usize)> = Vec::with_capacity(mounts.len());
+    let mut destinations: Vec<(Cow<str>, usize)> = Vec::with_capacity(mounts.len());
     for (i, mount) in mounts.iter().enumerate() {
         let path = path.index(i);
         let options = Options::of(mount);
@@ -107,7 +110,7 @@ fn destination(given: &str, cleaned: &str, mount: &Value, options: &Options, pat
     let fresh_proc = mount.text_at("type") == Some("proc") && !options.bind;
     let allowed = match cleaned {
         "/proc" => fresh_proc || options.bind,
-        below => !linuxpath::within(below, "/proc") || PROC_FILES.contains(&below),
+        below => !linuxpath::within(below, "/proc") || text::position(&PROC_FILES, below).is_some(),
     };
     if !allowed {
         report.violation(
@@ -149,7 +152,7 @@ fn kind(mount: &Value, options: &Options, path: &Path, report: &mut Report) {
     }
     let list = path.key("options");
     for (i, option) in mount.list_at("options").iter().enumerate() {
-        if let Some(option) = option.text().filter(|option| options.bind && !FLAGS.contains(option)) {
+        if let Some(option) = option.text().filter(|option| options.bind && text::position(&FLAGS, option).is_none()) {
             report.violation(
                 "mounts.bind_data",
                 &list.index(i),
@@ -162,7 +165,7 @@ fn kind(mount: &Value, options: &Options, path: &Path, report: &mut Report) {
 
 fn contradictions(mount: &Value, path: &Path, report: &mut Report) {
     let options = mount.list_at("options");
-    let at = |name: &str| options.iter().rposition(|option| option.text() == Some(name));
+    let at = |name: &str| options.iter().rposition(|option| option.text().map_or(false, |text| text::same(text, name)));
     for (one, other) in OPPOSITES {
         if let (Some(i), Some(j)) = (at(one), at(other)) {
             report.warning(
@@ -211,7 +214,7 @@ fn id_mappings(mount: &Value, options: &Options, namespaces: &Namespaces, path: 
 }
 
 /// The later mount would hide the earlier one.
-fn unique(mut destinations: Vec<(String, usize)>, path: &Path, report: &mut Report) {
+fn unique(mut destinations: Vec<(Cow<str>, usize)>, path: &Path, report: &mut Report) {
     destinations.sort_unstable();
     for pair in destinations.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         report.violation(
@@ -226,6 +229,7 @@ fn unique(mut destinations: Vec<(String, usize)>, path: &Path, report: &mut Repo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse;
 
     #[test]
     fn the_last_option_counts() {
@@ -238,7 +242,7 @@ mod tests {
             (r#"["rbind","rshared"]"#, Options { bind: true, shared: true, ..Options::default() }),
         ] {
             let doc = format!("{{\"options\":{}}}", options);
-            assert_eq!(Options::of(&serde_json::from_str(&doc).unwrap()), want, "{}", options);
+            assert_eq!(Options::of(&parse::value(&doc).unwrap()), want, "{}", options);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{absolute, known_at};
 use crate::json::Value;
 use crate::path::Path;
 use crate::report::{Quoted, Report};
+use crate::text;
 
 /// The types, in the order of the fields of the bit set.
 const TYPES: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
@@ -26,7 +27,7 @@ impl<'a> Namespaces<'a> {
         let all = spec.get("linux").map_or(&[][..], |linux| linux.list_at("namespaces"));
         for (index, namespace) in all.iter().enumerate() {
             let kind = namespace.text_at("type").unwrap_or_default();
-            if let Some(slot) = TYPES.iter().position(|known| *known == kind).map(|n| &mut listed[n]) {
+            if let Some(slot) = text::position(&TYPES, kind).map(|n| &mut listed[n]) {
                 let path = namespace.text_at("path").unwrap_or_default();
                 slot.get_or_insert(Listed { index, path });
             }
@@ -36,7 +37,7 @@ impl<'a> Namespaces<'a> {
 
     /// The namespace of a type; none means the host's.
     pub fn get(&self, kind: &str) -> Option<Listed<'a>> {
-        TYPES.iter().position(|known| *known == kind).and_then(|n| self.listed[n])
+        text::position(&TYPES, kind).and_then(|n| self.listed[n])
     }
 
     pub fn has(&self, kind: &str) -> bool {

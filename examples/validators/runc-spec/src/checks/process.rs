@@ -4,6 +4,7 @@ use super::{absolute, capabilities, known, known_at, within};
 use crate::json::Value;
 use crate::path::Path;
 use crate::report::{Quoted, Report};
+use crate::text;
 
 /// The limits that runc knows; getrlimit(2) has no more.
 const RLIMITS: [&str; 16] = [
@@ -128,7 +129,7 @@ fn rlimits(process: &Value, path: &Path, report: &mut Report) {
         let path = path.index(i);
         known_at(&RLIMITS, rlimit, "type", "rlimits.unknown", &path, report);
         let name = rlimit.text_at("type").unwrap_or_default();
-        if let Some(n) = RLIMITS.iter().position(|known| *known == name) {
+        if let Some(n) = text::position(&RLIMITS, name) {
             if seen >> n & 1 == 1 {
                 report.violation(
                     "rlimits.duplicate",

@@ -1,5 +1,7 @@
 //! Traits of files: what of the host's the container can read or change.
 
+use std::borrow::Cow;
+
 use super::hostpath::{self, Reach};
 use super::traits::Trait;
 use super::Found;
@@ -125,12 +127,12 @@ fn host_path(source: &str, read_only: bool, path: &Path, found: &mut Found) {
 fn kept(spec: &Value, path: &Path, found: &mut Found) {
     let settings = found.settings;
     let linux_path = path.key("linux");
-    let covering = |key: &str| -> Vec<String> {
+    let covering = |key: &str| -> Vec<Cow<str>> {
         let list = spec.get("linux").map_or(&[][..], |linux| linux.list_at(key));
         list.iter().filter_map(Value::text).map(linuxpath::clean).collect()
     };
     let masked = covering("maskedPaths");
-    let missing = |wanted: &str, covering: &[&[String]]| {
+    let missing = |wanted: &str, covering: &[&[Cow<str>]]| {
         !covering.iter().any(|paths| paths.iter().any(|path| linuxpath::within(wanted, path)))
     };
     let mut report = |which: Trait, key: &str, missing: Vec<&str>| {
@@ -144,12 +146,12 @@ fn kept(spec: &Value, path: &Path, found: &mut Found) {
         }
     };
     let unmasked = settings.masked_paths.iter().filter(|path| missing(path, &[&masked]));
-    report(Trait::UnmaskedPaths, "maskedPaths", unmasked.map(String::as_str).collect());
+    report(Trait::UnmaskedPaths, "maskedPaths", unmasked.map(Cow::as_ref).collect());
     // What is masked cannot be written to either.
     let read_only = covering("readonlyPaths");
     if missing("/proc/sys", &[&read_only, &masked]) {
         report(Trait::WritableProcSys, "readonlyPaths", vec!["/proc/sys"]);
     }
     let writable = settings.readonly_paths.iter().filter(|path| missing(path, &[&read_only, &masked]));
-    report(Trait::WritableProc, "readonlyPaths", writable.map(String::as_str).collect());
+    report(Trait::WritableProc, "readonlyPaths", writable.map(Cow::as_ref).collect());
 }

@@ -18,8 +18,7 @@ const NAMESPACES: [(&str, Trait); 7] = [
     ("uts", Trait::HostUts),
 ];
 
-pub fn find(spec: &Value, path: &Path, found: &mut Found) {
-    let namespaces = Namespaces::of(spec);
+pub fn find(spec: &Value, namespaces: &Namespaces, path: &Path, found: &mut Found) {
     let linux = path.key("linux");
     let list = linux.key("namespaces");
     for (kind, which) in NAMESPACES {

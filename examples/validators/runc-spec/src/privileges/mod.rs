@@ -11,6 +11,7 @@ pub mod traits;
 
 use std::fmt;
 
+use crate::checks::Namespaces;
 use crate::json::Value;
 use crate::path::Path;
 use crate::report::Report;
@@ -20,15 +21,16 @@ use traits::Trait;
 /// Looks for every trait.
 pub fn all(spec: &Value, path: &Path, settings: &Settings, report: &mut Report) {
     let mut found = Found { settings, report };
-    process::find(spec, path, &mut found);
-    isolation::find(spec, path, &mut found);
+    let namespaces = Namespaces::of(spec);
+    process::find(spec, &namespaces, path, &mut found);
+    isolation::find(spec, &namespaces, path, &mut found);
     files::find(spec, path, &mut found);
     devices::find(spec, path, &mut found);
 }
 
 /// Takes traits as they are found.
 pub struct Found<'a> {
-    settings: &'a Settings,
+    settings: &'a Settings<'a>,
     report: &'a mut Report,
 }
 

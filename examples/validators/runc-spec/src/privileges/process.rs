@@ -9,7 +9,7 @@ use crate::json::Value;
 use crate::path::Path;
 use crate::report::Quoted;
 
-pub fn find(spec: &Value, path: &Path, found: &mut Found) {
+pub fn find(spec: &Value, namespaces: &Namespaces, path: &Path, found: &mut Found) {
     if let Some(process) = spec.get("process") {
         let path = path.key("process");
         capabilities(process, &path, found);
@@ -22,7 +22,7 @@ pub fn find(spec: &Value, path: &Path, found: &mut Found) {
             );
         }
         let uid = process.get("user").and_then(|user| user.integer_at("uid")).unwrap_or_default();
-        if uid == 0 && !Namespaces::of(spec).has("user") {
+        if uid == 0 && !namespaces.has("user") {
             found.add(
                 Trait::RootUser,
                 &path.key("user").key("uid"),
