@@ -20,7 +20,7 @@ type diskSpace struct {
 }
 
 func newDiskSpace(o Options) *diskSpace {
-	return &diskSpace{dir: o.Dir, min: o.MinFreeBytes, free: o.FreeBytes, every: time.Second, now: time.Now}
+	return &diskSpace{dir: o.Dir, min: o.MinFreeBytes, free: o.FreeBytes, every: o.every, now: time.Now}
 }
 
 // check returns nil if there is enough space for commits, else an error wrapping

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -39,8 +40,10 @@ type Options struct {
 	// 1024.
 	QueueLength int
 
-	// commit makes a transaction durable. Tests replace it.
+	// What tests replace: how a transaction becomes durable, and how long an answer
+	// of FreeBytes holds.
 	commit func(*badger.Txn) error
+	every  time.Duration
 }
 
 const (
@@ -68,6 +71,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.FreeBytes == nil {
 		o.FreeBytes = freeBytes
+	}
+	if o.every == 0 {
+		o.every = time.Second
 	}
 	if o.commit == nil {
 		o.commit = (*badger.Txn).Commit

@@ -61,7 +61,7 @@ func (s *snapshot) addPayloads(key plimsoll.Key, m *metadata) error {
 	if m.chunks == 0 {
 		return nil
 	}
-	var encoded []byte
+	encoded := make([]byte, 0, min(m.bytes, uint64(m.chunks)*chunkBytes))
 	for chunk := range m.chunks {
 		k := payloadKey(key, chunk)
 		err := s.get(k, func(value []byte) error {

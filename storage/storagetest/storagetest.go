@@ -5,7 +5,7 @@
 //		storagetest.Run(t, func(t *testing.T) storage.Store { return memstore.New() })
 //	}
 //
-// Each case gets a new, empty store. When a case is over and has left its store
+// Each case gets a new, empty store; cases run in parallel. When a case is over and has left its store
 // open, the store is checked as a whole: containers, indexes and events must tell
 // the same story.
 package storagetest
@@ -63,6 +63,7 @@ func Run(t *testing.T, open Open, options ...Option) {
 // run runs one case on a store of its own.
 func (s *suite) run(t *testing.T, name string, test func(f *fixture)) {
 	t.Run(name, func(t *testing.T) {
+		t.Parallel() // most of the time goes into waiting for a disk
 		store := s.open(t)
 		f := &fixture{T: t, Store: store, ctx: t.Context(), suite: s}
 		defer func() {
