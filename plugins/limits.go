@@ -22,7 +22,9 @@ type Limits struct {
 	Fuel uint64 `json:"fuel"`
 	// Timeout is the wall clock time, without the wait for an instance. It is the
 	// backstop: a call is ended by its fuel, and then fails if it took longer than
-	// this. Default 100 ms, or more if Fuel is more than the default.
+	// this. It is generous, because on a busy machine a call may have to wait for a
+	// processor many times longer than it runs. Default 1 s, or in proportion if
+	// Fuel is more than the default; at most 1 min.
 	Timeout time.Duration `json:"timeout"`
 	// Output is the size of a verdict in bytes. Default 64 KiB; at most 1 MiB.
 	Output uint32 `json:"output"`
@@ -35,7 +37,7 @@ const (
 	pageSize       = 64 << 10
 	defaultMemory  = 32 << 20
 	defaultFuel    = 50_000_000
-	defaultTimeout = 100 * time.Millisecond
+	defaultTimeout = time.Second
 	defaultOutput  = 64 << 10
 	maxMemory      = 1 << 30
 	maxFuel        = 10_000_000_000

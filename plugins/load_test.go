@@ -311,7 +311,7 @@ func TestList(t *testing.T) {
 			},
 			Settings: []byte("{}"), Enforcement: Enforce,
 			Limits: Limits{
-				Memory: 32 << 20, Fuel: 50_000_000, Timeout: 100 * time.Millisecond, Output: 64 << 10,
+				Memory: 32 << 20, Fuel: 50_000_000, Timeout: time.Second, Output: 64 << 10,
 				Concurrency: int32(min(1024, runtime.GOMAXPROCS(0))),
 			},
 		},
@@ -361,7 +361,7 @@ func TestList(t *testing.T) {
 
 func TestTimeoutDefault(t *testing.T) {
 	for fuel, want := range map[string]time.Duration{
-		"": 100 * time.Millisecond, "fuel: 5000": 100 * time.Millisecond, "fuel: 500000000": time.Second,
+		"": time.Second, "fuel: 5000": time.Second, "fuel: 500000000": 10 * time.Second, "fuel: 9000000000": time.Minute,
 	} {
 		limits, errs := decodeLimits("limits", []byte(`{`+strings.Replace(strings.Replace(fuel, "fuel", `"fuel"`, 1), " ", "", 1)+`}`))
 		if err := errors.Join(errs...); err != nil || limits.Timeout != want {
