@@ -27,6 +27,7 @@ type decoder struct {
 	// lenient makes the last of equal keys count and repairs invalid UTF-8.
 	lenient bool
 	text    []byte // scratch, for strings with escapes
+	short   map[string]*ast.Term
 	// members and elements are stacks: of the object or array that is being read,
 	// those above the height at which it began.
 	members  [][2]*ast.Term
@@ -78,7 +79,7 @@ func (d *decoder) value(f *footprint) (*ast.Term, error) {
 	switch raw.Kind() {
 	case '"':
 		s, err := d.unquote(raw)
-		return ast.StringTerm(string(s)), err
+		return d.term(s), err
 	case '0':
 		return number(raw)
 	case 't':
@@ -110,7 +111,7 @@ func (d *decoder) object(f *footprint) (*ast.Term, error) {
 			}
 			continue
 		}
-		key := ast.StringTerm(string(name))
+		key := d.term(name)
 		value, err := d.value(below)
 		if err != nil {
 			return nil, err
@@ -152,6 +153,29 @@ func (d *decoder) array() (*ast.Term, error) {
 	elements := append([]*ast.Term(nil), d.elements[base:]...) // NewArray keeps them
 	d.elements = d.elements[:base]
 	return ast.NewTerm(ast.NewArray(elements...)), nil
+}
+
+// Strings that specs repeat (keys, capabilities, mount options) are short.
+const (
+	maxShort = 32   // bytes
+	maxKept  = 1024 // strings
+)
+
+// term returns the term of s. Short ones are shared, also between documents: terms
+// of strings never change.
+func (d *decoder) term(s []byte) *ast.Term {
+	if len(s) > maxShort {
+		return ast.StringTerm(string(s))
+	}
+	if term := d.short[string(s)]; term != nil {
+		return term
+	}
+	if d.short == nil || len(d.short) == maxKept {
+		d.short = make(map[string]*ast.Term)
+	}
+	kept := string(s)
+	d.short[kept] = ast.StringTerm(kept)
+	return d.short[kept]
 }
 
 // unquote returns what the JSON string raw says, valid until the next call.

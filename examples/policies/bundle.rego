@@ -7,6 +7,7 @@ package bundle
 
 deny contains violation if {
 	input.operation != "DELETE"
+	not complete
 	some path in needed
 	not given(path)
 	violation := {
@@ -14,6 +15,22 @@ deny contains violation if {
 		"code": "POLICY_DATA",
 		"fix": "load the data.yaml of the starter policies, or one like it, with them",
 	}
+}
+
+# All of them, which is the ordinary case, asked for in the cheap way.
+complete if {
+	data.parameters.images.default
+	data.parameters.images.namespaces
+	data.parameters.labels.default
+	data.parameters.labels.namespaces
+	data.parameters.privileges.capabilities
+	data.parameters.privileges.hooks
+	data.parameters.privileges.host_paths
+	data.parameters.privileges.masked_paths
+	data.parameters.privileges.mount_types
+	data.parameters.privileges.namespace_paths
+	data.parameters.privileges.namespaces
+	data.parameters.privileges.readonly_paths
 }
 
 needed := {

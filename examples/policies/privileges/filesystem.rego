@@ -6,14 +6,20 @@ readonly := masked | {path | some path in list(linux_spec, ["linux", "readonlyPa
 
 mounts contains {
 	"field": sprintf("spec.mounts[%d]", [i]),
-	"type": text(mount, "type"),
-	"source": text(mount, "source"),
-	"destination": text(mount, "destination"),
-	"bind": count({"bind", "rbind"} & {option | some option in mount.options}) > 0,
-	"switches": [option | some option in mount.options; option in {"ro", "rw"}],
+	"type": object.get(mount, "type", ""),
+	"source": object.get(mount, "source", ""),
+	"destination": object.get(mount, "destination", ""),
+	"options": object.get(mount, "options", []),
 } if {
 	some i, mount in list(linux_spec, ["mounts"])
 }
+
+# Either the type or an option makes it one.
+bind(mount) if mount.type == "bind"
+
+else if "bind" in mount.options
+
+else if "rbind" in mount.options
 
 # METADATA
 # title: Dangerous parts of /proc and /sys are masked
@@ -61,9 +67,10 @@ warn contains violation if {
 deny contains violation if {
 	some mount in mounts
 	mount.type in {"sysfs", "cgroup", "cgroup2"}
-	not mount.switches[count(mount.switches) - 1] == "ro" # the last one counts
+	switches := [option | some option in mount.options; option in {"ro", "rw"}]
+	not switches[count(switches) - 1] == "ro" # the last one counts
 	violation := {
-		"msg": sprintf("%s is writable", [mount.destination]),
+		"msg": sprintf("%v is writable", [mount.destination]),
 		"field": concat(".", [mount.field, "options"]),
 		"code": "PRIVILEGED_WRITABLE",
 		"fix": "add the option ro",
@@ -78,7 +85,7 @@ deny contains violation if {
 	place := {"proc": "/proc", "sysfs": "/sys"}[mount.type]
 	clean(mount.destination) != place
 	violation := {
-		"msg": sprintf("%s at %s is not covered by masked and read-only paths", [mount.type, mount.destination]),
+		"msg": sprintf("%s at %v is not covered by masked and read-only paths", [mount.type, mount.destination]),
 		"field": concat(".", [mount.field, "destination"]),
 		"code": "PRIVILEGED_UNMASKED",
 		"fix": sprintf("mount %s at %s only", [mount.type, place]),
@@ -89,11 +96,10 @@ deny contains violation if {
 # title: Mounts are of known kinds
 deny contains violation if {
 	some mount in mounts
-	not mount.bind
 	not mount.type in data.parameters.privileges.mount_types
-	mount.type != "bind"
+	not bind(mount)
 	violation := {
-		"msg": sprintf("a mount of type %q is not allowed", [mount.type]),
+		"msg": sprintf("a mount of type \"%v\" is not allowed", [mount.type]),
 		"field": concat(".", [mount.field, "type"]),
 		"code": "PRIVILEGED_MOUNT_TYPE",
 		"fix": sprintf("use a bind mount or one of %s", [concat(", ", data.parameters.privileges.mount_types)]),
@@ -104,7 +110,7 @@ deny contains violation if {
 # title: The host's own files are not mounted
 deny contains violation if {
 	some mount in mounts
-	true in {mount.bind, mount.type == "bind"}
+	bind(mount)
 	of_host(mount.source)
 	violation := {
 		"msg": sprintf("%s of the host would be mounted", [mount.source]),
@@ -128,21 +134,30 @@ deny contains violation if {
 	}
 }
 
-of_host(path) if ".." in split(path, "/")
-
-of_host(path) if {
-	some denied in data.parameters.privileges.host_paths
-	within(clean(path), denied)
+# Directories of the host that must not be seen, with a slash to tell /etc from
+# /etcetera.
+host_directories := {directory |
+	some path in data.parameters.privileges.host_paths
+	directory := concat("", [path, "/"])
 }
 
+# Relative paths are relative to the container's own bundle.
 of_host(path) if {
-	some denied in data.parameters.privileges.host_paths
-	within(denied, clean(path))
+	is_string(path)
+	".." in split(path, "/")
+} else if {
+	is_string(path)
+	startswith(path, "/")
+	directory := trim_right(clean(path), "/")
+	some denied in host_directories
+	overlap(concat("", [directory, "/"]), denied)
 }
 
-within(path, directory) if path == directory
+overlap(a, b) if startswith(a, b)
 
-within(path, directory) if startswith(path, concat("", [trim_suffix(directory, "/"), "/"]))
+else if startswith(b, a)
 
 # /sys, for //sys/./ and the like.
-clean(path) := concat("", ["/", concat("/", [part | some part in split(path, "/"); not part in {"", "."}])])
+clean(path) := concat("", ["/", concat("/", [part | some part in split(path, "/"); not part in {"", "."}])]) if {
+	is_string(path)
+} else := ""

@@ -66,10 +66,8 @@ deny contains violation if {
 # METADATA
 # title: Capabilities are among the allowed ones
 deny contains violation if {
-	excess := {capability |
-		some capability in linux_spec.process.capabilities[_]
-		not capability in data.parameters.privileges.capabilities
-	}
+	allowed := {capability | some capability in data.parameters.privileges.capabilities}
+	excess := {capability | some capability in linux_spec.process.capabilities[_]} - allowed
 	count(excess) > 0
 	violation := {
 		"msg": sprintf("capabilities are not allowed: %s", [concat(", ", [sprintf("%v", [c]) | some c in excess])]),
