@@ -45,7 +45,10 @@ func parseFilter(text string, fields []string, field filterField) (storage.Query
 	}
 	var query storage.Query
 	for i, sel := range selectors {
-		path := pathOf(all[i])
+		path, err := pathOf(sel.field)
+		if err != nil {
+			return refuse("%s", filterProblem(text, err))
+		}
 		if !isKnown(path, fields) {
 			return refuse("no field %q; fields are %s", strings.Join(path, "."), strings.Join(fields, ", "))
 		}
@@ -81,14 +84,18 @@ func filterProblem(text string, err error) string {
 	return fmt.Sprintf("at byte %d: %s", position, message)
 }
 
-// pathOf returns the field that a selector of containerd's asks for.
-func pathOf(selector filters.Filter) []string {
-	var asked []string
-	selector.Match(filters.AdapterFunc(func(path []string) (string, bool) {
-		asked = slices.Clone(path)
+// pathOf parses the field of a selector. A field alone is a filter for its presence,
+// which asks an adaptor for the parsed path.
+func pathOf(field string) (path []string, err error) {
+	presence, err := filters.Parse(field)
+	if err != nil {
+		return nil, err
+	}
+	presence.Match(filters.AdapterFunc(func(asked []string) (string, bool) {
+		path = slices.Clone(asked)
 		return "", false
 	}))
-	return asked
+	return path, nil
 }
 
 // isKnown reports whether path is one of fields. A field that ends in .KEY stands
@@ -104,17 +111,19 @@ func isKnown(path, fields []string) bool {
 
 // selector is what containerd's selectors do not show of themselves.
 type selector struct {
+	field    string // as written
 	operator string // empty asks for presence
 	value    string // as written
 	at       int    // where in the filter the value is
 }
 
-// scanSelectors finds operators and values in a filter that containerd's parser has
+// scanSelectors finds fields, operators and values in a filter that containerd's parser has
 // accepted. So it need not look out for errors, only for quotes, in which anything
 // may be; they count where a field or a value begins (pkg/filters/scanner.go).
 func scanSelectors(text string) []selector {
 	var selectors []selector
 	for i := 0; ; i++ { // over the comma
+		start := i
 		for i < len(text) && !strings.ContainsRune("=!~,", rune(text[i])) {
 			if text[i] == '"' {
 				i = afterQuoted(text, i)
@@ -122,7 +131,7 @@ func scanSelectors(text string) []selector {
 				i++
 			}
 		}
-		var s selector
+		s := selector{field: strings.TrimRightFunc(text[start:i], unicode.IsSpace)}
 		if i < len(text) && text[i] != ',' {
 			s.operator = text[i : i+2]
 			s.at = len(text) - len(strings.TrimLeftFunc(text[i+2:], unicode.IsSpace))

@@ -65,10 +65,15 @@ func (f *fixture) lastDecision(t *testing.T) (plimsoll.Decision, int) {
 	return f.decisions[len(f.decisions)-1], len(f.decisions)
 }
 
-// serve serves the handler over HTTP/1.1 and h2c.
+// serve serves the service over HTTP/1.1 and h2c.
 func (f *fixture) serve(t *testing.T) *httptest.Server {
 	t.Helper()
-	srv := httptest.NewUnstartedServer(f.Handler())
+	return f.serveHandler(t, f.Handler())
+}
+
+func (f *fixture) serveHandler(t *testing.T, h http.Handler) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(h)
 	srv.Config.Protocols = new(http.Protocols)
 	srv.Config.Protocols.SetHTTP1(true)
 	srv.Config.Protocols.SetUnencryptedHTTP2(true)

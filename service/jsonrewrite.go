@@ -144,7 +144,7 @@ func writeAny(raw jsontext.Value) (jsontext.Value, error) {
 			return out, nil
 		}
 	}
-	object := jsontext.Value(bytes.TrimSpace(a.Value))
+	object := jsontext.Value(bytes.Trim(a.Value, " \t\r\n"))
 	if registered || !bytes.HasPrefix(object, []byte("{")) || !object.IsValid() {
 		return raw, nil // payloads that could be read in more than one way stay base64
 	}
@@ -176,7 +176,7 @@ func readAny(raw jsontext.Value) (jsontext.Value, error) {
 		}
 		return appendAny(url, base64JSON(value)), nil
 	case holdsAny(mt.Descriptor(), nil):
-		if value.Kind() != '"' {
+		if value.Kind() != '"' && len(members) > 1 {
 			return nil, fmt.Errorf("messages of type %s may hold further Anys: give the encoded message as base64 in \"value\"", url)
 		}
 		return raw, nil

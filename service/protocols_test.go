@@ -255,4 +255,3 @@ func TestVerdictInFull(t *testing.T) {
 		t.Errorf("violations (-want +got):\n%s", diff)
 	}
 }
-
