@@ -2,6 +2,7 @@ package badgerstore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -83,25 +84,22 @@ func plainCommit(db *badger.DB, i int) error {
 		return err
 	}
 	return db.Update(func(txn *badger.Txn) error {
-		if _, err := txn.Get(metadataKey(w.key)); err != badger.ErrKeyNotFound {
+		_, err := txn.Get(metadataKey(w.key))
+		if !errors.Is(err, badger.ErrKeyNotFound) {
 			return fmt.Errorf("there is a container already: %w", err)
 		}
-		put := func(key, value []byte) {
-			if err == nil || err == badger.ErrKeyNotFound {
-				err = txn.Set(key, value)
-			}
-		}
 		revision := plimsoll.Revision(i + 1)
+		put := func(key, value []byte) error {
+			seal(value, key, revision)
+			return txn.Set(key, value)
+		}
+		err = put(eventPlace{revision, 0}.key(), w.event)
 		for _, r := range w.records {
-			seal(r.value, r.key, revision)
-			put(r.key, r.value)
+			err = errors.Join(err, put(r.key, r.value))
 		}
 		for _, key := range w.terms {
-			put(key, present)
+			err = errors.Join(err, txn.Set(key, present))
 		}
-		key := eventPlace{revision, 0}.key()
-		seal(w.event, key, revision)
-		put(key, w.event)
 		return err
 	})
 }

@@ -44,7 +44,7 @@ func openDirectory(path string) (_ *directory, err error) {
 	d := &directory{path: path, lock: lock}
 	defer func() {
 		if err != nil {
-			lock.Close()
+			err = errors.Join(err, lock.Close())
 		}
 	}()
 	if err := d.takeLock(); err != nil {

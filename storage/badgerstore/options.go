@@ -123,11 +123,20 @@ func badgerOptions(dir string, logger *slog.Logger) badger.Options {
 // interest only to those who debug it.
 type badgerLogger struct{ logger *slog.Logger }
 
-func (l badgerLogger) Errorf(format string, args ...any)   { l.logger.Error(message(format, args)) }
-func (l badgerLogger) Warningf(format string, args ...any) { l.logger.Warn(message(format, args)) }
-func (l badgerLogger) Infof(format string, args ...any)    { l.logger.Debug(message(format, args)) }
-func (l badgerLogger) Debugf(string, ...any)               {}
+func (l badgerLogger) Errorf(format string, args ...any) {
+	l.logger.Error("badger reports an error", "message", message(format, args))
+}
+
+func (l badgerLogger) Warningf(format string, args ...any) {
+	l.logger.Warn("badger warns", "message", message(format, args))
+}
+
+func (l badgerLogger) Infof(format string, args ...any) {
+	l.logger.Debug("badger", "message", message(format, args))
+}
+
+func (l badgerLogger) Debugf(string, ...any) {}
 
 func message(format string, args []any) string {
-	return "badger: " + strings.TrimSpace(fmt.Sprintf(format, args...))
+	return strings.TrimSpace(fmt.Sprintf(format, args...))
 }

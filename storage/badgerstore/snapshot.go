@@ -27,8 +27,10 @@ type snapshot struct {
 
 // snapshots are those that are in use.
 type snapshots struct {
-	mu      sync.Mutex
-	current *snapshot // the latest
+	mu sync.Mutex
+	// current is the latest. Only the committer replaces it, and may look at it
+	// without mu.
+	current *snapshot
 	live    map[*snapshot]struct{}
 	changed chan struct{} // closed when current is replaced
 }

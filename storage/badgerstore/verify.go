@@ -42,8 +42,8 @@ type verification struct {
 	last    eventPlace                         // of the latest event seen
 	written map[plimsoll.Key]plimsoll.Revision // by events, less what they deleted
 
-	containers, chunks, terms uint64 // that metadata tells of, less those that were seen
-	found                     uint64 // containers
+	found         uint64 // containers
+	chunks, terms uint64 // that containers have, less those that were seen
 }
 
 // verifyPage bounds how long the database is held at a time.
