@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,6 +29,28 @@ type settings struct {
 	Warn          []string `json:"warn,omitempty"`
 	MaskedPaths   []string `json:"masked_paths,omitempty"`
 	ReadonlyPaths []string `json:"readonly_paths,omitempty"`
+}
+
+// options make all loads of the tests share what the first one compiled.
+var options plugins.Options
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "plimsoll-validators")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	options.CacheDir = dir
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // loadDefault loads what Plimsoll embeds.
@@ -64,7 +87,7 @@ func bindingOf(s any) (fstest.MapFS, error) {
 
 func load(t testing.TB, source plugins.Source) *plugins.Validators {
 	t.Helper()
-	v, err := plugins.Load(t.Context(), plugins.Options{}, source)
+	v, err := plugins.Load(t.Context(), options, source)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,7 @@ use crate::privileges::traits::{self, Traits};
 use crate::report::{Quoted, Report};
 use crate::shape::{self, Field, Shape};
 
-/// What containerd has masked since 1.0 and what any generator of specs masks. Newer
-/// ones add to it, which is fine.
+/// What containerd 1.6 masks, and all since. Newer ones mask more, which is fine.
 const MASKED_PATHS: [&str; 10] = [
     "/proc/acpi",
     "/proc/asound",

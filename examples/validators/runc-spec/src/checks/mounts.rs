@@ -75,6 +75,10 @@ pub fn check(spec: &Value, namespaces: &Namespaces, path: &Path, report: &mut Re
     let path = path.key("mounts");
     let mut destinations: Vec<(Cow<str>, usize)> = Vec::with_capacity(mounts.len());
     for (i, mount) in mounts.iter().enumerate() {
+        // The shape pass has reported whatever is no object.
+        if !matches!(mount, Value::Object(_)) {
+            continue;
+        }
         let path = path.index(i);
         let options = Options::of(mount);
         if let Some(given) = mount.text_at("destination") {

@@ -31,7 +31,8 @@ pub fn find(spec: &Value, path: &Path, found: &mut Found) {
         if options.bind {
             let source = mount.text_at("source").unwrap_or_default();
             host_path(source, options.read_only, &path.key("source"), found);
-        } else if !options.remount {
+        } else {
+            // A remount as well: it can make writable what was not.
             filesystem(mount, &options, &path, found);
         }
     }

@@ -54,6 +54,7 @@ pub fn find(spec: &Value, namespaces: &Namespaces, path: &Path, found: &mut Foun
         }
     }
     host_root(spec, &linux, found);
+    network_devices(spec, &linux, found);
 }
 
 /// Below /proc, and links to it below /dev, there are namespaces of every process,
@@ -61,6 +62,19 @@ pub fn find(spec: &Value, namespaces: &Namespaces, path: &Path, found: &mut Foun
 fn may_be_the_hosts(path: &str) -> bool {
     let path = linuxpath::clean(path);
     linuxpath::within(&path, "/proc") || linuxpath::within(&path, "/dev")
+}
+
+/// The host loses what the container gets.
+fn network_devices(spec: &Value, linux_path: &Path, found: &mut Found) {
+    let path = linux_path.key("netDevices");
+    for (name, _) in spec.get("linux").map_or(&[][..], |linux| linux.members_at("netDevices")) {
+        found.add(
+            Trait::NetworkDevices,
+            &path.key(name),
+            format_args!("takes network device {} from the host", Quoted(name)),
+            format_args!("connect the container to a virtual network"),
+        );
+    }
 }
 
 /// A user namespace in which the host's root is somebody isolates little.

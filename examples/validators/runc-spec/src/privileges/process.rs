@@ -31,6 +31,7 @@ pub fn find(spec: &Value, namespaces: &Namespaces, path: &Path, found: &mut Foun
             );
         }
     }
+    confinement(spec, path, found);
     seccomp(spec, path, found);
     programs(spec, path, found);
 }
@@ -61,6 +62,35 @@ fn capabilities(process: &Value, path: &Path, found: &mut Found) {
                 format_args!("remove it from every set of capabilities"),
             );
         }
+    }
+}
+
+/// Types of SELinux's reference policy that it lets do nearly anything.
+const FREE_TYPES: [&str; 4] = ["initrc_t", "spc_t", "unconfined_service_t", "unconfined_t"];
+
+/// An explicit way around the security module; whether the host has one is unknown.
+fn confinement(spec: &Value, path: &Path, found: &mut Found) {
+    let process = match spec.get("process") {
+        Some(process) => process,
+        None => return,
+    };
+    let path = path.key("process");
+    if process.text_at("apparmorProfile") == Some("unconfined") {
+        found.add(
+            Trait::Unconfined,
+            &path.key("apparmorProfile"),
+            format_args!("no AppArmor profile confines the process"),
+            format_args!("name a profile"),
+        );
+    }
+    let kind = process.text_at("selinuxLabel").and_then(|label| label.split(':').nth(2));
+    if let Some(kind) = kind.filter(|kind| FREE_TYPES.contains(kind)) {
+        found.add(
+            Trait::Unconfined,
+            &path.key("selinuxLabel"),
+            format_args!("SELinux lets processes of type {} do nearly anything", kind),
+            format_args!("use type container_t"),
+        );
     }
 }
 

@@ -20,6 +20,7 @@ pub enum Trait {
     HostUser,
     HostUts,
     JoinedNamespaces,
+    NetworkDevices,
     NewPrivileges,
     NoSeccomp,
     RawDevices,
@@ -27,6 +28,7 @@ pub enum Trait {
     RuntimeSockets,
     SharedMounts,
     SystemdProperties,
+    Unconfined,
     UnmaskedPaths,
     WritableCgroup,
     WritableProc,
@@ -38,7 +40,7 @@ pub enum Trait {
 use Trait::*;
 
 /// All traits by name, in the order of the enumeration.
-const TRAITS: [(&str, Trait); 26] = [
+const TRAITS: [(&str, Trait); 28] = [
     ("all-devices", AllDevices),
     ("filesystem-mounts", FilesystemMounts),
     ("hooks", Hooks),
@@ -52,6 +54,7 @@ const TRAITS: [(&str, Trait); 26] = [
     ("host-user", HostUser),
     ("host-uts", HostUts),
     ("joined-namespaces", JoinedNamespaces),
+    ("network-devices", NetworkDevices),
     ("new-privileges", NewPrivileges),
     ("no-seccomp", NoSeccomp),
     ("raw-devices", RawDevices),
@@ -59,6 +62,7 @@ const TRAITS: [(&str, Trait); 26] = [
     ("runtime-sockets", RuntimeSockets),
     ("shared-mounts", SharedMounts),
     ("systemd-properties", SystemdProperties),
+    ("unconfined", Unconfined),
     ("unmasked-paths", UnmaskedPaths),
     ("writable-cgroup", WritableCgroup),
     ("writable-proc", WritableProc),
@@ -105,7 +109,8 @@ const USUAL: [&str; 14] = [
 ];
 
 /// What `--privileged` gives a container, besides dangerous capabilities.
-const PRIVILEGED: [Trait; 5] = [AllDevices, UnmaskedPaths, WritableCgroup, WritableProcSys, WritableSys];
+const PRIVILEGED: [Trait; 6] =
+    [AllDevices, Unconfined, UnmaskedPaths, WritableCgroup, WritableProcSys, WritableSys];
 
 const GROUPS: [&str; 3] = ["dangerous-capabilities", "extra-capabilities", "privileged"];
 
