@@ -171,50 +171,61 @@ func TestUpdate(t *testing.T) {
 		want   func(c *containerdv1.Container)
 	}{
 		{
-			"labels replaces all of them", container("web", "new", "1", "none", ""), []string{"labels"},
+			"labels replaces all of them", container("web", "new", "1", "none", ""),
+			[]string{"labels"},
 			func(c *containerdv1.Container) { c.Labels = map[string]string{"new": "1"} },
 		},
 		{"labels absent removes all of them", container("web"), []string{"labels"}, func(c *containerdv1.Container) { c.Labels = nil }},
 		{
-			"one label, others kept", container("web", "tier", "2", "team", "ignored"), []string{"labels.tier"},
+			"one label, others kept", container("web", "tier", "2", "team", "ignored"),
+			[]string{"labels.tier"},
 			func(c *containerdv1.Container) { c.Labels["tier"] = "2" },
 		},
 		{
-			"one label, new", container("web", "new", "2"), []string{"labels.new"},
+			"one label, new", container("web", "new", "2"),
+			[]string{"labels.new"},
 			func(c *containerdv1.Container) { c.Labels["new"] = "2" },
 		},
 		{
-			"label with dots", container("web", "example.org/a.b", "y"), []string{"labels.example.org/a.b"},
+			"label with dots", container("web", "example.org/a.b", "y"),
+			[]string{"labels.example.org/a.b"},
 			func(c *containerdv1.Container) { c.Labels["example.org/a.b"] = "y" },
 		},
 		{
-			"absent label is removed", container("web"), []string{"labels.tier"},
+			"absent label is removed", container("web"),
+			[]string{"labels.tier"},
 			func(c *containerdv1.Container) { delete(c.Labels, "tier") },
 		},
 		{
-			"empty label is removed", container("web", "tier", ""), []string{"labels.tier"},
+			"empty label is removed", container("web", "tier", ""),
+			[]string{"labels.tier"},
 			func(c *containerdv1.Container) { delete(c.Labels, "tier") },
 		},
 		{"label that is not there is removed", container("web"), []string{"labels.none"}, func(*containerdv1.Container) {}},
 		{
-			"several paths, one of them twice", container("web", "team", "data"), []string{"labels.team", "image", "labels.team", "labels.tier"},
+			"several paths, one of them twice", container("web", "team", "data"),
+			[]string{"labels.team", "image", "labels.team", "labels.tier"},
 			func(c *containerdv1.Container) { c.Labels["team"] = "data"; delete(c.Labels, "tier") },
 		},
 		{
-			"image", &containerdv1.Container{Id: "web", Image: "other", Rootfs: "ignored"}, []string{"image"},
+			"image", &containerdv1.Container{Id: "web", Image: "other", Rootfs: "ignored"},
+			[]string{"image"},
 			func(c *containerdv1.Container) { c.Image = "other" },
 		},
 		{"image removed", &containerdv1.Container{Id: "web"}, []string{"image"}, func(c *containerdv1.Container) { c.Image = "" }},
 		{
-			"rootfs", &containerdv1.Container{Id: "web", Rootfs: "other"}, []string{"rootfs"},
+			"rootfs", &containerdv1.Container{Id: "web", Rootfs: "other"},
+			[]string{"rootfs"},
 			func(c *containerdv1.Container) { c.Rootfs = "other" },
 		},
 		{
-			"spec", &containerdv1.Container{Id: "web", Spec: other}, []string{"spec"},
+			"spec", &containerdv1.Container{Id: "web", Spec: other},
+			[]string{"spec"},
 			func(c *containerdv1.Container) { c.Spec = other },
 		},
 		{
-			"a mask leaves another runtime alone", &containerdv1.Container{Id: "web", Runtime: "other", Image: "other"}, []string{"image"},
+			"a mask leaves another runtime alone", &containerdv1.Container{Id: "web", Runtime: "other", Image: "other"},
+			[]string{"image"},
 			func(c *containerdv1.Container) { c.Image = "other" },
 		},
 		{

@@ -100,8 +100,9 @@ func (h healthChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) 
 	default:
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("unknown service %s", req.Service))
 	}
-	if err := h.Ready(ctx); err != nil {
-		return &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}, nil
+	status := grpchealth.StatusServing
+	if h.Ready(ctx) != nil {
+		status = grpchealth.StatusNotServing
 	}
-	return &grpchealth.CheckResponse{Status: grpchealth.StatusServing}, nil
+	return &grpchealth.CheckResponse{Status: status}, nil
 }

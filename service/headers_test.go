@@ -102,9 +102,15 @@ func TestIfRevision(t *testing.T) {
 		method, revision string
 		ok               bool
 	}{
-		{"Create", "0", true}, {"Create", "1", false},
-		{"Update", "2", true}, {"Update", "1", false}, {"Update", "3", false}, {"Update", "0", false}, {"Update", "18446744073709551615", false},
-		{"Delete", "2", true}, {"Delete", "1", false},
+		{"Create", "0", true},
+		{"Create", "1", false},
+		{"Update", "2", true},
+		{"Update", "1", false},
+		{"Update", "3", false},
+		{"Update", "0", false},
+		{"Update", "18446744073709551615", false},
+		{"Delete", "2", true},
+		{"Delete", "1", false},
 	}
 	for _, test := range tests {
 		t.Run(test.method+" at "+test.revision, func(t *testing.T) {

@@ -161,7 +161,12 @@ func readAny(raw jsontext.Value) (jsontext.Value, error) {
 		return nil, err
 	}
 	var url string
-	if err := json.Unmarshal(members["@type"], &url); err != nil || url == "" {
+	if t := members["@type"]; t != nil {
+		if err := json.Unmarshal(t, &url); err != nil {
+			return nil, fmt.Errorf("@type: %w", err)
+		}
+	}
+	if url == "" {
 		return raw, nil // an empty Any, or protojson's to refuse
 	}
 	value := members["value"]

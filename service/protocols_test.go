@@ -143,29 +143,39 @@ func TestDenials(t *testing.T) {
 		metadata                 map[string]string
 	}{
 		{
-			"policy", []string{"policy", "2"},
+			"policy",
+			[]string{"policy", "2"},
 			connect.CodePermissionDenied, "denied: rule 0 says no [labels.required labels.rego:12] (and 1 more)", "POLICY_DENIED",
-			2, 0, 0, map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "2"},
+			2, 0, 0,
+			map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "2"},
 		},
 		{
-			"validator", []string{"validator", "2"},
+			"validator",
+			[]string{"validator", "2"},
 			connect.CodeInvalidArgument, "denied: mount 0 is not absolute [runc-spec 1.0.0] (and 1 more)", "VALIDATION_FAILED",
-			0, 2, 0, map[string]string{"validator": "runc-spec", "violations": "2"},
+			0, 2, 0,
+			map[string]string{"validator": "runc-spec", "violations": "2"},
 		},
 		{
-			"policy and validator", []string{"policy", "2", "validator", "3"},
+			"policy and validator",
+			[]string{"policy", "2", "validator", "3"},
 			connect.CodePermissionDenied, "denied: rule 0 says no [labels.required labels.rego:12] (and 4 more)", "POLICY_DENIED",
-			2, 3, 0, map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "5"},
+			2, 3, 0,
+			map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "5"},
 		},
 		{
-			"quota", []string{"quota", "1"},
+			"quota",
+			[]string{"quota", "1"},
 			connect.CodeResourceExhausted, "denied: rule 0 says no [labels.required labels.rego:12]", "QUOTA_EXCEEDED",
-			0, 0, 1, map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "1"},
+			0, 0, 1,
+			map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "1"},
 		},
 		{
-			"quota and validator", []string{"quota", "1", "validator", "1"},
+			"quota and validator",
+			[]string{"quota", "1", "validator", "1"},
 			connect.CodePermissionDenied, "denied: rule 0 says no [labels.required labels.rego:12] (and 1 more)", "POLICY_DENIED",
-			0, 1, 1, map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "2"},
+			0, 1, 1,
+			map[string]string{"policy": "labels.required", "rule": "deny labels.rego:12", "violations": "2"},
 		},
 	}
 	onEachProtocol(t, func(t *testing.T, f *fixture, c client) {
