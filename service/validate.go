@@ -94,7 +94,12 @@ func checkSpec(spec plimsoll.Any) error {
 	if len(spec.Value) > MaxSpecBytes {
 		return refuse("spec has %d bytes; at most %d are allowed", len(spec.Value), MaxSpecBytes)
 	}
-	oci := strings.HasPrefix(typeName(spec.TypeURL), ociSpecTypes)
+	// A type URL may be prefixed with a host, and means the same. containerd never
+	// does that, and rules that look for the type would not see it.
+	if host, version, ok := strings.Cut(spec.TypeURL, ociSpecTypes); ok && host != "" {
+		return refuse("the type URL of an OCI spec must be %s%s, not %q", ociSpecTypes, version, spec.TypeURL)
+	}
+	oci := strings.HasPrefix(spec.TypeURL, ociSpecTypes)
 	if !oci && !spec.IsJSONObject() {
 		return nil // opaque
 	}
@@ -108,15 +113,6 @@ func checkSpec(spec plimsoll.Any) error {
 		return refuse("spec is nested %d deep; at most %d levels are allowed", depth, maxSpecDepth)
 	}
 	return nil
-}
-
-// typeName is a type URL without its host, as for any type URL whatever precedes
-// the type's own name does not matter (google/protobuf/any.proto).
-func typeName(url string) string {
-	if i := strings.Index(url, ociSpecTypes); i > 0 && url[i-1] == '/' {
-		return url[i:]
-	}
-	return url
 }
 
 // checkStrictJSON accepts exactly one JSON value by RFC 7493 (I-JSON): valid
