@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"connectrpc.com/connect"
@@ -14,7 +16,8 @@ import (
 // where to read more.
 func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verdict *plimsollv1.Verdict) {
 	_, _ = fmt.Fprintf(w, "%s%s\n", printable(attempt.lead()+headline(remote, verdict)), decisionOf(remote.Meta()))
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	var rows bytes.Buffer
+	t := tabwriter.NewWriter(&rows, 0, 0, 3, ' ', 0)
 	for _, v := range verdict.GetViolations() {
 		row(t, orDash(v.GetField()), v.GetMessage(), sourceOf(v))
 		fix := v.GetFix()
@@ -25,7 +28,10 @@ func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verd
 			row(t, "", fix, v.GetLink())
 		}
 	}
-	_ = t.Flush()
+	_ = t.Flush() // into memory
+	for line := range strings.Lines(rows.String()) {
+		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 	if more := int(verdict.GetViolationCount()) - len(verdict.GetViolations()); more > 0 {
 		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -94,6 +96,9 @@ func parseContainer(object []byte) (*containerdv1.Container, error) {
 		}
 		delete(members, "spec")
 	}
+	if err := checkFields(members); err != nil {
+		return nil, err
+	}
 	rest, err := json.Marshal(members)
 	if err != nil {
 		return nil, err
@@ -104,6 +109,21 @@ func parseContainer(object []byte) (*containerdv1.Container, error) {
 	}
 	c.Spec = spec
 	return c, nil
+}
+
+// checkFields refuses fields that a container does not have.
+func checkFields(members map[string]json.RawMessage) error {
+	var known []string
+	fields := (&containerdv1.Container{}).ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		known = append(known, fields.Get(i).JSONName())
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("unknown field %q; known are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 // parseSpec makes an Any of an OCI runtime spec, or of the JSON of an Any. The bytes
@@ -125,7 +145,7 @@ func parseSpec(object []byte) (*anypb.Any, error) {
 
 // position is what protojson says before what is wrong: a place in the JSON, which
 // is not where it is in the file.
-var position = regexp.MustCompile(`^proto:\s*(syntax error )?\(line \d+:\d+\):\s*`)
+var position = regexp.MustCompile(`^proto:[\s\x{a0}]*(?:syntax error )?\(line \d+:\d+\):\s*`)
 
 func withoutPosition(err error) error {
 	return errors.New(position.ReplaceAllString(err.Error(), ""))
@@ -141,7 +161,8 @@ func toJSON(document []byte) ([]byte, error) {
 	}
 	converted, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "yaml: "), "unmarshal errors:\n  ")
+		return nil, errors.New(text)
 	}
 	return converted, nil
 }

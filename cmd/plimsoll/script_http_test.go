@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,6 +106,27 @@ func printResponse(ts *testscript.TestScript, res *http.Response) {
 	body, err := io.ReadAll(res.Body)
 	ts.Check(err)
 	fmt.Fprintf(w, "\n%s\n", bytes.TrimSpace(body))
+}
+
+// silentCommand accepts connections and says nothing.
+func silentCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silent NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// webserverCommand serves nothing but 404s.
+func webserverCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: webserver NAME")
+	}
+	web := httptest.NewServer(http.NotFoundHandler())
+	ts.Defer(web.Close)
+	ts.Setenv(args[0], web.Listener.Addr().String())
 }
 
 // bodyCommand makes a request body that means no good:

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,10 +42,13 @@ const startTimeout = time.Minute
 //	server NAME [VAR=VALUE…] ARGS…   start plimsoll ARGS; $NAME is its address once it is ready
 //	end NAME [SIGNAL]                end it by a signal (TERM); it must exit with 0 unless killed
 //	exits CODE PROGRAM ARGS…         run a program that must exit with CODE
+//	silent NAME                      something listens at $NAME and never answers
+//	webserver NAME                   something at $NAME that is no Plimsoll
 //	call [-H 'K: V'] METHOD REQUEST  call containerd.v1.Containers: see callCommand
 //	http …                           a small curl: see httpCommand
 //	manifest FILE OUT                make a Create request of a container's manifest
 //	replace FILE OUT {OLD NEW}…      copy, with each OLD, which must be there, replaced by NEW
+//	sha256 VAR FILE                  set VAR to the digest of a file
 //	mask FILE OUT                    copy, with what differs from run to run masked
 //	certificate DIR                  make an authority and a server certificate
 //	body KIND FILE                   make a request body that means no good
@@ -96,10 +101,13 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"server":      serverCommand,
 			"end":         endCommand,
 			"exits":       exitsCommand,
+			"silent":      silentCommand,
+			"webserver":   webserverCommand,
 			"call":        callCommand,
 			"http":        httpCommand,
 			"manifest":    manifestCommand,
 			"replace":     replaceCommand,
+			"sha256":      sha256Command,
 			"mask":        maskCommand,
 			"certificate": certificateCommand,
 			"body":        bodyCommand,
@@ -194,13 +202,20 @@ func replaceCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
+func sha256Command(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sha256 VAR FILE")
+	}
+	ts.Setenv(args[0], fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(args[1])))))
+}
+
 // masks are what differs from run to run.
 var masks = []struct {
 	pattern *regexp.Regexp
 	mask    string
 }{
 	{regexp.MustCompile(`\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b`), "01DECISION"},
-	{regexp.MustCompile(`\bsha256:[0-9a-f]{64}\b`), "sha256:DIGEST"},
+	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "DIGEST"},
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d+\b`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d `), "HH:MM:SS "},
 	{regexp.MustCompile(`\b[0-9.]+[mµ]?s$`), "DURATION"},

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -50,12 +49,7 @@ func yamlNode(decoder *json.Decoder) (*yaml.Node, error) {
 		return node, err
 	case json.Number:
 		node.Value = token.String()
-	case string:
-		node.Tag, node.Value = "!!str", token
-	case nil:
-		node.Tag, node.Value = "!!null", "null"
-	case bool:
-		node.Tag, node.Value = "!!bool", fmt.Sprint(token)
+		return node, nil
 	}
-	return node, nil
+	return node, node.Encode(token) // quotes what could be taken for something else
 }

@@ -153,11 +153,10 @@ func LoadConfig(flags *pflag.FlagSet, defaults Config) (config Config, strays []
 	if err := k.Load(confmap.Provider(changed, ""), nil); err != nil {
 		return config, nil, fmt.Errorf("flags: %w", err)
 	}
-	config = defaults
-	if err := k.Unmarshal("", &config); err != nil {
-		return config, nil, fmt.Errorf("configuration: %w", err)
-	}
 	slices.Sort(strays)
+	if config, err = decode(k, defaults); err != nil {
+		return config, strays, err
+	}
 	return config, strays, config.Validate()
 }
 
@@ -211,10 +210,10 @@ func (c Config) Validate() error {
 		problem("socket: the path has %d bytes, and the system allows %d; choose a shorter one", len(c.Socket), maxSocketPath)
 	}
 	if c.Data == "" {
-		problem("data: a directory is required")
+		problem("data: it is empty; name the directory of the database")
 	}
 	if err := identifiers.Validate(c.DefaultNamespace); err != nil {
-		problem("default-namespace: %w", err)
+		problem("default-namespace: %s", strings.TrimSuffix(err.Error(), ": invalid argument"))
 	}
 	for name, paths := range map[string][]string{"policies": c.Policies, "validators": c.Validators} {
 		if slices.Contains(paths, None) && len(paths) > 1 {

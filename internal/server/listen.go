@@ -31,7 +31,7 @@ func listenTCP(ctx context.Context, address string) (net.Listener, error) {
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("socket %s: there is a file of that name that is not a socket", path)
+			return nil, fmt.Errorf("socket %s: there is a file of that name that is not a socket; move it away, or choose another with --socket", path)
 		}
 		dialer := net.Dialer{Timeout: time.Second}
 		if c, err := dialer.DialContext(ctx, "unix", path); err == nil {

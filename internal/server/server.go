@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 
@@ -52,6 +53,9 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, rules.close()) }()
 	store, err := badgerstore.Open(badgerstore.Options{Dir: config.Data, Logger: log})
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%w; choose a directory that this user can write to with --data", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -77,14 +81,16 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	}
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
+		// Not web.TLSConfig: serving sets it, with TLS or without.
+		encrypted := certificates != nil && l.Addr().Network() == "tcp"
 		go func() {
-			if web.TLSConfig != nil && l.Addr().Network() == "tcp" {
+			if encrypted {
 				ended <- web.ServeTLS(l, "", "")
 			} else {
 				ended <- web.Serve(l)
 			}
 		}()
-		log.Info("listening", "address", l.Addr().String(), "tls", web.TLSConfig != nil && l.Addr().Network() == "tcp")
+		log.Info("listening", "address", l.Addr().String(), "tls", encrypted)
 	}
 	log.Info("ready", "ruleset", rules.Digest, "data", config.Data)
 	if options.OnReady != nil {
