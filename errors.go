@@ -29,6 +29,8 @@ var (
 	ErrNotReady = errors.New("no active ruleset")
 	// ErrOverloaded: more mutations are in flight than may be.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrResponseTooLarge: what was asked for does not fit into one answer.
+	ErrResponseTooLarge = errors.New("response too large")
 	// ErrNoSpace: the disk is too full to write safely. Reads go on.
 	ErrNoSpace = errors.New("not enough free disk space")
 	// ErrClosed: the store was closed or has failed and takes nothing more.

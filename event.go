@@ -11,8 +11,8 @@ type Event struct {
 	Operation Operation
 	Namespace string
 	// Container is the state after the change, or, on delete, the one that was
-	// removed. Its Spec and Extensions carry type URLs only: payloads are in the
-	// record, not in the event.
+	// removed. Its Spec, Extensions and Runtime.Options carry type URLs only:
+	// payloads are in the record, not in the event.
 	Container *Container
 	// Time is when the change was judged, in UTC.
 	Time time.Time

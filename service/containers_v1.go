@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -78,12 +79,19 @@ func (s containersV1) list(ctx context.Context, filter string) ([]*containerdv1.
 		return nil, err
 	}
 	defer func() { _ = view.Close() }()
-	var containers []*containerdv1.Container
+	var (
+		containers []*containerdv1.Container
+		size       int
+	)
 	for c, err := range view.Scan(ctx, query) {
 		if err != nil {
 			return nil, err
 		}
-		containers = append(containers, toV1(c))
+		v := toV1(c)
+		if size += proto.Size(v); size > MaxListBytes {
+			return nil, plimsoll.ErrResponseTooLarge
+		}
+		containers = append(containers, v)
 	}
 	return containers, nil
 }

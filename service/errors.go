@@ -30,6 +30,7 @@ const (
 	ReasonMutationTimeout  = "MUTATION_TIMEOUT"
 	ReasonPolicyNotReady   = "POLICY_NOT_READY"
 	ReasonOverloaded       = "OVERLOADED"
+	ReasonResponseTooLarge = "RESPONSE_TOO_LARGE"
 	ReasonNoSpace          = "STORAGE_FULL"
 	ReasonStoreClosed      = "STORAGE_CLOSED"
 	ReasonDraining         = "DRAINING"
@@ -101,6 +102,11 @@ func statusOf(err error) status {
 		return status{
 			code: connect.CodeResourceExhausted, reason: ReasonOverloaded, retryAfter: time.Second,
 			message: "too many mutations in flight; nothing was stored",
+		}
+	case is(plimsoll.ErrResponseTooLarge):
+		return status{
+			code: connect.CodeResourceExhausted, reason: ReasonResponseTooLarge,
+			message: fmt.Sprintf("the containers take more than %d bytes; narrow the filter", MaxListBytes),
 		}
 	case is(plimsoll.ErrNoSpace):
 		return status{

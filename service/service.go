@@ -76,6 +76,10 @@ const (
 	// MaxSpecBytes bounds the payload of a container's spec. Specs of real
 	// containers have 4 to 50 KiB.
 	MaxSpecBytes = 2<<20 - 1
+	// MaxListBytes bounds the containers that one List answers with, as containerd
+	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
+	// are told otherwise, containerd's 16.
+	MaxListBytes = 16 << 20
 	// DefaultMaxRequestBytes leaves room for a spec of the largest size as base64
 	// in JSON, and for the rest of the container.
 	DefaultMaxRequestBytes = 4 << 20

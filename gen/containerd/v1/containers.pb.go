@@ -417,7 +417,9 @@ type UpdateContainerRequest struct {
 	// The fields to replace: `labels`, `labels.KEY`, `image`, `spec`, `rootfs`.
 	// KEY is everything after the first dot. `labels.KEY` with an absent or empty
 	// value removes the label. An empty mask replaces all mutable fields, and the
-	// container must then name the runtime it has.
+	// container must then name the runtime it has. In JSON, KEY is taken as it is;
+	// one with upper-case letters is ambiguous in the string form of a mask and
+	// takes the form `{"paths": ["labels.teamName"]}`.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
