@@ -31,7 +31,7 @@ type rewriter struct {
 // rewriteJSON runs r over the JSON of a message of type md. It refuses what is not
 // strict JSON: one value, of valid UTF-8, without duplicate names.
 func rewriteJSON(data []byte, md protoreflect.MessageDescriptor, r rewriter) ([]byte, error) {
-	r.dec = jsontext.NewDecoder(bytes.NewReader(data))
+	r.dec = jsontext.NewDecoder(bytes.NewBuffer(data))
 	r.out.Grow(len(data))
 	if err := r.message(md); err != nil {
 		return nil, withoutPackage(err)

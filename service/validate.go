@@ -119,7 +119,7 @@ func checkSpec(spec plimsoll.Any) error {
 // UTF-8 and no duplicate names, of which one parser takes the first and another
 // the last.
 func checkStrictJSON(value []byte) error {
-	d := jsontext.NewDecoder(bytes.NewReader(value))
+	d := jsontext.NewDecoder(bytes.NewBuffer(value)) // which it reads in place
 	if _, err := d.ReadValue(); err != nil {
 		return withoutPackage(err)
 	}
