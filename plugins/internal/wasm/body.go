@@ -8,11 +8,8 @@ type body struct {
 	codeStart    int // offset of the first instruction
 	locals       int // parameters and locals
 	instructions int
-	blocks       uint64 // blocks, loops, ifs and branches
-	targets      uint64 // entries of br_tables
-	loops        int    // open loops
-	deepest      int    // the most loops that were open
-	calls        int    // calls that can be reached
+	blocks       uint64 // see Caps.Blocks
+	calls        int    // calls, those that cannot be reached included
 	lengths      bool   // it has bulk operations
 	tight        bool   // it has a loop without calls
 }
@@ -60,9 +57,13 @@ func (r *reader) body(typ FuncType) body {
 	for r.err == nil && len(r.meter.frames) > 0 {
 		r.instruction(&b)
 	}
-	// What data flow analysis may have to look at.
-	work := b.blocks * uint64(b.locals+b.deepest)
-	r.limit("MergeWork", work, uint64(r.caps.MergeWork))
+	for _, e := range r.meter.edits {
+		if e.kind == editCharge {
+			r.countBlocks(&b, 1)
+		}
+	}
+	r.work += b.blocks * (b.blocks + 40*uint64(b.locals))
+	r.limit("CompileWork", r.work, uint64(r.caps.CompileWork))
 	return b
 }
 
@@ -114,14 +115,13 @@ func (r *reader) instruction(b *body) {
 		r.meter.otherwise()
 	case opEnd:
 		if f := r.meter.frames[len(r.meter.frames)-1]; f.op == opLoop {
-			b.loops--
 			b.tight = b.tight || f.calls == b.calls && !f.wasDead
 		}
 		r.meter.leave()
 	case opUnreachable:
 		r.meter.stop()
 	case opBr, opBrIf:
-		r.countBlock(b)
+		r.countBlocks(b, 1)
 		r.meter.branch(r.label())
 		if op == opBr {
 			r.meter.stop()
@@ -132,12 +132,12 @@ func (r *reader) instruction(b *body) {
 	case opReturn:
 		depth := len(r.meter.frames) - 1
 		r.meter.branch(depth)
-		r.meter.edit(edit{kind: editReturn, offset: start, amount: int64(depth)})
+		r.meter.edit(edit{kind: editReturn, offset: uint32(start), amount: int64(depth)})
 		r.meter.stop()
 	case opCall, opCallIndirect:
-		r.meter.edit(edit{kind: editBeforeCall, offset: start})
+		r.meter.edit(edit{kind: editBeforeCall, offset: uint32(start)})
 		r.immediate(b, imm)
-		r.meter.edit(edit{kind: editAfterCall, offset: r.pos})
+		r.meter.edit(edit{kind: editAfterCall, offset: uint32(r.pos)})
 		b.calls++
 	default:
 		r.bulk(b, start, op, sub)
@@ -147,19 +147,14 @@ func (r *reader) instruction(b *body) {
 
 // enter opens a block, loop or if whose block type has been read.
 func (r *reader) enter(b *body, op byte) {
-	r.countBlock(b)
+	r.countBlocks(b, 1)
 	r.limit("BlockDepth", uint64(len(r.meter.frames)), uint64(r.caps.BlockDepth))
-	if op == opLoop {
-		b.loops++
-		b.deepest = max(b.deepest, b.loops)
-		r.limit("LoopDepth", uint64(b.loops), uint64(r.caps.LoopDepth))
-	}
 	r.meter.enter(op, r.pos)
 	r.meter.frames[len(r.meter.frames)-1].calls = b.calls
 }
 
-func (r *reader) countBlock(b *body) {
-	b.blocks++
+func (r *reader) countBlocks(b *body, n uint64) {
+	b.blocks += n
 	r.limit("Blocks", b.blocks, uint64(r.caps.Blocks))
 }
 
@@ -184,18 +179,16 @@ func (r *reader) blockType() {
 func (r *reader) label() int { return int(r.index("label", len(r.meter.frames))) }
 
 func (r *reader) branchTable(b *body) {
-	n := r.count("BranchTargets", r.caps.BranchTargets)
-	b.targets += uint64(n) + 1
-	r.limit("BranchTargetsTotal", b.targets, uint64(r.caps.BranchTargetsTotal))
+	n := r.count("Blocks", r.caps.Blocks)
+	r.countBlocks(b, uint64(n)+1)
 	for i := uint32(0); i <= n && r.err == nil; i++ {
 		r.meter.branch(r.label())
 	}
-	r.countBlock(b)
 }
 
 // bulk prices what takes time by its length, and notes what cannot be restored.
 func (r *reader) bulk(b *body, offset int, op byte, sub uint32) {
-	e := edit{kind: editLength, offset: offset}
+	e := edit{kind: editLength, offset: uint32(offset)}
 	switch {
 	case op == opMemoryGrow:
 		e.amount = costGrowPage

@@ -9,8 +9,8 @@ import (
 // of [DefaultCaps].
 //
 // They bound two things: the memory and time that reading takes, and the time that
-// the runtime's compiler takes, which grows faster than the code does with the
-// nesting of loops and with the number of blocks and locals in one function.
+// the engine's compiler takes, which grows faster than the code does with the number
+// of blocks and locals in one function.
 type Caps struct {
 	// ModuleBytes is the size of the whole module, in bytes.
 	ModuleBytes uint32
@@ -50,49 +50,42 @@ type Caps struct {
 	Locals, LocalsTotal uint32
 	// BlockDepth is how deep blocks, loops and ifs nest in one function.
 	BlockDepth uint32
-	// LoopDepth is how deep loops nest in one function.
-	LoopDepth uint32
-	// Blocks is the number of blocks, loops, ifs and branches in one function.
+	// Blocks is the number of blocks, loops, ifs, branches, entries of br_tables and
+	// charges for fuel in one function.
 	Blocks uint32
-	// BranchTargets is the number of entries in one br_table, BranchTargetsTotal
-	// in all those of one function.
-	BranchTargets, BranchTargetsTotal uint32
-	// MergeWork bounds, in one function, the product of locals and blocks, and of
-	// blocks and the depth of loops: what the compiler's data flow analysis may
-	// have to look at.
-	MergeWork uint32
+	// CompileWork is the sum over all functions of blocks × (blocks + 40 × locals),
+	// which the time that wazero's compiler takes grows with, beyond what is linear
+	// in the size of the code: a unit is some 25 ns.
+	CompileWork uint32
 }
 
 // DefaultCaps are limits that the output of the common toolchains (C, C++, Rust, Go,
 // Zig, AssemblyScript, Nim, QuickJS) stays well within.
 func DefaultCaps() Caps {
 	return Caps{
-		ModuleBytes:        16 << 20,
-		Types:              4_096,
-		Params:             128,
-		Results:            64,
-		Imports:            256,
-		Functions:          32_768,
-		Tables:             8,
-		TableElements:      65_536,
-		MemoryPages:        1_024,
-		Globals:            1_024,
-		Exports:            4_096,
-		ElementSegments:    1_024,
-		Elements:           131_072,
-		DataSegments:       131_072,
-		DataBytes:          16 << 20,
-		CustomSections:     128,
-		NameBytes:          4_096,
-		FunctionBytes:      512 << 10,
-		Locals:             4_096,
-		LocalsTotal:        1 << 20,
-		BlockDepth:         2_048,
-		LoopDepth:          32,
-		Blocks:             16_384,
-		BranchTargets:      4_096,
-		BranchTargetsTotal: 16_384,
-		MergeWork:          1 << 22,
+		ModuleBytes:     8 << 20,
+		Types:           4_096,
+		Params:          128,
+		Results:         64,
+		Imports:         256,
+		Functions:       32_768,
+		Tables:          8,
+		TableElements:   65_536,
+		MemoryPages:     1_024,
+		Globals:         1_024,
+		Exports:         4_096,
+		ElementSegments: 1_024,
+		Elements:        131_072,
+		DataSegments:    131_072,
+		DataBytes:       8 << 20,
+		CustomSections:  128,
+		NameBytes:       4_096,
+		FunctionBytes:   512 << 10,
+		Locals:          2_048,
+		LocalsTotal:     1 << 20,
+		BlockDepth:      2_048,
+		Blocks:          16_384,
+		CompileWork:     1 << 28,
 	}
 }
 

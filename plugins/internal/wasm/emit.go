@@ -70,7 +70,7 @@ func (r *reader) writeBody(b body) {
 	}
 	e.bytes(opBlock)
 	e.out = r.appendBlockType(e.out, b.typ.Results)
-	e.code(r.module[:r.end], b.codeStart, edits[1:])
+	e.code(r.module[:r.end], uint32(b.codeStart), edits[1:])
 	if b.calls > 0 {
 		e.takeDepth(-weight)
 	}
@@ -85,7 +85,7 @@ func (r *reader) writeBody(b body) {
 
 // code writes the code that starts at pos, and ends where the module given does,
 // with its changes.
-func (e *emitter) code(module []byte, pos int, edits []edit) {
+func (e *emitter) code(module []byte, pos uint32, edits []edit) {
 	for _, edit := range edits {
 		e.bytes(module[pos:edit.offset]...)
 		pos = edit.offset
@@ -178,10 +178,10 @@ func (e *emitter) takeLength(edit edit) {
 
 // trapIfNegative branches to the trap, out of that many blocks, if the number on
 // top of the stack is negative.
-func (e *emitter) trapIfNegative(label int) {
+func (e *emitter) trapIfNegative(label uint32) {
 	e.i64(63)
 	e.bytes(opI64ShrU, opI32WrapI64)
-	e.op(opBrIf, uint32(label))
+	e.op(opBrIf, label)
 }
 
 // appendBlockType appends the type of a block with those results. More than one

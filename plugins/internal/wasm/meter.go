@@ -1,7 +1,7 @@
 package wasm
 
-// slack is how much conditional code may be paid for in advance, for its own sake:
-// a charge for fewer instructions would cost more than they do.
+// slack is the price of conditional code that may be paid for in advance in any
+// case: a charge of its own would cost more than it does.
 const slack = 16
 
 // meter decides where in one function charges go and how much they are. It is told
@@ -17,6 +17,9 @@ const slack = 16
 // charges inside of that block no longer count. Hence every instruction executed has
 // been paid for.
 type meter struct {
+	// slack is the constant, or 0 to charge every instruction by itself, which is
+	// what the others must agree with.
+	slack   int64
 	frames  []frame
 	charges []charge // that cover what comes next, the innermost last
 	edits   []edit   // in the order of their offsets
@@ -63,15 +66,15 @@ const (
 type edit struct {
 	kind   editKind
 	shift  byte
-	offset int // in the module
-	depth  int // how many blocks are open there, the function included
+	offset uint32 // in the module
+	depth  uint32 // how many blocks are open there, the function included
 	amount int64
 }
 
 // edit notes a change, unless it is to code that cannot be reached.
 func (m *meter) edit(e edit) {
 	if !m.dead() {
-		e.depth = len(m.frames)
+		e.depth = uint32(len(m.frames))
 		m.edits = append(m.edits, e)
 	}
 }
@@ -93,9 +96,11 @@ func (m *meter) pay(offset int, price int64) {
 		return
 	}
 	switch c := &m.charges[len(m.charges)-1]; {
+	case m.slack == 0:
+		m.charge(offset, price)
 	case c.skip == noSkip:
 		c.certain += price
-	case c.maybe+price <= max(c.certain, slack):
+	case c.maybe+price <= max(c.certain, m.slack):
 		c.maybe += price
 	default:
 		m.charge(offset, price)
@@ -108,7 +113,7 @@ func (m *meter) charge(offset int, price int64) {
 	m.charges = append(m.charges, charge{
 		frame: len(m.frames) - 1, edit: len(m.edits), certain: price, skip: noSkip,
 	})
-	m.edit(edit{kind: editCharge, offset: offset})
+	m.edit(edit{kind: editCharge, offset: uint32(offset)})
 }
 
 // closeCharges closes the charge that is in the innermost block, if there is one.

@@ -201,8 +201,8 @@ func (t FuncType) Equal(u FuncType) bool {
 // fields of caps stand for their defaults. The error is a [*LimitError] or a
 // [*FormatError]. The module is neither kept (but see [Module].Custom) nor changed.
 func Instrument(module []byte, caps Caps) (*Module, error) {
-	r, err := read(module, caps.withDefaults())
-	if err != nil {
+	r := newReader(module, caps.withDefaults())
+	if err := r.read(); err != nil {
 		return nil, err
 	}
 	return r.rewrite(), nil

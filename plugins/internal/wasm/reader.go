@@ -1,8 +1,6 @@
 package wasm
 
-import (
-	"strings"
-)
+import "bytes"
 
 // The ids of sections.
 // See https://www.w3.org/TR/wasm-core-2/#sections (section 5.5.2).
@@ -63,6 +61,7 @@ type reader struct {
 	bodies          int
 	data            int // data segments
 	localsTotal     uint64
+	work            uint64 // see Caps.CompileWork
 	custom          []CustomSection
 	unrestorable    map[string]bool
 
@@ -83,27 +82,31 @@ type limits struct {
 	min, max uint32
 }
 
-// read reads the whole module and rewrites its code on the way.
-func read(module []byte, caps Caps) (*reader, error) {
-	r := &reader{
+func newReader(module []byte, caps Caps) *reader {
+	return &reader{
 		cursor:       cursor{module: module, end: len(module)},
 		caps:         caps,
 		dataCount:    -1,
 		unrestorable: map[string]bool{},
 		blockTypes:   map[string]int{},
+		meter:        meter{slack: slack},
 	}
-	r.limit("ModuleBytes", uint64(len(module)), uint64(caps.ModuleBytes))
-	if r.err == nil && !strings.HasPrefix(string(module[:min(len(module), len(header))]), header) {
+}
+
+// read reads the whole module and rewrites its code on the way.
+func (r *reader) read() error {
+	r.limit("ModuleBytes", uint64(len(r.module)), uint64(r.caps.ModuleBytes))
+	if r.err == nil && !bytes.HasPrefix(r.module, []byte(header)) {
 		r.fail(0, "not a WebAssembly 1.0 binary module: it does not start with %q", header)
 	}
 	r.pos = len(header)
-	for last := 0; r.err == nil && r.pos < len(module); {
+	for last := 0; r.err == nil && r.pos < len(r.module); {
 		last = r.section(last)
 	}
 	if r.err == nil {
 		r.consistency()
 	}
-	return r, r.err
+	return r.err
 }
 
 // section reads one section, which has to come after the one at place last, and

@@ -53,7 +53,7 @@ func (r *reader) rewrite() *Module {
 			next++
 		}
 	}
-	m.Bytes = out
+	m.Bytes = r.appendNames(out)
 	return m
 }
 
