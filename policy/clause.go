@@ -76,7 +76,7 @@ func (r *rule) copyTo(modules map[string]*ast.Module, n int, original *ast.Rule)
 		name := path.String()
 		if modules[name] == nil {
 			modules[name] = &ast.Module{Package: &ast.Package{Path: path, Location: original.Module.Package.Location}}
-			modules[name].SetRegoVersion(ast.RegoV1)
+			modules[name].SetRegoVersionSpan(ast.RegoVersionSpanOf(ast.RegoV1))
 		}
 		return modules[name]
 	}

@@ -54,6 +54,7 @@ func compare(a, b plimsoll.Violation) int {
 // read tells what the rule says by having value v.
 func (r *rule) read(v ast.Value) (said []plimsoll.Violation, err error) {
 	switch r.shape {
+	case clause: // a set
 	case document:
 		object, ok := v.(ast.Object)
 		if !ok {

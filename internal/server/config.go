@@ -56,7 +56,7 @@ type Config struct {
 	LogLevel  string `koanf:"log_level"`
 }
 
-// None, as a policies or validators path, means: judge nothing.
+// None is the policies or validators path that means: judge nothing.
 const None = "none"
 
 // DefaultListen is the default address: the port is the year of the Merchant

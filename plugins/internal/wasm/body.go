@@ -263,6 +263,9 @@ func (r *reader) immediate(b *body, imm immediate) {
 		r.valueTypes("Results", r.caps.Results)
 	case immRefType:
 		r.refType()
+	case immNone:
+	default: // those of control instructions are read where these are
+		r.fail(r.pos, "immediates of kind %d are not understood", imm)
 	}
 }
 

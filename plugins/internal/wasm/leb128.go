@@ -93,7 +93,7 @@ func (c *cursor) signed(bits int) int64 {
 		v |= int64(b&0x7f) << shift
 		if rest := bits - shift; rest < 7 {
 			// The bits above the last one that counts must repeat it.
-			sign := int8(b<<1) >> (rest) // arithmetic shift keeps bits rest-1 and up
+			sign := int8(b<<1) >> rest // arithmetic shift keeps bits rest-1 and up
 			if b >= 0x80 || (sign != 0 && sign != -1) {
 				break
 			}
