@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -140,5 +141,39 @@ func TestFuelIsDeterministic(t *testing.T) {
 		if n > 0 && n < 31 && first[n+1] <= fuel {
 			t.Errorf("nested(%d) took %d, nested(%d) no more: %d", n, fuel, n+1, first[n+1])
 		}
+	}
+}
+
+// TestSkippedCodeIsNotPaidFor branches around a thousand instructions.
+func TestSkippedCodeIsNotPaidFor(t *testing.T) {
+	const many = 1_000
+	long := repeat(many, opI32Const, 0, 0x45, 0x1a) // i32.const 0, i32.eqz, drop
+	tests := map[string][]byte{
+		"branch":              slices.Concat([]byte{opLocalGet, 0, opBrIf, 0}, long),
+		"branch, two blocks":  slices.Concat([]byte{opBlock, emptyBlock, opBlock, emptyBlock, opLocalGet, 0, opBrIf, 2, opEnd, opEnd}, long),
+		"branch out of loop":  slices.Concat([]byte{opLoop, emptyBlock, opLocalGet, 0, opBrIf, 1, opEnd}, long),
+		"branch to outer end": slices.Concat([]byte{opBlock, emptyBlock, opBlock, emptyBlock, opLocalGet, 0, opBrIf, 1, opEnd}, long, []byte{opEnd}),
+		"branch table":        slices.Concat([]byte{opBlock, emptyBlock, opLocalGet, 0, opBrTable, 1, 0, 1, opEnd}, long),
+		"return in if":        slices.Concat([]byte{opLocalGet, 0, opIf, emptyBlock, opReturn, opEnd}, long),
+		"then":                slices.Concat([]byte{opLocalGet, 0, 0x45, opIf, emptyBlock}, long, []byte{opEnd}),
+		"else":                slices.Concat([]byte{opLocalGet, 0, opIf, emptyBlock, opElse}, long, []byte{opEnd}),
+	}
+	for name, code := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := instantiate(t, newRuntime(t), metered(t, function([]ValueType{I32}, nil, nil, code...)).Bytes)
+			used := func(n uint64) int64 {
+				g.refill(plenty, plenty)
+				if _, trap := g.call(t, "f", n); trap != "" {
+					t.Fatal(trap)
+				}
+				return plenty - g.fuelLeft()
+			}
+			if n := used(0); n < many || n > many+3*slack {
+				t.Errorf("executing %d instructions took %d", many, n)
+			}
+			if n := used(1); n > 3*slack {
+				t.Errorf("skipping them took %d", n)
+			}
+		})
 	}
 }

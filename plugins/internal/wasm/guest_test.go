@@ -40,6 +40,11 @@ func instantiate(tb testing.TB, rt wazero.Runtime, module []byte) *guest {
 	if err != nil {
 		tb.Fatalf("instantiate: %v", err)
 	}
+	return withFuel(m)
+}
+
+// withFuel finds the globals of an instance, if it is metered, and fills them.
+func withFuel(m api.Module) *guest {
 	g := &guest{module: m}
 	if fuel := m.ExportedGlobal(FuelExport); fuel != nil {
 		g.fuel = fuel.(api.MutableGlobal)
