@@ -132,7 +132,7 @@ func webserverCommand(ts *testscript.TestScript, neg bool, args []string) {
 // bodyCommand makes a request body that means no good:
 //
 //	body large FILE      5 MiB of a Create request
-//	body gzip-bomb FILE  1 GiB of JSON in 1 MiB
+//	body gzip-bomb FILE  128 MiB of white space in less than 1
 //	body json-bomb FILE  Anys within Anys, 10,000 deep
 //	body deep-spec FILE  a spec of arrays within arrays, 10,000 deep
 //	body large-spec FILE a spec of 2 MiB
@@ -158,8 +158,9 @@ func bodyCommand(ts *testscript.TestScript, neg bool, args []string) {
 		body = `{"container": {"id": "x", "spec": ` + strings.Repeat(nested, deep) + `{}` + strings.Repeat("}", deep) + `}}`
 	case "gzip-bomb":
 		var out bytes.Buffer
-		z := gzip.NewWriter(&out)
-		_, err := io.CopyN(z, spaces{}, 1<<30)
+		z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+		ts.Check(err)
+		_, err = io.CopyN(z, spaces{}, 128<<20)
 		ts.Check(err)
 		ts.Check(z.Close())
 		body = out.String()
