@@ -162,16 +162,16 @@ func (r *reader) countBlocks(b *body, n uint64) {
 // See https://www.w3.org/TR/wasm-core-2/#control-instructions⑥ (section 5.4.1).
 func (r *reader) blockType() {
 	start := r.pos
-	if b := r.byte(); b == 0x40 || b&0xc0 == 0x40 {
-		if b != 0x40 {
-			r.pos = start
-			r.valueType()
+	switch b := r.byte(); {
+	case b == emptyBlock:
+	case b&0xc0 == 0x40: // a negative number of one byte: a value type
+		r.pos = start
+		r.valueType()
+	default:
+		r.pos = start
+		if i := r.signed(33); i < 0 || i >= int64(len(r.types)) {
+			r.fail(start, "block type %d does not exist, there are %d", i, len(r.types))
 		}
-		return
-	}
-	r.pos = start
-	if i := r.signed(33); i < 0 || i >= int64(len(r.types)) {
-		r.fail(start, "block type %d does not exist, there are %d", i, len(r.types))
 	}
 }
 

@@ -13,21 +13,23 @@
 // is a [*LimitError], which names the limit, the value found and the value allowed,
 // or a [*FormatError], which says where in the module the fault is.
 //
-// Fuel. The rewritten module exports the mutable i64 global [FuelExport]. A host
-// sets it before each call. Every instruction that is executed has been paid for
-// first: each one costs 1, slow ones more (see cost.go), bulk operations in
-// addition by their length, growing memory or a table by what it adds. When the
-// fuel would fall below zero the guest traps (unreachable) and the global stays
-// negative, which tells running out of fuel from any other trap. The price of a
-// call depends on the module and its input only, so it is the same on every
-// machine and in every run.
+// Fuel. The rewritten module exports the mutable i64 global [FuelExport], which is 0
+// until a host sets it. It does so before each call, that of _initialize included.
+// Every instruction that is executed has been paid for first: a plain one costs 1,
+// slow ones more, bulk operations in addition by their length, growing memory or a
+// table by what it is to grow by, whether or not it can (cost.go has the prices).
+// When the fuel would fall below zero the guest traps (unreachable) and the global
+// is left negative, which tells running out of fuel from any other trap. The price of
+// a call depends on the module, its state and its input only: it is the same on
+// every machine and in every run. After a call that returned, what was taken is
+// exact; after any other trap the global may show more than is left.
 //
-// Depth. The mutable i64 global [DepthExport] bounds nested calls in the same way:
-// a host sets it to the number of frames allowed; a function that calls others
-// subtracts its weight (1, more if it is large, see [frameWeight]) when it is
-// entered and adds it back when it returns. Below zero the guest traps and the
-// global stays negative. A trap of any kind leaves it where it was, so it must be
-// set again before the next call.
+// Depth. The mutable i64 global [DepthExport] bounds nested calls in the same way. A
+// host sets it to the number of frames allowed before each call. A function that
+// calls others takes its weight when it is entered and gives it back when it returns:
+// 1, and 1 more for every 64 values that its frame may hold, so that a unit is some
+// 512 bytes of stack. Below zero the guest traps and the global is left negative. A
+// trap of any kind leaves it as it was then, which is why it has to be set again.
 //
 // State. Every mutable global of the module is exported under some name and listed
 // in [Module].Globals, so that a host can put the values back after a call.
@@ -38,10 +40,11 @@
 //
 // A charge is placed at the entry of each function, at the head of each loop, and
 // wherever conditional code has grown too long to be paid for in advance. It covers
-// the code from there to the end of the block it is in, minus what inner charges
-// cover. Code that may be skipped by a branch is paid for in advance only up to the
-// amount that is certain to run, or [slack] if that is more. So a call pays for all
-// it executes, and for no more than about twice that plus slack per charge.
+// the code from there to the end of the block it is in, but for what inner charges
+// cover. Code that a branch may skip is paid for in advance only up to the price of
+// what is certain to run, or 16 if that is more. So a call pays for all that it
+// executes, and for hardly more than twice that where that is large; a function is
+// not charged for the cases of a switch that it does not take.
 //
 // # Features
 //
