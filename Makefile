@@ -70,6 +70,11 @@ test: ## all tests
 race: ## all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
 
+.PHONY: docs
+docs: ## what the documentation shows is true (needs bash and curl)
+	go vet -tags docs ./internal/docs
+	go test -tags docs ./internal/docs
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { while (n) print $$2, name[--n] }'); \
