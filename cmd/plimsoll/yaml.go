@@ -51,5 +51,11 @@ func yamlNode(decoder *json.Decoder) (*yaml.Node, error) {
 		node.Value = token.String()
 		return node, nil
 	}
-	return node, node.Encode(token) // quotes what could be taken for something else
+	if err := node.Encode(token); err != nil { // quotes what could be taken for something else
+		return nil, err
+	}
+	if _, isText := token.(string); isText && node.Tag != "!!str" { // but for <<
+		node.Tag, node.Style = "!!str", yaml.DoubleQuotedStyle
+	}
+	return node, nil
 }

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"connectrpc.com/connect"
+	"github.com/google/go-cmp/cmp"
+
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+	"github.com/plimsoll-project/plimsoll/service"
+)
+
+// hostile is text that a terminal would take for commands, or show in the wrong
+// order: escape sequences of one and two bytes, a bell, a line that overwrites
+// another, and a change of direction.
+const hostile = "a\x1b[2J\u009b31mb\ac\rd\ne\tf\u202eg\U000e0001h\x7f"
+
+func TestPrintable(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"plain", "label \"team\" is required", "label \"team\" is required"},
+		{"other scripts", "größer 容器 🚢", "größer 容器 🚢"},
+		{"white space", "a\tb\nc\r\nd\u00a0e\u2028f", "a b c  d e f"},
+		{"hostile", hostile, "a�[2J�31mb�c d e f�g�h�"},
+		{"invalid UTF-8", "a\xffb", "a�b"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, printable(test.text)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// safe fails the test if text would do anything to a terminal but show lines.
+func safe(t *testing.T, text string) {
+	t.Helper()
+	for _, r := range text {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("%U is shown to the terminal in %q", r, text)
+		}
+	}
+}
+
+// Whatever a server answers, or somebody who says to be one, is safe to show.
+func TestReportIsSafe(t *testing.T) {
+	remote := connect.NewError(connect.CodePermissionDenied, nil)
+	remote.Meta().Set(service.HeaderDecision, hostile)
+	remote.Meta().Set(service.HeaderWarning, "%1B[2J"+hostile)
+	verdict := &plimsollv1.Verdict{ViolationCount: 7, Violations: []*plimsollv1.Violation{
+		{
+			Message: hostile, Field: hostile, Code: hostile, Fix: hostile, Link: hostile, Title: hostile,
+			Source: &plimsollv1.Source{Name: hostile, File: hostile, Line: 1},
+		},
+		{Message: hostile, Title: hostile, Source: &plimsollv1.Source{Name: hostile, Version: hostile}},
+	}}
+	attempt := &attemptError{about: hostile, err: remote}
+	var out bytes.Buffer
+	printWarnings(&out, remote.Meta())
+	printDenial(&out, attempt, remote, verdict)
+	safe(t, out.String())
+	if got := strings.Count(out.String(), "\n"); got != 7 {
+		t.Errorf("%d lines, want a warning, the headline, two violations, a fix, how many more, what to do:\n%s", got, out.String())
+	}
+	if !strings.Contains(out.String(), "  and 5 more\n") {
+		t.Errorf("violations that are not there are not counted:\n%s", out.String())
+	}
+
+	out.Reset()
+	wire := connect.NewWireError(connect.CodeNotFound, errText(hostile))
+	wire.Meta().Set(service.HeaderDecision, hostile)
+	if code := report(&out, &attemptError{about: hostile, err: wire}); code != exitNotFound {
+		t.Errorf("exit code is %d", code)
+	}
+	safe(t, out.String())
+
+	out.Reset()
+	if code := report(&out, connect.NewError(connect.CodeUnavailable, errText(hostile))); code != exitError {
+		t.Errorf("exit code is %d", code)
+	}
+	safe(t, out.String())
+}
+
+// errText is an error that says exactly that.
+type errText string
+
+func (e errText) Error() string { return string(e) }
+
+func TestDecisionOf(t *testing.T) {
+	if got := decisionOf(http.Header{}); got != "" {
+		t.Errorf("without a decision: %q", got)
+	}
+}
+
+// What is printed as JSON or YAML commands no terminal, and says the same.
+func FuzzFormats(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `{"a": [1, "x", null, true, 1.10, 1e3, -0, {}, []], "b": {"c": "d"}}`,
+		`{"team": "yes", "on": "no", "n": "null", "t": "~", "d": "2001-01-01", "s": "1:30", "o": "0o17", "x": "0x1F", "i": "1_000", "e": ""}`,
+		`{"<<": {"a": 1}, "=": "=", "b": "<<", "": "", " ": " x ", "- a": "- b", "#": "# c", "k: v": "? x", "*": "&a", "!": "!!int", "%": "@", "|": ">"}`,
+		`{"max": 18446744073709551615, "min": -9223372036854775808, "emoji": "\ud83d\ude00", "line": "a\nb\n", "lines": "\n\na\n\n", "tab": "\ta"}`,
+		`{"nel": "a\u0085b", "ls": "a\u2028b", "bom": "\ufeffa", "esc": "\u001b[2J", "csi": "\u009b2J", "bidi": "\u202ea", "del": "\u007f", "nul": "\u0000", "far": "\udb40\udc01"}`,
+		`{"a": "---", "b": "...", "c": "--- x\n---\n"}`,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var want map[string]any
+		if !utf8.ValidString(text) || checkMembers([]byte(text)) != nil || json.Unmarshal([]byte(text), &want) != nil || want == nil {
+			return
+		}
+		pretty, err := prettyJSON([]byte(text))
+		if err != nil {
+			t.Fatalf("JSON: %v", err)
+		}
+		safe(t, string(pretty))
+		var got map[string]any
+		if err := json.Unmarshal(pretty, &got); err != nil {
+			t.Fatalf("JSON: %v in\n%s", err, pretty)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("JSON (-want +got):\n%s", diff)
+		}
+
+		asYAML, err := jsonToYAML([]byte(text))
+		if err != nil {
+			t.Fatalf("YAML: %v", err)
+		}
+		if i := bytes.IndexFunc(asYAML, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }); i >= 0 {
+			t.Errorf("YAML has a control character at byte %d: %q", i, asYAML)
+		}
+		back, err := toJSON(asYAML)
+		if err != nil {
+			t.Fatalf("YAML: %v in\n%s", err, asYAML)
+		}
+		got = nil
+		if err := json.Unmarshal(back, &got); err != nil {
+			t.Fatalf("YAML: %v in\n%s", err, asYAML)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("YAML (-want +got):\n%s\n%s", diff, asYAML)
+		}
+		if documents := splitYAML(asYAML); len(documents) != 1 {
+			t.Errorf("YAML looks like %d documents:\n%s", len(documents), asYAML)
+		}
+	})
+}
