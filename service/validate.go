@@ -106,7 +106,8 @@ func checkSpec(spec plimsoll.Any) error {
 	if !bytes.HasPrefix(bytes.TrimLeft(spec.Value, " \t\r\n"), []byte("{")) {
 		return refuse("spec of type %s must be a JSON object", spec.TypeURL)
 	}
-	if err := checkStrictJSON(spec.Value); err != nil {
+	// Whatever the type: containerd hands the payload to the shim without a look at it.
+	if err := checkStrictJSON(spec.Value, ociNames); err != nil {
 		return refuse("spec is not valid JSON: %v", err)
 	}
 	if depth := jsonDepth(spec.Value); depth > maxSpecDepth {
@@ -117,10 +118,10 @@ func checkSpec(spec plimsoll.Any) error {
 
 // checkStrictJSON accepts exactly one JSON value by RFC 7493 (I-JSON): valid
 // UTF-8 and no duplicate names, of which one parser takes the first and another
-// the last.
-func checkStrictJSON(value []byte) error {
+// the last. Nor does it accept the known names in another case.
+func checkStrictJSON(value []byte, names *names) error {
 	d := jsontext.NewDecoder(bytes.NewBuffer(value)) // which it reads in place
-	if _, err := d.ReadValue(); err != nil {
+	if err := names.check(d); err != nil {
 		return withoutPackage(err)
 	}
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/plimsoll-project/plimsoll"
 )
@@ -89,6 +92,7 @@ func FuzzMask(f *testing.F) {
 func FuzzSpecCheck(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, "{\"\xff\":1}", `{"a":"\ud800"}`, `{"a":[1e400,-0,18446744073709551615]}`, ` {} `, `{}{}`,
+		`{"Linux":{"maskedPaths":["/proc"]}}`, `{"linux":{"namespaces":[{"Type":"pid"}]}}`, `{"annotations":{"Linux":"x"}}`, `{"ho\u017ftname":"x"}`,
 		`{"a":{"b":{"c":[[[]]]}}}`, "\ufeff{}", "{\"a\u2028\":\"\\\"{\"}", "{} \x00", "{\"a\":\"\x00\"}", `{"A":1,"a":2}`, "\u00a0{}",
 	} {
 		f.Add([]byte(seed))
@@ -115,6 +119,13 @@ func FuzzSpecCheck(f *testing.F) {
 		ours, depth := decode(t, jsontext.NewDecoder(bytes.NewBuffer(value)))
 		if diff := cmp.Diff(theirs, ours); diff != "" {
 			t.Fatalf("encoding/json and jsontext differ (-json +jsontext):\n%s", diff)
+		}
+		// One ignores the case of names, the other does not.
+		var insensitive, sensitive specs.Spec
+		if json.Unmarshal(value, &insensitive) == nil && jsonv2.Unmarshal(value, &sensitive) == nil {
+			if diff := cmp.Diff(insensitive, sensitive, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("programs in Go and others read it differently (-Go +others):\n%s", diff)
+			}
 		}
 		if depth > maxSpecDepth || depth != jsonDepth(value) {
 			t.Fatalf("it is %d deep, was measured as %d, and at most %d is allowed", depth, jsonDepth(value), maxSpecDepth)
