@@ -93,19 +93,20 @@ func TestRealSpecs(t *testing.T) {
 		denied                   []string // codes
 		warned                   []string
 	}{
-		"default":                       {"linux-default", runc, "default", nil, nil},
-		"seccomp and bind mounts":       {"linux-web-seccomp", runc, "default", nil, nil},
-		"user namespace":                {"linux-userns", runc, "default", nil, nil},
-		"rlimits and devices":           {"linux-rlimits-devices", runc, "default", nil, []string{"PRIVILEGED_SYSRQ"}},
-		"kata":                          {"kata", "io.containerd.kata.v2", "default", nil, nil},
-		"gvisor":                        {"gvisor", "io.containerd.runsc.v1", "default", nil, nil},
-		"wasm":                          {"wasm", "io.containerd.wasmtime.v1", "default", nil, nil},
-		"windows":                       {"windows", "io.containerd.runhcs.v1", "default", nil, nil},
-		"windows spec on runc":          {"windows", runc, "default", privileged[1:], []string{"PRIVILEGED_SYSRQ"}},
-		"host network":                  {"linux-hostnet", runc, "default", []string{"PRIVILEGED_HOST_NAMESPACE"}, nil},
-		"privileged":                    {"linux-privileged", runc, "default", privileged, []string{"PRIVILEGED_SYSRQ"}},
-		"privileged on another runtime": {"linux-privileged", "io.containerd.kata.v2", "default", privileged, []string{"PRIVILEGED_SYSRQ"}},
-		"privileged system container":   {"linux-privileged", runc, "system", nil, nil},
+		"default":                          {"linux-default", runc, "default", nil, nil},
+		"seccomp and bind mounts":          {"linux-web-seccomp", runc, "default", nil, nil},
+		"user namespace":                   {"linux-userns", runc, "default", nil, nil},
+		"rlimits and devices":              {"linux-rlimits-devices", runc, "default", nil, []string{"PRIVILEGED_SYSRQ"}},
+		"kata":                             {"kata", "io.containerd.kata.v2", "default", nil, nil},
+		"gvisor":                           {"gvisor", "io.containerd.runsc.v1", "default", nil, nil},
+		"wasm":                             {"wasm", "io.containerd.wasmtime.v1", "default", nil, nil},
+		"windows":                          {"windows", "io.containerd.runhcs.v1", "default", nil, nil},
+		"windows spec on runc":             {"windows", runc, "default", privileged[1:], []string{"PRIVILEGED_SYSRQ"}},
+		"host network":                     {"linux-hostnet", runc, "default", []string{"PRIVILEGED_HOST_NAMESPACE"}, nil},
+		"privileged":                       {"linux-privileged", runc, "default", privileged, []string{"PRIVILEGED_SYSRQ"}},
+		"privileged on another runtime":    {"linux-privileged", "io.containerd.kata.v2", "default", privileged, []string{"PRIVILEGED_SYSRQ"}},
+		"privileged on a name like runhcs": {"linux-privileged", "io.containerd.runhcs.kata.v2", "default", privileged, []string{"PRIVILEGED_SYSRQ"}},
+		"privileged system container":      {"linux-privileged", runc, "system", nil, nil},
 	}
 	policies := load(t)
 	for name, test := range tests {

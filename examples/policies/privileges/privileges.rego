@@ -30,7 +30,9 @@ confined if {
 	not input.namespace in data.parameters.privileges.namespaces
 }
 
-windows if startswith(input.object.runtime, "io.containerd.runhcs.")
+# Nothing but a version may follow: containerd finds the shim by the last two parts,
+# so io.containerd.runhcs.kata.v2 is kata.
+windows if regex.match(`^io\.containerd\.runhcs\.[^./]+$`, input.object.runtime)
 
 # What a key says, if it is of that type. runc takes null for absent, and refuses
 # any other type.

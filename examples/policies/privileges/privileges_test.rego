@@ -148,6 +148,9 @@ test_leaving_things_out_is_no_way_round if {
 
 test_windows if {
 	said("CREATE", "default", "io.containerd.runhcs.v1", {"windows": {}}) == set()
+	every runtime in ["io.containerd.runhcs.kata.v2", "io.containerd.runhcs", "io.containerd.runhcs.", "/io.containerd.runhcs.v1", "io.containerd.runhcs.v1/../runc"] {
+		said("CREATE", "default", runtime, {"windows": {}}) == everything
+	}
 	said("CREATE", "default", "io.containerd.runhcs.v1", {"annotations": {"microsoft.com/hostprocess-container": "true"}}) == {"PRIVILEGED_HOST_PROCESS"}
 }
 
