@@ -38,7 +38,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 		"`namespace` of the containers (default: the server's)")
 	flags.StringVar(&f.caCert, "ca-cert", "", "PEM `file` with the authority to trust for https (default: the system's)")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long one call may take")
-	flags.StringVarP(&f.output, "output", "o", "table", "`format`: table, json or yaml")
+	flags.StringVarP(&f.output, "output", "o", "table", "`format` of the output: table, json or yaml")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

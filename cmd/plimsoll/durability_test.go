@@ -74,15 +74,23 @@ func TestKill(t *testing.T) {
 // any more.
 func TestTerminate(t *testing.T) {
 	t.Parallel()
-	for _, network := range []string{"tcp", "unix"} {
-		t.Run(network, func(t *testing.T) {
+	for _, test := range []struct {
+		name, network string
+		newClient     func(t *testing.T, network, address string) containerdv1connect.ContainersClient
+	}{
+		{"http1 tcp", "tcp", http1Client},
+		{"http1 unix", "unix", http1Client},
+		{"h2c tcp", "tcp", h2cClient},
+		{"h2c unix", "unix", h2cClient},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			site := newSite(t)
 			p := site.start(t)
-			address := map[string]string{"tcp": p.address, "unix": site.socket}[network]
+			address := map[string]string{"tcp": p.address, "unix": site.socket}[test.network]
 			l := newLedger("default")
 			enough := make(chan struct{})
-			load := startWriters(t, h2cClient(t, network, address), l, 500, enough)
+			load := startWriters(t, test.newClient(t, test.network, address), l, 500, enough)
 			<-enough
 			if err := p.stop(syscall.SIGTERM); err != nil {
 				t.Error(err)
@@ -151,11 +159,19 @@ func h2cClient(t *testing.T, network, address string) containerdv1connect.Contai
 	t.Helper()
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{
-		Protocols: &protocols,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, address)
-		},
+	return newClient(t, &http.Transport{Protocols: &protocols}, network, address)
+}
+
+// http1Client is a client over HTTP/1.1 that keeps a connection for each writer.
+func http1Client(t *testing.T, network, address string) containerdv1connect.ContainersClient {
+	t.Helper()
+	return newClient(t, &http.Transport{MaxIdleConnsPerHost: writers}, network, address)
+}
+
+func newClient(t *testing.T, transport *http.Transport, network, address string) containerdv1connect.ContainersClient {
+	t.Helper()
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return containerdv1connect.NewContainersClient(&http.Client{Transport: transport}, "http://localhost")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -72,7 +73,7 @@ func TestReportIsSafe(t *testing.T) {
 	}
 
 	out.Reset()
-	wire := connect.NewWireError(connect.CodeNotFound, errText(hostile))
+	wire := connect.NewWireError(connect.CodeNotFound, errors.New(hostile))
 	wire.Meta().Set(service.HeaderDecision, hostile)
 	if code := report(&out, &attemptError{about: hostile, err: wire}); code != exitNotFound {
 		t.Errorf("exit code is %d", code)
@@ -80,16 +81,11 @@ func TestReportIsSafe(t *testing.T) {
 	safe(t, out.String())
 
 	out.Reset()
-	if code := report(&out, connect.NewError(connect.CodeUnavailable, errText(hostile))); code != exitError {
+	if code := report(&out, connect.NewError(connect.CodeUnavailable, errors.New(hostile))); code != exitError {
 		t.Errorf("exit code is %d", code)
 	}
 	safe(t, out.String())
 }
-
-// errText is an error that says exactly that.
-type errText string
-
-func (e errText) Error() string { return string(e) }
 
 func TestDecisionOf(t *testing.T) {
 	if got := decisionOf(http.Header{}); got != "" {

@@ -34,7 +34,7 @@ const rootExtra = `
 Environment:
   PLIMSOLL_ADDRESS     default of --address
   PLIMSOLL_NAMESPACE   default of --namespace
-  PLIMSOLL_…           settings of serve: the flag's name in capitals, with _ for -
+  PLIMSOLL_…           settings of serve and dev: the flag's name in capitals, with _ for -
 
 Exit codes:
   0   done

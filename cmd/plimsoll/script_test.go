@@ -221,6 +221,9 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(`\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b`), "01DECISION"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "DIGEST"},
+	// Lines of the starter policies move whenever those are edited.
+	{regexp.MustCompile(`(policies/\w+/\w+\.rego):\d+`), "$1:LINE"},
+	{regexp.MustCompile(`"line": \d+`), `"line": LINE`},
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d+\b`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d `), "HH:MM:SS "},
 	{regexp.MustCompile(`(?m)\b[0-9.]+[mµ]?s$`), "DURATION"},

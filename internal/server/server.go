@@ -74,7 +74,9 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	})
 	svc.SetRuleset(&rules.Ruleset)
 
-	web := newHTTPServer(svc.Handler())
+	drain := newDrain()
+	web := newHTTPServer(drain.handler(svc.Handler()))
+	web.ConnState = drain.connState
 	web.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	if certificates != nil {
 		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates}
@@ -108,6 +110,11 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	svc.Drain()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.ShutdownTimeout)
 	defer cancel()
+	for _, l := range listeners {
+		_ = l.Close() // nobody comes any more
+	}
+	drain.begin()
+	drain.wait(stopping)
 	if e := web.Shutdown(stopping); e != nil {
 		log.Warn("requests were still in flight at the shutdown timeout; they are cut off")
 		_ = web.Close()
