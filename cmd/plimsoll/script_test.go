@@ -82,6 +82,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:                dir,
+		WorkdirRoot:        t.TempDir(),
 		UpdateScripts:      *updateScripts,
 		RequireUniqueNames: true,
 		Deadline:           time.Now().Add(2 * time.Minute),
