@@ -3,6 +3,7 @@ package plimsoll
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -17,6 +18,9 @@ type Key struct {
 	Namespace string
 	ID        string
 }
+
+// String names the container as people read it in messages.
+func (k Key) String() string { return fmt.Sprintf("container %q in namespace %q", k.ID, k.Namespace) }
 
 // Any is an opaque payload with the URL of its type, the content of a
 // google.protobuf.Any. OCI specs travel as JSON inside one, with the type URL

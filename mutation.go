@@ -67,9 +67,9 @@ var MaskPaths = []string{"labels", "labels.KEY", "image", "spec", "rootfs", "ext
 func (m *Mutation) Merge(stored *Container, now time.Time) (*Container, error) {
 	switch {
 	case m.Operation == OperationCreate && stored != nil:
-		return nil, fmt.Errorf("container %q: %w", m.Key.ID, ErrExists)
+		return nil, fmt.Errorf("%s: %w", m.Key, ErrExists)
 	case m.Operation != OperationCreate && stored == nil:
-		return nil, fmt.Errorf("container %q: %w", m.Key.ID, ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", m.Key, ErrNotFound)
 	}
 	if err := m.checkRevision(stored); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (m *Mutation) checkRevision(stored *Container) error {
 		have = stored.Revision
 	}
 	if have != *m.IfRevision {
-		return fmt.Errorf("container %q is at revision %d, not %d: %w", m.Key.ID, have, *m.IfRevision, ErrStaleRevision)
+		return fmt.Errorf("%s is at revision %d, not %d: %w", m.Key, have, *m.IfRevision, ErrStaleRevision)
 	}
 	return nil
 }

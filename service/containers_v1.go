@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -179,7 +180,7 @@ const maxMaskPaths = 1024
 // repetitions. A path in valid that ends in .KEY allows any key.
 func parseMask(paths, valid []string) ([]string, error) {
 	if len(paths) > maxMaskPaths {
-		return nil, &plimsoll.RequestError{Field: "update_mask", Problem: "has more than 1024 paths"}
+		return nil, &plimsoll.RequestError{Field: "update_mask", Problem: fmt.Sprintf("has more than %d paths", maxMaskPaths)}
 	}
 	var mask []string
 	for _, path := range paths {

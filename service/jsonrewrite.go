@@ -222,6 +222,9 @@ func readMask(raw jsontext.Value) (jsontext.Value, error) {
 		if err := json.Unmarshal(raw, &mask, json.RejectUnknownMembers(true)); err != nil {
 			return nil, err
 		}
+		if len(mask.Paths) > maxMaskPaths {
+			return nil, errMaskPaths
+		}
 	case '"':
 		var paths string
 		if err := json.Unmarshal(raw, &paths); err != nil {
@@ -229,6 +232,9 @@ func readMask(raw jsontext.Value) (jsontext.Value, error) {
 		}
 		if paths == "" {
 			return raw, nil
+		}
+		if strings.Count(paths, ",") >= maxMaskPaths {
+			return nil, errMaskPaths
 		}
 		for path := range strings.SplitSeq(paths, ",") {
 			path, err := pathFromJSON(path)
@@ -243,6 +249,10 @@ func readMask(raw jsontext.Value) (jsontext.Value, error) {
 	}
 	return json.Marshal(strings.Join(mask.Paths, ","))
 }
+
+// errMaskPaths comes before paths are read one by one: a few MiB of them would take
+// a hundred times that.
+var errMaskPaths = fmt.Errorf("a field mask has more than %d paths", maxMaskPaths)
 
 func unwrapPath(path string) (string, error) {
 	decoded, err := hex.DecodeString(strings.TrimPrefix(path, "x"))

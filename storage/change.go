@@ -78,7 +78,7 @@ func (w Write) Key() plimsoll.Key {
 func (w Write) Suits(exists bool) error {
 	switch creates := w.Operation == plimsoll.OperationCreate; {
 	case creates && exists:
-		return fmt.Errorf("container %q in namespace %q: %w", w.Container.ID, w.Namespace, plimsoll.ErrExists)
+		return fmt.Errorf("%s: %w", w.Key(), plimsoll.ErrExists)
 	case !creates && !exists:
 		return NotFound(w.Key())
 	}
@@ -87,7 +87,7 @@ func (w Write) Suits(exists bool) error {
 
 // NotFound is the error for a container that is not there.
 func NotFound(key plimsoll.Key) error {
-	return fmt.Errorf("container %q in namespace %q: %w", key.ID, key.Namespace, plimsoll.ErrNotFound)
+	return fmt.Errorf("%s: %w", key, plimsoll.ErrNotFound)
 }
 
 // WithoutPayloads returns a copy of c that shares nothing with it and whose Spec,

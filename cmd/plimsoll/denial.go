@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"connectrpc.com/connect"
 
@@ -16,20 +17,11 @@ import (
 // where to read more.
 func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verdict *plimsollv1.Verdict) {
 	_, _ = fmt.Fprintf(w, "%s%s\n", printable(attempt.lead()+headline(remote, verdict)), decisionOf(remote.Meta()))
-	var rows bytes.Buffer
-	t := tabwriter.NewWriter(&rows, 0, 0, 3, ' ', 0)
-	for _, v := range verdict.GetViolations() {
-		row(t, orDash(v.GetField()), v.GetMessage(), sourceOf(v))
-		fix := v.GetFix()
-		if fix != "" {
-			fix = "fix: " + fix
-		}
-		if fix != "" || v.GetLink() != "" {
-			row(t, "", fix, v.GetLink())
-		}
+	rows := tableOf(verdict.GetViolations())
+	if widest(rows) > maxDenialWidth {
+		rows = listOf(verdict.GetViolations())
 	}
-	_ = t.Flush() // into memory
-	for line := range strings.Lines(rows.String()) {
+	for line := range strings.Lines(rows) {
 		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}
 	if more := int(verdict.GetViolationCount()) - len(verdict.GetViolations()); more > 0 {
@@ -56,6 +48,54 @@ func headline(remote *connect.Error, verdict *plimsollv1.Verdict) string {
 		text += fmt.Sprintf(" (and %d more)", more)
 	}
 	return text
+}
+
+// maxDenialWidth is how wide a denial may be as a table. Most terminals show that
+// much of a line, and what is wider is hard to follow.
+const maxDenialWidth = 130
+
+// tableOf shows violations as a table: where, what, which rule; below, how to fix it
+// and where to read more.
+func tableOf(violations []*plimsollv1.Violation) string {
+	var rows bytes.Buffer
+	t := tabwriter.NewWriter(&rows, 0, 0, 3, ' ', 0)
+	for _, v := range violations {
+		row(t, orDash(v.GetField()), v.GetMessage(), sourceOf(v))
+		if fix := fixOf(v); fix != "" || v.GetLink() != "" {
+			row(t, "", fix, v.GetLink())
+		}
+	}
+	_ = t.Flush() // into memory
+	return rows.String()
+}
+
+// listOf shows violations one below the other, with the same in it.
+func listOf(violations []*plimsollv1.Violation) string {
+	var b strings.Builder
+	for _, v := range violations {
+		_, _ = fmt.Fprintf(&b, "  %s: %s\n", printable(orDash(v.GetField())), printable(v.GetMessage()))
+		for _, text := range []string{fixOf(v), sourceOf(v), v.GetLink()} {
+			if text != "" {
+				_, _ = fmt.Fprintf(&b, "      %s\n", printable(text))
+			}
+		}
+	}
+	return b.String()
+}
+
+func widest(text string) int {
+	width := 0
+	for line := range strings.Lines(text) {
+		width = max(width, utf8.RuneCountInString(strings.TrimRight(line, " \n")))
+	}
+	return width
+}
+
+func fixOf(v *plimsollv1.Violation) string {
+	if v.GetFix() == "" {
+		return ""
+	}
+	return "fix: " + v.GetFix()
 }
 
 // row writes one row of a table. Cells are made printable, so that none of them ends

@@ -62,14 +62,24 @@ func TestReportIsSafe(t *testing.T) {
 	}}
 	attempt := &attemptError{about: hostile, err: remote}
 	var out bytes.Buffer
-	printWarnings(&out, remote.Meta())
-	printDenial(&out, attempt, remote, verdict)
-	safe(t, out.String())
-	if got := strings.Count(out.String(), "\n"); got != 7 {
-		t.Errorf("%d lines, want a warning, the headline, two violations, a fix, how many more, what to do:\n%s", got, out.String())
-	}
-	if !strings.Contains(out.String(), "  and 5 more\n") {
-		t.Errorf("violations that are not there are not counted:\n%s", out.String())
+	for _, layout := range []struct {
+		name, title string
+		lines       int
+	}{
+		{"table", "", 7},      // a warning, the headline, two violations, a fix with its link, how many more, what to do
+		{"list", hostile, 10}, // a line more for each of the rules, and for the link
+	} {
+		out.Reset()
+		verdict.Violations[1].Title = layout.title // which makes the table too wide
+		printWarnings(&out, remote.Meta())
+		printDenial(&out, attempt, remote, verdict)
+		safe(t, out.String())
+		if got := strings.Count(out.String(), "\n"); got != layout.lines {
+			t.Errorf("%s: %d lines, want %d:\n%s", layout.name, got, layout.lines, out.String())
+		}
+		if !strings.Contains(out.String(), "  and 5 more\n") {
+			t.Errorf("%s: violations that are not there are not counted:\n%s", layout.name, out.String())
+		}
 	}
 
 	out.Reset()

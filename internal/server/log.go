@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/plimsoll-project/plimsoll"
 )
@@ -35,13 +36,29 @@ func logDecision(log *slog.Logger, d plimsoll.Decision) {
 	if !log.Enabled(ctx, level) {
 		return
 	}
-	var rules []string
-	for _, v := range d.Verdict.Violations {
-		rules = append(rules, v.Source.String())
-	}
 	log.LogAttrs(ctx, level, "decision",
 		slog.String("outcome", string(d.Outcome)), slog.String("decision", d.ID), slog.String("operation", string(d.Operation)),
 		slog.String("namespace", d.Key.Namespace), slog.String("id", d.Key.ID), slog.String("user", d.User.Name),
-		slog.Any("rules", rules), slog.Int("warnings", len(d.Verdict.Warnings)), slog.Int("attempts", d.Attempts),
+		slog.Any("rules", rulesOf(d.Verdict.Violations)), slog.Int("violations", len(d.Verdict.Violations)), slog.Int("warnings", len(d.Verdict.Warnings)), slog.Int("attempts", d.Attempts),
 		slog.Uint64("revision", uint64(d.Revision)), slog.Duration("took", d.Duration))
+}
+
+// maxLoggedRules bounds a line of the log.
+const maxLoggedRules = 32
+
+// rulesOf names the rules that found violations, each once: how many violations a
+// rule finds is up to whoever made the request.
+func rulesOf(violations []plimsoll.Violation) []string {
+	var rules []string
+	for _, v := range violations {
+		name := v.Source.String()
+		if slices.Contains(rules, name) {
+			continue
+		}
+		if len(rules) == maxLoggedRules {
+			return append(rules, "...")
+		}
+		rules = append(rules, name)
+	}
+	return rules
 }
