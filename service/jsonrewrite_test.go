@@ -127,6 +127,8 @@ func TestUnmarshalJSONRefuses(t *testing.T) {
 		{"ambiguous mask", `{"container":{},"updateMask":"image,labels.teamName"}`, `{"paths": ["labels.teamName"]}`},
 		{"mask that is a list", `{"container":{},"updateMask":["image"]}`, "unexpected token"},
 		{"mask of numbers", `{"container":{},"updateMask":{"paths":[1]}}`, "string"},
+		{"mask of too many paths", `{"container":{},"updateMask":"image` + strings.Repeat(",image", maxMaskPaths) + `"}`, "more than 1024 paths"},
+		{"mask of too many paths, as an object", `{"container":{},"updateMask":{"paths":["image"` + strings.Repeat(`,"image"`, maxMaskPaths) + `]}}`, "more than 1024 paths"},
 		{"mask with another member", `{"container":{},"updateMask":{"path":["image"]}}`, "path"},
 	}
 	for _, test := range tests {
