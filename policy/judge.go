@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/metrics"
@@ -23,7 +25,7 @@ func (p *Policies) Judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	// OPA's arithmetic panics on numbers that a rule may make of a caller's string.
 	defer func() {
 		if r := recover(); r != nil {
-			verdict, err = plimsoll.Verdict{}, fault(evaluation, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			verdict, err = plimsoll.Verdict{}, fault(evaluation, fmt.Errorf("panic: %s\n%s", ofPanic(r), debug.Stack()))
 		}
 	}()
 	if err := ctx.Err(); err != nil {
@@ -59,7 +61,7 @@ func (p *Policies) evaluate(parent context.Context, input ast.Value) ([]*ast.Ter
 	case interrupted:
 		return nil, fmt.Errorf("%w: the limit is %s", &plimsoll.TimeoutError{Source: evaluation}, p.timeout)
 	case err != nil:
-		return nil, fault(p.locate(err), err)
+		return nil, fault(p.locate(err), withoutValues(err))
 	case len(results) != 1 || len(results[0].Expressions) != 1:
 		return nil, fault(evaluation, fmt.Errorf("undefined: %d results", len(results)))
 	}
@@ -96,6 +98,31 @@ var evaluation = plimsoll.Source{Kind: plimsoll.SourcePolicy, Name: "evaluation"
 
 func fault(source plimsoll.Source, err error) error {
 	return &plimsoll.FaultError{Source: source, Err: err}
+}
+
+// withoutValues says what went wrong in an evaluation, and not on what: OPA's messages
+// quote operands, which may be secrets out of a spec, and faults are logged.
+func withoutValues(err error) error {
+	var e *topdown.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("evaluation ended with a %T, whose text may quote what was judged", err)
+	}
+	switch e.Code {
+	case topdown.BuiltinErr, topdown.TypeErr, topdown.ConflictErr:
+		// The builtin or the rule, then a colon, then what may hold values.
+		what, _, _ := strings.Cut(e.Message, ":")
+		return fmt.Errorf("%s: %s (the rest may quote what was judged, and is left out)", e.Code, what)
+	}
+	return fmt.Errorf("%s (its text may quote what was judged, and is left out)", e.Code)
+}
+
+// ofPanic describes a panic value, whose text is known to be harmless only if it is
+// the Go runtime's.
+func ofPanic(value any) string {
+	if err, ok := value.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", value)
 }
 
 // locate tells where in the policies err happened: the line, and the rule around it.
