@@ -50,6 +50,7 @@ func namesOf(t reflect.Type) *names {
 			n.folded[fold([]byte(name))] = name
 		}
 		return n
+	default: // a value without names
 	}
 	return nil
 }
