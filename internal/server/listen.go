@@ -66,7 +66,10 @@ func newHTTPServer(handler http.Handler) *http.Server {
 		// A body that stalls must not hold a connection for ever. In HTTP/2 this
 		// bounds each request, not the connection.
 		ReadTimeout: 60 * time.Second,
-		IdleTimeout: 5 * time.Minute,
+		// Nor must a caller who does not read: an answer to List may be 16 MiB, which
+		// stay in memory until they are sent. What streams must move this on as it sends.
+		WriteTimeout: 2 * time.Minute,
+		IdleTimeout:  5 * time.Minute,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return service.WithUser(ctx, userOfConn(c))
 		},

@@ -3,10 +3,12 @@ package server
 import (
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // socketPath is a path that is short enough for a socket.
@@ -178,5 +180,17 @@ func TestUserOfConn(t *testing.T) {
 				t.Errorf("user is %+v", user)
 			}
 		})
+	}
+}
+
+// A caller who stops sending, or reading, is cut off in the end.
+func TestTimeouts(t *testing.T) {
+	web := newHTTPServer(http.NotFoundHandler())
+	for name, timeout := range map[string]time.Duration{
+		"headers": web.ReadHeaderTimeout, "body": web.ReadTimeout, "answer": web.WriteTimeout, "idle": web.IdleTimeout,
+	} {
+		if timeout <= 0 {
+			t.Errorf("%s: nothing bounds the wait", name)
+		}
 	}
 }
