@@ -2,19 +2,17 @@ package policy
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// To know which clause of a set a member is from, each clause is copied into a
-// package of its own, where the set has no other clause:
+// To know which clause of a set a member is from, clauses are copied into a package
+// where each says its number too, which is that of the rule:
 //
-//	package labels.required          package system.plimsoll.c0.labels.required
-//	deny contains "a" if { ... }     deny contains "a" if { ... }
-//	deny contains "b" if { ... }     package system.plimsoll.c1.labels.required
-//	                                 deny contains "b" if { ... }
+//	package labels.required          package system.plimsoll.labels.required
+//	deny contains "a" if { ... }     deny contains [0, "a"] if { ... }
+//	deny contains "b" if { ... }     deny contains [1, "b"] if { ... }
 //
 // Only the copies are evaluated, unless other rules refer to the set. OPA hides
 // data.system from rules that iterate over data, so nobody sees them. They are made
@@ -24,17 +22,17 @@ import (
 // hiddenPackage is the path under which the copies are; nothing else may be there.
 var hiddenPackage = []string{"data", "system", "plimsoll"}
 
-// hiddenPath is the path of the package for copies from pkg of rule number n.
-func hiddenPath(n int, pkg ast.Ref) ast.Ref {
+// hiddenPath is the path of the package for copies from pkg.
+func hiddenPath(pkg ast.Ref) ast.Ref {
 	path := ast.Ref{ast.DefaultRootDocument}
-	for _, element := range append(hiddenPackage[1:], "c"+strconv.Itoa(n)) {
+	for _, element := range hiddenPackage[1:] {
 		path = append(path, ast.StringTerm(element))
 	}
 	return append(path, pkg[1:]...)
 }
 
 func isHidden(path ast.Ref) bool {
-	return path.HasPrefix(hiddenPath(0, ast.Ref{ast.DefaultRootDocument})[:len(hiddenPackage)])
+	return path.HasPrefix(hiddenPath(ast.Ref{ast.DefaultRootDocument}))
 }
 
 // copyClauses makes the modules that hold the copies, and points the rules at them.
@@ -48,13 +46,33 @@ func copyClauses(rules []rule) ast.ModuleLoader {
 		}
 		done = true
 		copies := map[string]*ast.Module{}
-		for n := range rules {
-			if r := &rules[n]; r.shape == clause {
-				r.copyTo(copies, n, resolved[r.module].Rules[r.index])
-			}
+		for name, original := range resolved {
+			copies[strings.Join(hiddenPackage, ".")+":"+name] = copyModule(name, original, rules)
 		}
 		return copies, nil
 	}
+}
+
+// copyModule copies the clauses of a module, with all annotations, which are what
+// rego.metadata tells them.
+func copyModule(name string, original *ast.Module, rules []rule) *ast.Module {
+	m := original.Copy()
+	m.Package.Path = hiddenPath(m.Package.Path)
+	m.Imports, m.Comments = nil, nil
+	all := m.Rules
+	m.Rules = nil
+	for n := range rules {
+		r := &rules[n]
+		if r.shape != clause || r.module != name {
+			continue
+		}
+		copied := all[r.index]
+		key := copied.Head.Key
+		copied.Head.Key = ast.ArrayTerm(ast.IntNumberTerm(n), key).SetLocation(key.Location)
+		m.Rules = append(m.Rules, copied)
+		r.ref = copied.Ref()
+	}
+	return m
 }
 
 // withoutCopies leaves out errors that name copies: the same are there for the
@@ -66,33 +84,4 @@ func withoutCopies(errs ast.Errors) ast.Errors {
 		return errs
 	}
 	return originals
-}
-
-// copyTo adds to modules a copy of original, with its annotations, which are what
-// rego.metadata tells it.
-func (r *rule) copyTo(modules map[string]*ast.Module, n int, original *ast.Rule) {
-	module := func(pkg ast.Ref) *ast.Module {
-		path := hiddenPath(n, pkg)
-		name := path.String()
-		if modules[name] == nil {
-			modules[name] = &ast.Module{Package: &ast.Package{Path: path, Location: original.Module.Package.Location}}
-			modules[name].SetRegoVersionSpan(ast.RegoVersionSpanOf(ast.RegoV1))
-		}
-		return modules[name]
-	}
-	home := module(original.Module.Package.Path)
-	cloned := original.Copy()
-	cloned.Module = home
-	cloned.Annotations = nil
-	home.Rules = append(home.Rules, cloned)
-	for _, a := range r.annotations {
-		switch a.Scope {
-		case "package", "subpackages":
-			m := module(a.GetTargetPath())
-			m.Annotations = append(m.Annotations, a.Copy(m.Package))
-		default:
-			home.Annotations = append(home.Annotations, a.Copy(cloned))
-		}
-	}
-	r.ref = cloned.Ref()
 }

@@ -39,21 +39,23 @@ func (p *Policies) Judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	values, err := p.evaluate(ctx, input)
+	results, err := p.evaluate(ctx, input)
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	return p.read(values)
+	return p.read(results)
 }
 
-// evaluate returns the value of each rule, nil if it has none.
-func (p *Policies) evaluate(parent context.Context, input ast.Value) ([]*ast.Term, error) {
+// evaluate returns an entry for each of p.asked: see prepare.
+func (p *Policies) evaluate(parent context.Context, input ast.Value) (*ast.Array, error) {
 	ctx, done := context.WithTimeout(parent, p.timeout)
 	defer done()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
-	results, err := p.query.Eval(ctx,
-		rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel), rego.EvalMetrics(metrics.NoOp()))
+	cache := ruleCaches.Get().(*ruleCache) //nolint:forcetypeassert // holds nothing else
+	results, err := p.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
+		rego.EvalMetrics(metrics.NoOp()), rego.EvalVirtualCache(cache))
+	cache.release()
 	interrupted := topdown.IsCancel(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	switch {
 	case interrupted && parent.Err() != nil:
@@ -69,28 +71,11 @@ func (p *Policies) evaluate(parent context.Context, input ast.Value) ([]*ast.Ter
 	if !ok {
 		return nil, fault(evaluation, fmt.Errorf("result is a %T", results[0].Expressions[0].Value))
 	}
-	return p.values(all)
-}
-
-// values takes the result of the query apart: see prepare.
-func (p *Policies) values(all *ast.Term) ([]*ast.Term, error) {
 	entries, ok := all.Value.(*ast.Array)
-	if !ok || entries.Len() != len(p.rules) {
+	if !ok || entries.Len() != len(p.asked) {
 		return nil, fault(evaluation, errors.New("results do not match the rules"))
 	}
-	values := make([]*ast.Term, len(p.rules))
-	for i, r := range p.rules {
-		entry, ok := entries.Elem(i).Value.(*ast.Array)
-		switch {
-		case !ok || entry.Len() > 1:
-			return nil, fault(r.source, errors.New("has more than one value"))
-		case entry.Len() == 1:
-			values[i] = entry.Elem(0)
-		case r.total:
-			return nil, fault(r.source, errors.New("is undefined, which it never should be"))
-		}
-	}
-	return values, nil
+	return entries, nil
 }
 
 // evaluation is the source of errors that concern no one rule.

@@ -25,8 +25,9 @@ const (
 // Policies are compiled rules and their data. They never change and are safe for
 // concurrent use.
 type Policies struct {
-	rules     []rule // in the order of the query's results
+	rules     []rule
 	query     rego.PreparedEvalQuery
+	asked     []int // rules, in the order of the query's results; see prepare
 	footprint *footprint
 	timeout   time.Duration
 	digest    string
@@ -69,7 +70,8 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	if err != nil {
 		return nil, err
 	}
-	query, err := prepare(ctx, compiler, data, rules)
+	asked := questions(rules)
+	query, err := prepare(ctx, compiler, data, rules, asked)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -78,7 +80,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 		return nil, err
 	}
 	return &Policies{
-		rules: rules, query: query, footprint: footprintOf(compiler.Modules), timeout: options.Timeout,
+		rules: rules, query: query, asked: asked, footprint: footprintOf(compiler.Modules), timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules,
 	}, nil
 }
@@ -195,12 +197,28 @@ func exists(data any, path []string) bool {
 	return true
 }
 
-// prepare makes one query of all rules: an array with an entry for each, which is
-// empty if the rule has no value, and holds the value otherwise.
-func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule) (rego.PreparedEvalQuery, error) {
-	entries := make([]string, len(rules))
-	for i, r := range rules {
-		entries[i] = fmt.Sprintf("[x | x := %s]", r.ref)
+// questions are the numbers of the rules to evaluate: all documents and, for each set,
+// the first of its clauses.
+func questions(rules []rule) []int {
+	var asked []int
+	for n, r := range rules {
+		if r.shape != clause || n == 0 || !r.ref.Equal(rules[n-1].ref) {
+			asked = append(asked, n)
+		}
+	}
+	return asked
+}
+
+// prepare makes one query of all that is asked: an array with an entry for each. The
+// entry of a set is what its clauses say, with their numbers. The entry of a document
+// is an array, which is empty if it has no value, and holds the value otherwise.
+func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, asked []int) (rego.PreparedEvalQuery, error) {
+	entries := make([]string, len(asked))
+	for i, n := range asked {
+		entries[i] = rules[n].ref.String()
+		if rules[n].shape != clause {
+			entries[i] = fmt.Sprintf("[x | x := %s]", entries[i])
+		}
 	}
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	return rego.New(

@@ -29,15 +29,14 @@ type rule struct {
 	source plimsoll.Source
 	shape  shape
 	warns  bool
-	// total says that the rule always has a value, if only an empty one, so that
-	// not having one is a fault.
+	// total says that the document always has a value, if only an empty one, so
+	// that not having one is a fault.
 	total bool
-	// ref is what to evaluate.
+	// ref is what to evaluate: for a clause, the set of what all clauses say.
 	ref ast.Ref
-	// module, index and annotations are the clause's, to be able to copy it.
-	module      string
-	index       int
-	annotations []*ast.Annotations
+	// module and index are the clause's, to be able to copy it.
+	module string
+	index  int
 }
 
 // head is where a decision rule is defined.
@@ -118,7 +117,6 @@ func rulesOf(heads []head, notes *ast.AnnotationSet) []rule {
 		rules := make([]rule, len(heads))
 		for i, h := range heads {
 			rules[i] = newRule(h, notes)
-			rules[i].total = true
 		}
 		return rules
 	}
@@ -152,12 +150,13 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 			File: h.Location.File, Line: h.Location.Row,
 		},
 	}
+	var chain []*ast.Annotations
 	for _, a := range notes.Chain(h.Rule) {
 		if a.Annotations != nil {
-			r.annotations = append(r.annotations, a.Annotations)
+			chain = append(chain, a.Annotations)
 		}
 	}
-	r.metadata = metadataOf(r.annotations)
+	r.metadata = metadataOf(chain)
 	r.warns = name == "warn" || r.enforcement == Warn
 	return r
 }

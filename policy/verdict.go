@@ -12,24 +12,19 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// read makes a verdict of the values of all rules, or an error if any of them is
-// malformed.
-func (p *Policies) read(values []*ast.Term) (plimsoll.Verdict, error) {
+// read makes a verdict of all results, or an error if any of them is malformed.
+func (p *Policies) read(results *ast.Array) (plimsoll.Verdict, error) {
 	var verdict plimsoll.Verdict
 	var faults []error
-	for i, value := range values {
-		if value == nil {
-			continue
+	for i, n := range p.asked {
+		var err error
+		if result := results.Elem(i).Value; p.rules[n].shape == clause {
+			err = p.readSet(result, &verdict)
+		} else {
+			err = p.rules[n].readDocument(result, &verdict)
 		}
-		r := &p.rules[i]
-		said, err := r.read(value.Value)
-		switch {
-		case err != nil:
-			faults = append(faults, fault(r.source, err))
-		case r.warns:
-			verdict.Warnings = append(verdict.Warnings, said...)
-		default:
-			verdict.Violations = append(verdict.Violations, said...)
+		if err != nil {
+			faults = append(faults, err)
 		}
 	}
 	if len(faults) == 1 {
@@ -43,6 +38,65 @@ func (p *Policies) read(values []*ast.Term) (plimsoll.Verdict, error) {
 	return verdict, nil
 }
 
+// readSet reads what the clauses of a set say: see copyClauses.
+func (p *Policies) readSet(result ast.Value, verdict *plimsoll.Verdict) error {
+	set, ok := result.(ast.Set)
+	if !ok {
+		return fault(evaluation, fmt.Errorf("%s is no set", kind(result)))
+	}
+	return set.Iter(func(member *ast.Term) error {
+		r, reason, err := p.clause(member.Value)
+		if err != nil {
+			return fault(evaluation, err)
+		}
+		said, err := r.reason(reason)
+		if err != nil {
+			return fault(r.source, err)
+		}
+		r.say(verdict, said)
+		return nil
+	})
+}
+
+// clause takes a member of a set apart, into the clause it is from and what that says.
+func (p *Policies) clause(member ast.Value) (*rule, ast.Value, error) {
+	if pair, ok := member.(*ast.Array); ok && pair.Len() == 2 {
+		if number, ok := pair.Elem(0).Value.(ast.Number); ok {
+			if n, ok := number.Int(); ok && n >= 0 && n < len(p.rules) {
+				return &p.rules[n], pair.Elem(1).Value, nil
+			}
+		}
+	}
+	return nil, nil, errors.New("a member of a set is of no clause")
+}
+
+// readDocument reads the entry of a document: see prepare.
+func (r *rule) readDocument(result ast.Value, verdict *plimsoll.Verdict) error {
+	entry, ok := result.(*ast.Array)
+	switch {
+	case !ok || entry.Len() > 1:
+		return fault(r.source, errors.New("has more than one value"))
+	case entry.Len() == 0 && r.total:
+		return fault(r.source, errors.New("is undefined, which it never should be"))
+	case entry.Len() == 0:
+		return nil
+	}
+	said, err := r.read(entry.Elem(0).Value)
+	if err != nil {
+		return fault(r.source, err)
+	}
+	r.say(verdict, said...)
+	return nil
+}
+
+func (r *rule) say(verdict *plimsoll.Verdict, said ...plimsoll.Violation) {
+	if r.warns {
+		verdict.Warnings = append(verdict.Warnings, said...)
+	} else {
+		verdict.Violations = append(verdict.Violations, said...)
+	}
+}
+
 func compare(a, b plimsoll.Violation) int {
 	return cmp.Or(
 		strings.Compare(a.Source.Name, b.Source.Name), strings.Compare(a.Source.File, b.Source.File),
@@ -51,10 +105,10 @@ func compare(a, b plimsoll.Violation) int {
 	)
 }
 
-// read tells what the rule says by having value v.
+// read tells what the document says by having value v.
 func (r *rule) read(v ast.Value) (said []plimsoll.Violation, err error) {
 	switch r.shape {
-	case clause: // a set
+	case clause: // readSet reads these
 	case document:
 		object, ok := v.(ast.Object)
 		if !ok {

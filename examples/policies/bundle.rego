@@ -19,18 +19,19 @@ deny contains violation if {
 
 # All of them, which is the ordinary case, asked for in the cheap way.
 complete if {
-	data.parameters.images.default
-	data.parameters.images.namespaces
-	data.parameters.labels.default
-	data.parameters.labels.namespaces
-	data.parameters.privileges.capabilities
-	data.parameters.privileges.hooks
-	data.parameters.privileges.host_paths
-	data.parameters.privileges.masked_paths
-	data.parameters.privileges.mount_types
-	data.parameters.privileges.namespace_paths
-	data.parameters.privileges.namespaces
-	data.parameters.privileges.readonly_paths
+	parameters := data.parameters
+	parameters.images.default
+	parameters.images.namespaces
+	parameters.labels.default
+	parameters.labels.namespaces
+	parameters.privileges.capabilities
+	parameters.privileges.hooks
+	parameters.privileges.host_paths
+	parameters.privileges.masked_paths
+	parameters.privileges.mount_types
+	parameters.privileges.namespace_paths
+	parameters.privileges.namespaces
+	parameters.privileges.readonly_paths
 }
 
 needed := {

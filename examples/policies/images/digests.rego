@@ -12,7 +12,7 @@
 package images.digests
 
 deny contains violation if {
-	changes
+	input.operation in {"CREATE", "UPDATE"}
 	input.object.image != ""
 	not regex.match(`@(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`, input.object.image)
 	violation := {
@@ -22,7 +22,3 @@ deny contains violation if {
 		"fix": sprintf("append the digest: %s@sha256:…", [split(input.object.image, "@")[0]]),
 	}
 }
-
-changes if input.operation == "CREATE"
-
-changes if input.operation == "UPDATE"

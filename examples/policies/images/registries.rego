@@ -12,7 +12,7 @@
 package images.registries
 
 deny contains violation if {
-	changes
+	input.operation in {"CREATE", "UPDATE"}
 	input.object.image != ""
 	not known
 	violation := {
@@ -25,7 +25,7 @@ deny contains violation if {
 
 # An image is optional: containerd runs the root filesystem, wherever that is from.
 warn contains violation if {
-	changes
+	input.operation in {"CREATE", "UPDATE"}
 	input.object.image == ""
 	violation := {
 		"msg": "the container names no image, so where it comes from is not known",
@@ -35,39 +35,21 @@ warn contains violation if {
 	}
 }
 
-changes if input.operation == "CREATE"
-
-changes if input.operation == "UPDATE"
-
 # The slash is what keeps docker.io from matching docker.io.evil.com/x. Names with
 # empty or dotted parts are no references: ghcr.io/ours/../theirs is not ours.
 known if {
 	some prefix in allowed
+	startswith(name, prefix) # most get no further
 	startswith(name, concat("", [trim_suffix(prefix, "/"), "/"]))
-	every part in split(name, "/") {
-		not part in {"", ".", ".."}
-	}
+	not regex.match(`(^|/)\.{0,2}(/|$)`, name)
 }
 
-allowed := object.get(data.parameters.images.namespaces, input.namespace, data.parameters.images.default)
+allowed := object.get(images.namespaces, input.namespace, images.default) if images := data.parameters.images
 
-# The reference with its registry: "nginx" is docker.io/library/nginx.
-name := input.object.image if is_host(first)
-
-name := concat("/", ["docker.io", input.object.image]) if {
-	not is_host(first)
+# The reference with its registry: "nginx" is docker.io/library/nginx. Names are of
+# a to z, 0 to 9, _ and -, so what comes first and has anything else in it is a host.
+name := input.object.image if {
+	regex.match(`^(localhost|[^/]*[^/a-z0-9_-][^/]*)/`, input.object.image)
+} else := concat("/", ["docker.io", input.object.image]) if {
 	contains(input.object.image, "/")
-}
-
-name := concat("/", ["docker.io/library", input.object.image]) if not contains(input.object.image, "/")
-
-first := split(input.object.image, "/")[0] if contains(input.object.image, "/")
-
-is_host("localhost")
-
-is_host(part) if contains(part, ".")
-
-is_host(part) if contains(part, ":")
-
-# Repositories are lower case, so this can only be a host.
-is_host(part) if part != lower(part)
+} else := concat("/", ["docker.io/library", input.object.image])

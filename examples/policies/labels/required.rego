@@ -2,7 +2,8 @@
 # title: Containers carry the labels of their namespace
 # description: |
 #   Each namespace says which labels its containers must have and which values are
-#   fine. Change data.parameters.labels to say so for yours.
+#   fine. Change data.parameters.labels to say so for yours. A delete must stay
+#   possible, whatever has become of the rules since.
 # related_resources:
 # - ref: https://github.com/containerd/containerd/blob/main/docs/namespaces.md
 #   description: Namespaces and labels in containerd
@@ -11,7 +12,7 @@
 package labels.required
 
 deny contains violation if {
-	changes
+	input.operation in {"CREATE", "UPDATE"}
 	some key, _ in required
 	not input.object.labels[key]
 	violation := {
@@ -23,7 +24,7 @@ deny contains violation if {
 }
 
 deny contains violation if {
-	changes
+	input.operation in {"CREATE", "UPDATE"}
 	some key, allowed in required
 	count(allowed) > 0
 	value := input.object.labels[key]
@@ -36,12 +37,7 @@ deny contains violation if {
 	}
 }
 
-# A delete must stay possible, whatever has become of the rules since.
-changes if input.operation == "CREATE"
-
-changes if input.operation == "UPDATE"
-
-required := object.get(data.parameters.labels.namespaces, input.namespace, data.parameters.labels.default)
+required := object.get(labels.namespaces, input.namespace, labels.default) if labels := data.parameters.labels
 
 choice(key) := "" if count(required[key]) == 0
 

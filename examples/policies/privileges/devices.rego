@@ -1,11 +1,16 @@
 package privileges
 
-device_rules := list(linux_spec, ["linux", "resources", "devices"])
+default device_rules := []
+
+device_rules := input.object.spec.linux.resources.devices if {
+	linux
+	is_array(input.object.spec.linux.resources.devices)
+}
 
 # METADATA
 # title: Devices are denied unless allowed one by one
 deny contains violation if {
-	device_rules
+	linux
 	not denies_all
 	violation := {
 		"msg": "the container could use every device of the host",
@@ -20,8 +25,8 @@ deny contains violation if {
 deny contains violation if {
 	some i, rule in device_rules
 	rule.allow == true
-	usable(rule)
-	broad(rule)
+	not rule.access == "m" # a node that can be made but neither read nor written does no harm
+	not single(rule)
 	violation := {
 		"msg": "the device rule allows more than single character devices",
 		"field": sprintf("spec.linux.resources.devices[%d]", [i]),
@@ -33,17 +38,31 @@ deny contains violation if {
 denies_all if {
 	rule := device_rules[0]
 	not rule.allow == true
-	text(rule, "type") in {"", "a"}
-	number(rule, "major", -1) == -1
-	number(rule, "minor", -1) == -1
-	every right in ["r", "w", "m"] {
-		contains(text(rule, "access"), right)
-	}
+	not partial(rule)
+	is_string(rule.access)
+	contains(rule.access, "r")
+	contains(rule.access, "w")
+	contains(rule.access, "m")
 }
 
-# A node that can be made but neither read nor written does no harm.
-usable(rule) if text(rule, "access") != "m"
+# A rule for some devices. What is absent, or -1, is any.
+partial(rule) if {
+	is_string(rule.type)
+	not rule.type in {"", "a"}
+}
 
-broad(rule) if text(rule, "type") != "c"
+partial(rule) if {
+	is_number(rule.major)
+	rule.major != -1
+}
 
-broad(rule) if number(rule, "major", -1) == -1
+partial(rule) if {
+	is_number(rule.minor)
+	rule.minor != -1
+}
+
+single(rule) if {
+	rule.type == "c"
+	is_number(rule.major)
+	rule.major != -1
+}

@@ -1,32 +1,32 @@
 package privileges
 
-masked := {path | some path in list(linux_spec, ["linux", "maskedPaths"])}
+default masked := []
 
-readonly := masked | {path | some path in list(linux_spec, ["linux", "readonlyPaths"])}
+masked := input.object.spec.linux.maskedPaths if is_array(input.object.spec.linux.maskedPaths)
 
-mounts contains {
-	"field": sprintf("spec.mounts[%d]", [i]),
-	"type": object.get(mount, "type", ""),
-	"source": object.get(mount, "source", ""),
-	"destination": object.get(mount, "destination", ""),
-	"options": object.get(mount, "options", []),
-} if {
-	some i, mount in list(linux_spec, ["mounts"])
+default readonly := []
+
+readonly := input.object.spec.linux.readonlyPaths if is_array(input.object.spec.linux.readonlyPaths)
+
+mounts := input.object.spec.mounts if {
+	linux
+	is_array(input.object.spec.mounts)
 }
 
-# Either the type or an option makes it one.
-bind(mount) if mount.type == "bind"
+# Either the type or an option makes it a bind mount.
+binds contains i if mounts[i].type == "bind"
 
-else if "bind" in mount.options
+binds contains i if mounts[i].options[_] == "bind"
 
-else if "rbind" in mount.options
+binds contains i if mounts[i].options[_] == "rbind"
 
 # METADATA
 # title: Dangerous parts of /proc and /sys are masked
 deny contains violation if {
-	linux_spec
-	missing := {path | some path in data.parameters.privileges.masked_paths} - masked
-	count(missing) > 0
+	linux
+	dangerous := {path | some path in data.parameters.privileges.masked_paths}
+	not object.subset(masked, dangerous)
+	missing := dangerous - {path | some path in masked}
 	violation := {
 		"msg": sprintf("the container could see %s", [concat(", ", missing)]),
 		"field": "spec.linux.maskedPaths",
@@ -38,8 +38,12 @@ deny contains violation if {
 # METADATA
 # title: Kernel settings are read-only
 deny contains violation if {
-	linux_spec
-	missing := {path | some path in data.parameters.privileges.readonly_paths} - readonly
+	linux
+	missing := {path |
+		some path in data.parameters.privileges.readonly_paths
+		not path in readonly
+		not path in masked
+	}
 	count(missing) > 0
 	violation := {
 		"msg": sprintf("the container could write to %s", [concat(", ", missing)]),
@@ -52,8 +56,9 @@ deny contains violation if {
 # METADATA
 # title: Root cannot restart the host
 warn contains violation if {
-	linux_spec
+	linux
 	not "/proc/sysrq-trigger" in readonly
+	not "/proc/sysrq-trigger" in masked
 	violation := {
 		"msg": "root in the container could restart the host through /proc/sysrq-trigger",
 		"field": "spec.linux.readonlyPaths",
@@ -65,13 +70,13 @@ warn contains violation if {
 # METADATA
 # title: /sys is read-only
 deny contains violation if {
-	some mount in mounts
+	some i, mount in mounts
 	mount.type in {"sysfs", "cgroup", "cgroup2"}
 	switches := [option | some option in mount.options; option in {"ro", "rw"}]
 	not switches[count(switches) - 1] == "ro" # the last one counts
 	violation := {
-		"msg": sprintf("%v is writable", [mount.destination]),
-		"field": concat(".", [mount.field, "options"]),
+		"msg": sprintf("%v is writable", [object.get(mount, "destination", "")]),
+		"field": sprintf("spec.mounts[%d].options", [i]),
 		"code": "PRIVILEGED_WRITABLE",
 		"fix": "add the option ro",
 	}
@@ -81,12 +86,14 @@ deny contains violation if {
 # title: /proc and /sys are nowhere else
 # description: Masked and read-only paths are paths. A second mount is not covered by them.
 deny contains violation if {
-	some mount in mounts
+	some i, mount in mounts
 	place := {"proc": "/proc", "sysfs": "/sys"}[mount.type]
-	clean(mount.destination) != place
+	destination := object.get(mount, "destination", "")
+	destination != place
+	clean(destination) != place
 	violation := {
-		"msg": sprintf("%s at %v is not covered by masked and read-only paths", [mount.type, mount.destination]),
-		"field": concat(".", [mount.field, "destination"]),
+		"msg": sprintf("%s at %v is not covered by masked and read-only paths", [mount.type, destination]),
+		"field": sprintf("spec.mounts[%d].destination", [i]),
 		"code": "PRIVILEGED_UNMASKED",
 		"fix": sprintf("mount %s at %s only", [mount.type, place]),
 	}
@@ -95,12 +102,13 @@ deny contains violation if {
 # METADATA
 # title: Mounts are of known kinds
 deny contains violation if {
-	some mount in mounts
-	not mount.type in data.parameters.privileges.mount_types
-	not bind(mount)
+	some i, mount in mounts
+	type := object.get(mount, "type", "")
+	not type in data.parameters.privileges.mount_types
+	not i in binds
 	violation := {
-		"msg": sprintf("a mount of type \"%v\" is not allowed", [mount.type]),
-		"field": concat(".", [mount.field, "type"]),
+		"msg": sprintf("a mount of type \"%v\" is not allowed", [type]),
+		"field": sprintf("spec.mounts[%d].type", [i]),
 		"code": "PRIVILEGED_MOUNT_TYPE",
 		"fix": sprintf("use a bind mount or one of %s", [concat(", ", data.parameters.privileges.mount_types)]),
 	}
@@ -109,12 +117,12 @@ deny contains violation if {
 # METADATA
 # title: The host's own files are not mounted
 deny contains violation if {
-	some mount in mounts
-	bind(mount)
-	of_host(mount.source)
+	some i in binds
+	source := mounts[i].source
+	of_host(source)
 	violation := {
-		"msg": sprintf("%s of the host would be mounted", [mount.source]),
-		"field": concat(".", [mount.field, "source"]),
+		"msg": sprintf("%s of the host would be mounted", [source]),
+		"field": sprintf("spec.mounts[%d].source", [i]),
 		"code": "PRIVILEGED_HOST_PATH",
 		"fix": "mount a directory that was made for the container",
 	}
@@ -123,8 +131,8 @@ deny contains violation if {
 # METADATA
 # title: The root filesystem is not the host's
 deny contains violation if {
-	path := text(linux_spec.root, "path")
-	path != ""
+	linux
+	path := input.object.spec.root.path
 	of_host(path)
 	violation := {
 		"msg": sprintf("%s of the host would be the root filesystem", [path]),
@@ -144,18 +152,21 @@ host_directories := {directory |
 # Relative paths are relative to the container's own bundle.
 of_host(path) if {
 	is_string(path)
+	contains(path, "..")
 	".." in split(path, "/")
-} else if {
-	is_string(path)
-	startswith(path, "/")
-	directory := trim_right(clean(path), "/")
-	some denied in host_directories
-	overlap(concat("", [directory, "/"]), denied)
 }
 
-overlap(a, b) if startswith(a, b)
+of_host(path) if {
+	is_string(path)
+	startswith(path, "/")
+	directory := concat("", [trim_right(clean(path), "/"), "/"])
+	overlap(directory, host_directories)
+}
 
-else if startswith(b, a)
+# Whether one is below the other, or the same.
+overlap(a, b) if strings.any_prefix_match(a, b)
+
+overlap(a, b) if strings.any_prefix_match(b, a)
 
 # /sys, for //sys/./ and the like.
 clean(path) := concat("", ["/", concat("/", [part | some part in split(path, "/"); not part in {"", "."}])]) if {

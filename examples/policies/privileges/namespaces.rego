@@ -1,16 +1,17 @@
 package privileges
 
-# Namespaces that the container must have of its own.
-isolation := {"ipc", "mount", "network", "pid", "uts"}
+default namespaces := []
 
-namespaces := list(linux_spec, ["linux", "namespaces"])
+namespaces := input.object.spec.linux.namespaces if {
+	linux
+	is_array(input.object.spec.linux.namespaces)
+}
 
 # METADATA
 # title: Containers have namespaces of their own
 deny contains violation if {
-	linux_spec
-	own := {namespace.type | some namespace in namespaces}
-	some kind in (isolation - own)
+	linux
+	some kind in ({"ipc", "mount", "network", "pid", "uts"} - {namespace.type | some namespace in namespaces})
 	violation := {
 		"msg": sprintf("the container would share the %s namespace of the host", [kind]),
 		"field": "spec.linux.namespaces",
@@ -23,7 +24,8 @@ deny contains violation if {
 # title: Containers join no namespace of the host
 deny contains violation if {
 	some i, namespace in namespaces
-	text(namespace, "path") != ""
+	is_string(namespace.path)
+	namespace.path != ""
 	not joinable(namespace)
 	violation := {
 		"msg": sprintf("the container would join the %s namespace at %s", [text(namespace, "type"), namespace.path]),

@@ -12,17 +12,12 @@
 #   severity: high
 package privileges
 
-# The spec to be confined, if this one is to be. A runtime that is not known to run
-# something else is taken to run Linux containers, so that no spec gets round the
-# rules by leaving its linux section out.
-linux_spec := input.object.spec if {
+# Whether the spec is to be confined, as a Linux container or as a Windows one. A
+# runtime that is not known to run something else is taken to run Linux containers, so
+# that no spec gets round the rules by leaving its linux section out.
+linux if {
 	confined
 	not windows
-}
-
-windows_spec := input.object.spec if {
-	confined
-	windows
 }
 
 confined if {
@@ -34,27 +29,18 @@ confined if {
 # so io.containerd.runhcs.kata.v2 is kata.
 windows if regex.match(`^io\.containerd\.runhcs\.[^./]+$`, input.object.runtime)
 
-# What a key says, if it is of that type. runc takes null for absent, and refuses
-# any other type.
+# What a key says, if it is a string. runc takes null for absent, and refuses any
+# other type.
 text(from, key) := value if {
 	value := from[key]
 	is_string(value)
 } else := ""
 
-number(from, key, otherwise) := value if {
-	value := from[key]
-	is_number(value)
-} else := otherwise
-
-list(from, path) := value if {
-	value := object.get(from, path, [])
-	is_array(value)
-} else := []
-
 # METADATA
 # title: Hooks do not run on the host
 deny contains violation if {
-	some kind, hooks in linux_spec.hooks
+	some kind, hooks in input.object.spec.hooks
+	linux
 	some i, hook in hooks
 	not text(hook, "path") in data.parameters.privileges.hooks
 	violation := {
@@ -68,9 +54,12 @@ deny contains violation if {
 # METADATA
 # title: Capabilities are among the allowed ones
 deny contains violation if {
-	allowed := {capability | some capability in data.parameters.privileges.capabilities}
-	excess := {capability | some capability in linux_spec.process.capabilities[_]} - allowed
-	count(excess) > 0
+	linux
+	sets := {set | some set in input.object.spec.process.capabilities} # mostly the same one
+	given := {capability | some capability in sets[_]}
+	allowed := data.parameters.privileges.capabilities
+	not object.subset(allowed, given)
+	excess := {capability | some capability in given; not capability in allowed}
 	violation := {
 		"msg": sprintf("capabilities are not allowed: %s", [concat(", ", [sprintf("%v", [c]) | some c in excess])]),
 		"field": "spec.process.capabilities",
@@ -84,7 +73,9 @@ deny contains violation if {
 # related_resources:
 # - ref: https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
 deny contains violation if {
-	some key, value in windows_spec.annotations
+	windows
+	confined
+	some key, value in input.object.spec.annotations
 	startswith(key, "microsoft.com/hostprocess-")
 	not value == "false"
 	violation := {
