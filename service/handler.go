@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 
 	"connectrpc.com/connect"
@@ -46,7 +48,31 @@ func (s *Service) Handler() http.Handler {
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})
 	// One envelope header of gRPC is on top of the message.
-	return http.MaxBytesHandler(mux, int64(s.options.MaxRequestBytes)+1024)
+	return refuseForeignPages(http.MaxBytesHandler(mux, int64(s.options.MaxRequestBytes)+1024))
+}
+
+// refuseForeignPages refuses what a web page sends over plain text, unless the page
+// is from this machine. A page can point its own name at a loopback address (DNS
+// rebinding), and is then of the same origin as the service as far as its browser
+// knows. Over TLS the certificate would not be for that name. Other clients than
+// browsers send no Origin.
+func refuseForeignPages(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if origin := r.Header.Get("Origin"); origin != "" && r.TLS == nil && !isLocalOrigin(origin) {
+			http.Error(w, "web pages from other machines may not call this service in plain text", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isLocalOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (s *Service) handlerOptions() []connect.HandlerOption {

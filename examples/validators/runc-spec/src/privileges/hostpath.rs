@@ -36,7 +36,7 @@ const SOCKET_NAMES: [&str; 6] =
     ["buildkitd.sock", "containerd.sock", "crio.sock", "docker.sock", "podman.sock", "plimsoll.sock"];
 
 /// What holds the system's state, secrets or running kernel.
-const SENSITIVE: [&str; 16] = [
+const SENSITIVE: [&str; 17] = [
     "/boot",
     "/dev",
     "/etc",
@@ -51,6 +51,7 @@ const SENSITIVE: [&str; 16] = [
     "/var/lib/docker",
     "/var/lib/etcd",
     "/var/lib/kubelet",
+    "/var/lib/plimsoll",
     "/var/lib/rancher",
     "/var/spool/cron",
 ];
