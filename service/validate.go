@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/identifiers"
@@ -110,8 +111,13 @@ func checkSpec(spec plimsoll.Any) error {
 	if err := checkStrictJSON(spec.Value, ociNames); err != nil {
 		return refuse("spec is not valid JSON: %v", err)
 	}
-	if depth := jsonDepth(spec.Value); depth > maxSpecDepth {
+	depth, extreme := measureJSON(spec.Value)
+	if depth > maxSpecDepth {
 		return refuse("spec is nested %d deep; at most %d levels are allowed", depth, maxSpecDepth)
+	}
+	if extreme != "" {
+		return refuse("spec has the number %s; at most %d digits and a decimal exponent of %d are allowed",
+			clip(extreme, maxMetadataBytes), maxSpecNumber, maxSpecNumber)
 	}
 	return nil
 }
@@ -130,25 +136,59 @@ func checkStrictJSON(value []byte, names *names) error {
 	return nil
 }
 
-// jsonDepth returns how deep valid JSON is nested.
-func jsonDepth(value []byte) int {
-	depth, deepest := 0, 0
+// maxSpecNumber bounds the digits and the decimal exponent of numbers in a JSON spec.
+// No runtime could represent more, and rules that compute exactly would be made to
+// work on numbers of a billion digits: package policy refuses them, too, and what it
+// cannot judge should not be stored while it is off.
+const maxSpecNumber = 400
+
+// measureJSON returns how deep valid JSON is nested, and the first number in it that
+// is beyond maxSpecNumber, if there is one.
+func measureJSON(value []byte) (deepest int, extreme string) {
+	depth := 0
 	for i := 0; i < len(value); i++ {
-		switch value[i] {
-		case '"':
+		switch c := value[i]; {
+		case c == '"':
 			for i++; value[i] != '"'; i++ {
 				if value[i] == '\\' {
 					i++
 				}
 			}
-		case '{', '[':
+		case c == '{', c == '[':
 			depth++
 			deepest = max(deepest, depth)
-		case '}', ']':
+		case c == '}', c == ']':
 			depth--
+		case c == '-', '0' <= c && c <= '9':
+			number := value[i : i+numberLen(value[i:])]
+			if extreme == "" && isExtreme(string(number)) {
+				extreme = string(number)
+			}
+			i += len(number) - 1
 		}
 	}
-	return deepest
+	return deepest, extreme
+}
+
+// numberLen is the length of the JSON number at the start of value.
+func numberLen(value []byte) int {
+	n := bytes.IndexFunc(value, func(r rune) bool { return !strings.ContainsRune("+-.0123456789Ee", r) })
+	if n < 0 {
+		return len(value)
+	}
+	return n
+}
+
+func isExtreme(number string) bool {
+	if len(number) > maxSpecNumber {
+		return true
+	}
+	_, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	if exponent == "" {
+		return false
+	}
+	n, err := strconv.Atoi(exponent)
+	return err != nil || n > maxSpecNumber || n < -maxSpecNumber
 }
 
 // withoutSuffix drops the class that containerd's errors end in; ours say it.

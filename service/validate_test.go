@@ -127,8 +127,8 @@ func FuzzSpecCheck(f *testing.F) {
 				t.Fatalf("programs in Go and others read it differently (-Go +others):\n%s", diff)
 			}
 		}
-		if depth > maxSpecDepth || depth != jsonDepth(value) {
-			t.Fatalf("it is %d deep, was measured as %d, and at most %d is allowed", depth, jsonDepth(value), maxSpecDepth)
+		if measured, _ := measureJSON(value); depth > maxSpecDepth || depth != measured {
+			t.Fatalf("it is %d deep, was measured as %d, and at most %d is allowed", depth, measured, maxSpecDepth)
 		}
 	})
 }
@@ -191,6 +191,24 @@ func TestClip(t *testing.T) {
 	} {
 		if got := clip(test.text, test.limit); got != test.want {
 			t.Errorf("clip(%q, %d) = %q, want %q", test.text, test.limit, got, test.want)
+		}
+	}
+}
+
+func TestExtremeNumbers(t *testing.T) {
+	digits := strings.Repeat("9", maxSpecNumber)
+	for number, extreme := range map[string]bool{
+		"0": false, "-0": false, "18446744073709551615": false, "1.5e-7": false, "1E+400": false, "1e-400": false, digits: false,
+		digits + "9": true, "1e401": true, "-1E-401": true, "1e99999999999999999999": true, "0e+0999": true,
+	} {
+		for _, value := range []string{`{"a":` + number + `}`, `{"a":[1,` + number + `,2],"b":"x"}`, `{"` + number + `":"1e999"}`} {
+			_, got := measureJSON([]byte(value))
+			if want := extreme && !strings.HasSuffix(value, `"1e999"}`); (got != "") != want {
+				t.Errorf("%.40s: found %.40q, want one: %t", value, got, want)
+			}
+			if err := checkSpec(plimsoll.Any{TypeURL: "types.containerd.io/opencontainers/runtime-spec/1/Spec", Value: []byte(value)}); (err != nil) != (got != "") {
+				t.Errorf("%.40s: %v", value, err)
+			}
 		}
 	}
 }
