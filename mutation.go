@@ -1,7 +1,6 @@
 package plimsoll
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -180,7 +179,3 @@ func withoutEmpty(labels map[string]string) map[string]string {
 	}
 	return labels
 }
-
-// IsConflict reports whether err says that the state a mutation was judged on has
-// changed since, so that judging it again may succeed.
-func IsConflict(err error) bool { return errors.Is(err, ErrConflict) }

@@ -16,7 +16,7 @@ import (
 // too simple to be wrong, and expects the same of both: every result and every
 // conflict. The seed is the name of the case.
 func (s *suite) randomHistories(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(16) {
 		s.run(t, fmt.Sprintf("seed %d", seed), func(f *fixture) {
 			h := &history{f: f, rand: rand.New(rand.NewPCG(seed, 0)), states: []model{{}}}
 			defer h.closeViews()
