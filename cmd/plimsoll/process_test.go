@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -26,13 +27,21 @@ type process struct {
 	grown  chan struct{} // closed and replaced whenever there is more output
 }
 
-// readyLine is what serve logs, or dev says, once mutations are served.
-var readyLine = regexp.MustCompile(`(?s)msg=listening address=(\S+).*msg=ready|listens on https?://(\S+:\d+):`)
+// What serve logs once mutations are served, and what dev says once it has made its
+// samples, too: it may log what serve logs, but then they are still on their way.
+var (
+	readyLine    = regexp.MustCompile(`(?s)msg=listening address=(\S+).*msg=ready`)
+	greetingLine = regexp.MustCompile(`listens on https?://(\S+:\d+):`)
+)
 
 // startProcess starts cmd and returns when it says that it is ready. Whoever started
 // it ends it.
 func startProcess(ctx context.Context, cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, exited: make(chan struct{}), grown: make(chan struct{})}
+	ready := readyLine
+	if slices.Contains(cmd.Args, "dev") {
+		ready = greetingLine
+	}
 	cmd.Stdout, cmd.Stderr = stream{p, &p.stdout}, stream{p, &p.stderr}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -43,8 +52,8 @@ func startProcess(ctx context.Context, cmd *exec.Cmd) (*process, error) {
 	}()
 	for {
 		stdout, stderr, grown := p.output()
-		if m := readyLine.FindStringSubmatch(stdout + stderr); m != nil {
-			p.address = m[1] + m[2] // one of them is empty
+		if m := ready.FindStringSubmatch(stdout + stderr); m != nil {
+			p.address = m[1]
 			return p, nil
 		}
 		select {
