@@ -35,8 +35,12 @@ var (
 	ErrNoSpace = errors.New("not enough free disk space")
 	// ErrClosed: the store was closed or has failed and takes nothing more.
 	ErrClosed = errors.New("store is closed")
-	// ErrCompacted: events that old are no longer kept.
+	// ErrCompacted: events or a state that old are no longer kept.
 	ErrCompacted = errors.New("revision is no longer kept")
+	// ErrRequestReused: the request ID belongs to another mutation.
+	ErrRequestReused = errors.New("request ID was used for another request")
+	// ErrFailedPrecondition: the request is fine, but not in this state.
+	ErrFailedPrecondition = errors.New("failed precondition")
 )
 
 // RequestError says what is wrong with a request. It is an [ErrInvalidRequest].
@@ -106,3 +110,17 @@ func (e *TimeoutError) Error() string {
 
 // Unwrap makes a TimeoutError an [ErrOutOfTime].
 func (e *TimeoutError) Unwrap() error { return ErrOutOfTime }
+
+// CompactedError says that events were asked for that are no longer kept. It is an
+// [ErrCompacted].
+type CompactedError struct {
+	// Oldest is the oldest revision that events can be read after.
+	Oldest Revision
+}
+
+func (e *CompactedError) Error() string {
+	return fmt.Sprintf("events up to revision %d are no longer kept; the oldest revision to go on after is %d", e.Oldest, e.Oldest)
+}
+
+// Unwrap makes a CompactedError an [ErrCompacted].
+func (e *CompactedError) Unwrap() error { return ErrCompacted }

@@ -2,8 +2,8 @@ package plimsoll
 
 import "time"
 
-// Event says that a commit changed a container. Events are stored in the same
-// transaction as the change, so there is one for every change and none without.
+// Event says that a commit changed a container or an entry. Events are stored in the
+// same transaction as the change, so there is one for every change and none without.
 type Event struct {
 	// Revision is that of the commit. Events are ordered by it; those of one
 	// commit share it, in the order of its writes.
@@ -12,8 +12,15 @@ type Event struct {
 	Namespace string
 	// Container is the state after the change, or, on delete, the one that was
 	// removed. Its Spec, Extensions and Runtime.Options carry type URLs only:
-	// payloads are in the record, not in the event.
+	// payloads are in the record, not in the event. It is nil if Entry is not.
 	Container *Container
+	// Previous is the state before an update, without payloads, too; nil for other
+	// operations.
+	Previous *Container
+	// Changed is what an update changed: see [Changed].
+	Changed []string
+	// Entry is set instead of Container if an entry was changed.
+	Entry *Entry
 	// Time is when the change was judged, in UTC.
 	Time time.Time
 	// Decision is the ID of the decision that let the change in.
@@ -51,8 +58,15 @@ type Decision struct {
 	Err error
 	// Revision is that of the commit; 0 if there was none.
 	Revision Revision
+	// Replayed says that the mutation was committed before, under the same request
+	// ID: it was not judged again, and ID is that of the first decision.
+	Replayed bool
 	// Attempts counts how often the mutation was judged: once, and once more
 	// for every conflict.
 	Attempts int
-	Duration time.Duration
+	// Duration is how long all of it took; PolicyTime and ValidatorTime are what
+	// the last judgement took of it.
+	Duration      time.Duration
+	PolicyTime    time.Duration
+	ValidatorTime time.Duration
 }

@@ -109,13 +109,18 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, m *plimsoll.Mutat
 		return object, nil
 	}
 
+	var changed []string
+	if m.Operation == plimsoll.OperationUpdate {
+		changed = plimsoll.Changed(stored, object)
+	}
 	// 5. Commit, if nothing that was read has changed since.
 	object.Revision, err = s.store.Commit(ctx, view, storage.Change{
-		Writes:   []storage.Write{{Operation: m.Operation, Namespace: m.Key.Namespace, Container: object}},
-		Time:     decision.Time,
-		Decision: decision.ID,
-		Ruleset:  rules.Digest,
-		User:     m.User,
+		Writes: []storage.Write{{
+			Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: changed, Decision: decision.ID,
+		}},
+		Time:    decision.Time,
+		Ruleset: rules.Digest,
+		User:    m.User,
 	})
 	if err != nil {
 		return nil, err

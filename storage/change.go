@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -12,81 +13,115 @@ import (
 type Change struct {
 	// Writes is never empty.
 	Writes []Write
-	// Time, Decision, Ruleset and User go into the events as they are.
-	Time     time.Time
-	Decision string
-	Ruleset  string
-	User     plimsoll.User
+	// Time, Ruleset and User go into the events as they are.
+	Time    time.Time
+	Ruleset string
+	User    plimsoll.User
 }
 
 // Validate reports what is wrong with the form of c: stores refuse such a change
 // before they look at anything else.
 func (c Change) Validate() error {
-	if len(c.Writes) == 0 {
-		return errors.New("a change needs at least one write")
-	}
+	events := false
 	for i, w := range c.Writes {
-		if w.Container == nil {
-			return fmt.Errorf("write %d has no container", i)
+		if (w.Container == nil) == (w.Entry == nil) {
+			return fmt.Errorf("write %d must have either a container or an entry", i)
 		}
+		events = events || w.LeavesEvent()
 		switch w.Operation {
 		case plimsoll.OperationCreate, plimsoll.OperationUpdate, plimsoll.OperationDelete:
 		default:
 			return fmt.Errorf("write %d has an unknown operation %q", i, w.Operation)
 		}
 	}
+	if !events { // each revision has an event, so that a missing one is noticed
+		return errors.New("a change needs at least one write that leaves an event")
+	}
 	return nil
 }
 
-// Event returns the event that w, being a write of c, leaves at revision. It
-// shares nothing with c.
-func (c Change) Event(w Write, revision plimsoll.Revision) plimsoll.Event {
-	container := WithoutPayloads(w.Container)
-	if w.Operation != plimsoll.OperationDelete {
-		container.Revision = revision
-	}
+// Event returns the event that w, being a write of c, leaves at revision, given what
+// it replaces. It shares nothing with c or before.
+func (c Change) Event(w Write, before *plimsoll.Container, revision plimsoll.Revision) plimsoll.Event {
 	user := c.User
-	user.Groups = append([]string(nil), user.Groups...)
-	return plimsoll.Event{
+	user.Groups = slices.Clone(user.Groups)
+	event := plimsoll.Event{
 		Revision:  revision,
 		Operation: w.Operation,
 		Namespace: w.Namespace,
-		Container: container,
+		Changed:   slices.Clone(w.Changed),
+		Entry:     w.Entry.Clone(),
 		Time:      c.Time.UTC(),
-		Decision:  c.Decision,
+		Decision:  w.Decision,
 		Ruleset:   c.Ruleset,
 		User:      user,
 	}
+	switch {
+	case w.Entry != nil:
+		event.Entry.Revision = revision
+		event.Entry.ExpiresAt = event.Entry.ExpiresAt.UTC()
+		return event
+	case w.Operation == plimsoll.OperationUpdate && before != nil:
+		event.Previous = WithoutPayloads(before)
+	}
+	event.Container = WithoutPayloads(w.Container)
+	if w.Operation != plimsoll.OperationDelete {
+		event.Container.Revision = revision
+	}
+	return event
 }
 
-// Write puts one container, or removes it if Operation is DELETE.
+// Write puts one container or entry, or removes it if Operation is DELETE.
 type Write struct {
 	Operation plimsoll.Operation
 	Namespace string
 	// Container is the complete state to store; on delete the one to remove, of
 	// which the ID counts and the rest, its revision too, goes into the event.
 	Container *plimsoll.Container
+	// Entry is the entry to put or remove. Either it or Container is set.
+	Entry *plimsoll.Entry
+	// Changed and Decision go into the event as they are.
+	Changed  []string
+	Decision string
 }
 
 // Key returns the key that w writes.
 func (w Write) Key() plimsoll.Key {
+	if w.Entry != nil {
+		return entryKey(w.Entry.EntryKey)
+	}
 	return plimsoll.Key{Namespace: w.Namespace, ID: w.Container.ID}
 }
+
+// LeavesEvent reports whether w leaves an event.
+func (w Write) LeavesEvent() bool { return w.Entry == nil || w.Entry.Kind != plimsoll.KindRequest }
+
+// entryKey is the key under which an entry is in footprints and histories. No
+// container has such a namespace; if one had, the two would conflict without need.
+func entryKey(k plimsoll.EntryKey) plimsoll.Key {
+	return plimsoll.Key{Namespace: entryRange(k.Kind), ID: k.Key}
+}
+
+func entryRange(kind plimsoll.EntryKind) string { return "\x00" + string(kind) }
 
 // Suits reports whether w can be applied to what is stored under its key: nil, or
 // an error wrapping [plimsoll.ErrExists] or [plimsoll.ErrNotFound].
 func (w Write) Suits(exists bool) error {
+	var name fmt.Stringer = w.Key()
+	if w.Entry != nil {
+		name = w.Entry.EntryKey
+	}
 	switch creates := w.Operation == plimsoll.OperationCreate; {
 	case creates && exists:
-		return fmt.Errorf("%s: %w", w.Key(), plimsoll.ErrExists)
+		return fmt.Errorf("%s: %w", name, plimsoll.ErrExists)
 	case !creates && !exists:
-		return NotFound(w.Key())
+		return NotFound(name)
 	}
 	return nil
 }
 
-// NotFound is the error for a container that is not there.
-func NotFound(key plimsoll.Key) error {
+// NotFound is the error for a container or entry that is not there.
+func NotFound(key fmt.Stringer) error {
 	return fmt.Errorf("%s: %w", key, plimsoll.ErrNotFound)
 }
 

@@ -83,3 +83,11 @@ func (f *Footprint) AddScan(query Query) {
 	}
 	f.ranges[r] = struct{}{}
 }
+
+// AddEntry records that an entry was looked up.
+func (f *Footprint) AddEntry(key plimsoll.EntryKey) { f.AddKey(entryKey(key)) }
+
+// AddEntries records that all entries of a kind were scanned.
+func (f *Footprint) AddEntries(kind plimsoll.EntryKind) {
+	f.AddScan(Query{Namespace: entryRange(kind)})
+}

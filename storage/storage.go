@@ -23,6 +23,10 @@
 // the same transaction; [Store.Watch] replays them in order from any revision and
 // then follows live.
 //
+// Beside the containers a store keeps entries: small records such as namespaces, whose
+// content it does not know. They are read, written and checked in the same way, and in
+// the same commits.
+//
 // # Implementations
 //
 // badgerstore keeps everything in a Badger database on disk; memstore keeps it in
@@ -34,7 +38,8 @@
 // A store judges nothing: it stores what it is given, with the fields it is given,
 // except for the container's revision, which it sets. Strings are any bytes; what
 // is a proper identifier or label is for callers to check. An empty map or payload
-// may come back as nil, and times come back in UTC. Events are kept for good.
+// may come back as nil, and times come back in UTC. Events are kept until
+// [Store.Compact] is told otherwise.
 package storage
 
 import (
@@ -81,10 +86,21 @@ type Store interface {
 	// Watch yields the events of all revisions greater than after, in order and
 	// without gaps, first those stored, then those to come, until ctx ends or the
 	// consumer stops. The last pair carries the reason as its error: ctx's error,
-	// ErrClosed, or another error if events cannot be read. A slow consumer
+	// ErrClosed, a [plimsoll.CompactedError] if events after that revision are not
+	// kept any more, or another error if events cannot be read. A slow consumer
 	// delays nobody. after may be a revision that has not been reached yet.
 	// The sequence may be ranged over again, from after anew.
 	Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[plimsoll.Event, error]
+
+	// History yields the events of one container up to the revision at most, 0
+	// meaning the latest, the newest first: as many as are kept. An error ends the
+	// sequence.
+	History(ctx context.Context, key plimsoll.Key, at plimsoll.Revision) iter.Seq2[plimsoll.Event, error]
+
+	// Compact lets go of events up to the revision at most, but never of those of the
+	// latest commit. It returns nil, too, if there are none. What views see stays
+	// as it is.
+	Compact(ctx context.Context, upTo plimsoll.Revision) error
 
 	// Close waits for commits that have begun, refuses the rest and releases all
 	// resources. Views still open become unusable. Closing twice is harmless.
@@ -105,6 +121,21 @@ type View interface {
 	// (namespace, id). The whole range joins the footprint, however early the
 	// consumer stops. An error ends the sequence and comes with a nil container.
 	Scan(ctx context.Context, query Query) iter.Seq2[*plimsoll.Container, error]
+
+	// Entry returns an entry, or an error wrapping [plimsoll.ErrNotFound]. Either way
+	// the key joins the footprint. An entry that expires is gone for all views.
+	Entry(ctx context.Context, key plimsoll.EntryKey) (*plimsoll.Entry, error)
+
+	// Entries yields the entries of a kind whose keys start with prefix, in bytewise
+	// order of their keys. All of the kind joins the footprint.
+	Entries(ctx context.Context, kind plimsoll.EntryKind, prefix string) iter.Seq2[*plimsoll.Entry, error]
+
+	// Compacted is the revision up to which events are not kept any more; 0 if all are.
+	Compacted() plimsoll.Revision
+
+	// Reopen returns another view of the same revision, which has read nothing yet.
+	// It is closed on its own. Any goroutine may call it while v is open.
+	Reopen(ctx context.Context) (View, error)
 
 	// Footprint is what has been read so far. It stays readable after Close.
 	Footprint() *Footprint

@@ -30,10 +30,11 @@ func benchContainer(i int) *plimsoll.Container {
 
 func benchChange(i int) storage.Change {
 	return storage.Change{
-		Writes:   []storage.Write{{Operation: plimsoll.OperationCreate, Namespace: "default", Container: benchContainer(i)}},
-		Decision: "01JDF3Q8ZZZZZZZZZZZZZZZZZZ",
-		Ruleset:  "sha256:0123456789abcdef",
-		User:     plimsoll.User{Name: "bench", Via: "unix"},
+		Writes: []storage.Write{{
+			Operation: plimsoll.OperationCreate, Namespace: "default", Container: benchContainer(i), Decision: "01JDF3Q8ZZZZZZZZZZZZZZZZZZ",
+		}},
+		Ruleset: "sha256:0123456789abcdef",
+		User:    plimsoll.User{Name: "bench", Via: "unix"},
 	}
 }
 
@@ -93,7 +94,8 @@ func plainCommit(db *badger.DB, i int) error {
 			seal(value, key, revision)
 			return txn.Set(key, value)
 		}
-		err = put(eventPlace{revision, 0}.key(), w.event)
+		place := eventPlace{revision, 0}
+		err = errors.Join(put(place.key(), w.event), txn.Set(historyKey(w.key, place), present))
 		for _, r := range w.records {
 			err = errors.Join(err, put(r.key, r.value))
 		}

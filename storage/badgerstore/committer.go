@@ -87,7 +87,8 @@ func (c *committer) run() {
 // request that did not fit in, if any, or the error for which the store failed.
 func (c *committer) commit(first *request) (leftOver *request, err error) {
 	b := &batch{committer: c, noSpace: c.space.check()}
-	b.revision, b.containers = c.store.current.revision, c.store.current.containers
+	current := c.store.current
+	b.revision, b.containers, b.compacted = current.revision, current.containers, current.compacted
 	for r := first; r != nil; r = c.waiting() {
 		if !b.fits(r) {
 			leftOver = r
@@ -133,6 +134,7 @@ type batch struct {
 	bytes, count int64
 	revision     plimsoll.Revision
 	containers   uint64
+	compacted    plimsoll.Revision
 	err          error // the first error of txn
 }
 
@@ -144,7 +146,14 @@ func (b *batch) fits(r *request) bool {
 func (b *batch) take(r *request) {
 	a := answer{err: b.refuse(r)}
 	if a.err == nil {
-		b.stage(r)
+		if b.txn == nil {
+			b.txn = b.store.db.NewTransaction(true)
+		}
+		if r.compact != 0 {
+			b.compacted = max(b.compacted, r.compact)
+		} else {
+			b.stage(r)
+		}
 		a.revision = b.revision
 	}
 	b.requests = append(b.requests, r)
@@ -153,6 +162,8 @@ func (b *batch) take(r *request) {
 
 func (b *batch) refuse(r *request) error {
 	switch {
+	case r.compact != 0:
+		return nil // it needs no reads, and makes space
 	case b.noSpace != nil:
 		return b.noSpace
 	case b.history.Conflicts(r.footprint, r.revision, r.keys...):
@@ -163,32 +174,40 @@ func (b *batch) refuse(r *request) error {
 
 // stage adds r to the transaction, at the next revision.
 func (b *batch) stage(r *request) {
-	if b.txn == nil {
-		b.txn = b.store.db.NewTransaction(true)
-	}
 	b.bytes += r.bytes
 	b.count += r.count
 	b.revision++
 	b.containers += uint64(r.added)
-	for i, w := range r.writes {
+	place := eventPlace{revision: b.revision}
+	for _, w := range r.writes {
 		// Deletes first: they are of what was there before.
 		for _, key := range w.deletes {
 			b.try(b.txn.Delete(key))
 		}
 		for _, rec := range w.records {
-			b.put(rec.key, rec.value)
+			b.put(rec)
 		}
 		for _, key := range w.terms {
 			b.try(b.txn.Set(key, present))
 		}
-		b.put(eventPlace{b.revision, uint32(i)}.key(), w.event)
+		if !w.isEntry {
+			b.try(b.txn.Set(historyKey(w.key, place), present))
+		}
+		if w.event != nil {
+			b.put(record{key: place.key(), value: w.event})
+			place.seq++
+		}
 		b.history.Record(b.revision, w.key, w.before, w.after)
 	}
 }
 
-func (b *batch) put(key, record []byte) {
-	seal(record, key, b.revision)
-	b.try(b.txn.Set(key, record))
+func (b *batch) put(r record) {
+	seal(r.value, r.key, b.revision)
+	entry := badger.NewEntry(r.key, r.value)
+	if !r.expiresAt.IsZero() {
+		entry.ExpiresAt = uint64(max(r.expiresAt.Unix(), 0)) + 1 //nolint:gosec // not negative; never too early
+	}
+	b.try(b.txn.SetEntry(entry))
 }
 
 func (b *batch) try(err error) {
@@ -204,11 +223,11 @@ func (b *batch) finish() error {
 		return nil
 	}
 	defer b.txn.Discard()
-	meta, err := newRecord(&storagev1.Meta{Containers: b.containers})
+	meta, err := newRecord(&storagev1.Meta{Containers: b.containers, Compacted: uint64(b.compacted)})
 	if err != nil {
 		return fmt.Errorf("encoding the meta record: %w", err)
 	}
-	b.put(metaKey, meta)
+	b.put(record{key: metaKey, value: meta})
 	if b.err != nil {
 		return fmt.Errorf("preparing a transaction: %w", b.err)
 	}

@@ -96,17 +96,16 @@ func addPayloads(c *plimsoll.Container, encoded []byte) error {
 	return nil
 }
 
-// encodeEvent returns the stored form of the event that w leaves. metadata is that
-// of w.Container.
-func encodeEvent(change *storage.Change, w storage.Write, metadata *storagev1.Container) *storagev1.Event {
+// encodeEvent returns the stored form of the event that w leaves, given the state
+// before.
+func encodeEvent(change *storage.Change, w storage.Write, before *plimsoll.Container) *storagev1.Event {
 	e := &storagev1.Event{
 		Namespace: w.Namespace,
-		Id:        w.Container.ID,
-		Container: metadata,
 		Time:      encodeTime(change.Time),
-		Decision:  change.Decision,
+		Decision:  w.Decision,
 		Ruleset:   change.Ruleset,
 		User:      &storagev1.User{Name: change.User.Name, Groups: change.User.Groups, Via: change.User.Via},
+		Changed:   w.Changed,
 	}
 	switch w.Operation {
 	case plimsoll.OperationCreate:
@@ -115,17 +114,36 @@ func encodeEvent(change *storage.Change, w storage.Write, metadata *storagev1.Co
 		e.Operation = storagev1.Operation_OPERATION_UPDATE
 	case plimsoll.OperationDelete:
 		e.Operation = storagev1.Operation_OPERATION_DELETE
+	}
+	if w.Entry != nil {
+		e.Entry = &storagev1.EventEntry{
+			Kind: string(w.Entry.Kind), Key: w.Entry.Key, Value: w.Entry.Value, ExpiresAt: encodeTime(w.Entry.ExpiresAt),
+		}
+		return e
+	}
+	e.Id, e.Container = w.Container.ID, encodeMetadata(w.Container)
+	switch {
+	case w.Operation == plimsoll.OperationDelete:
 		e.RemovedRevision = uint64(w.Container.Revision)
+	case before != nil:
+		e.Previous, e.PreviousRevision = encodeMetadata(before), uint64(before.Revision)
 	}
 	return e
+}
+
+var operations = map[storagev1.Operation]plimsoll.Operation{
+	storagev1.Operation_OPERATION_CREATE: plimsoll.OperationCreate,
+	storagev1.Operation_OPERATION_UPDATE: plimsoll.OperationUpdate,
+	storagev1.Operation_OPERATION_DELETE: plimsoll.OperationDelete,
 }
 
 // decodeEvent is the reverse of encodeEvent.
 func decodeEvent(revision plimsoll.Revision, e *storagev1.Event) (plimsoll.Event, error) {
 	event := plimsoll.Event{
 		Revision:  revision,
+		Operation: operations[e.GetOperation()],
 		Namespace: e.GetNamespace(),
-		Container: decodeMetadata(e.GetId(), revision, e.GetContainer()),
+		Changed:   e.GetChanged(),
 		Time:      decodeTime(e.GetTime()),
 		Decision:  e.GetDecision(),
 		Ruleset:   e.GetRuleset(),
@@ -135,16 +153,22 @@ func decodeEvent(revision plimsoll.Revision, e *storagev1.Event) (plimsoll.Event
 			Via:    e.GetUser().GetVia(),
 		},
 	}
-	switch op := e.GetOperation(); op {
-	case storagev1.Operation_OPERATION_CREATE:
-		event.Operation = plimsoll.OperationCreate
-	case storagev1.Operation_OPERATION_UPDATE:
-		event.Operation = plimsoll.OperationUpdate
-	case storagev1.Operation_OPERATION_DELETE:
-		event.Operation = plimsoll.OperationDelete
+	if event.Operation == "" {
+		return plimsoll.Event{}, fmt.Errorf("unknown operation %d", e.GetOperation())
+	}
+	if n := e.GetEntry(); n != nil {
+		event.Entry = &plimsoll.Entry{
+			EntryKey: plimsoll.EntryKey{Kind: plimsoll.EntryKind(n.GetKind()), Key: n.GetKey()},
+			Value:    n.GetValue(), ExpiresAt: decodeTime(n.GetExpiresAt()), Revision: revision,
+		}
+		return event, nil
+	}
+	event.Container = decodeMetadata(e.GetId(), revision, e.GetContainer())
+	if event.Operation == plimsoll.OperationDelete {
 		event.Container.Revision = plimsoll.Revision(e.GetRemovedRevision())
-	default:
-		return plimsoll.Event{}, fmt.Errorf("unknown operation %d", op)
+	}
+	if p := e.GetPrevious(); p != nil {
+		event.Previous = decodeMetadata(e.GetId(), plimsoll.Revision(e.GetPreviousRevision()), p)
 	}
 	return event, nil
 }

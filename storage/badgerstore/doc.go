@@ -40,7 +40,10 @@
 //	m LEN namespace id            metadata of a container    Container
 //	p LEN namespace LEN id CHUNK  its payloads, in chunks    Payloads, cut
 //	i LEN namespace TERM id       index: it has the term     one byte
-//	e REVISION SEQ                write SEQ of a commit      Event
+//	e REVISION SEQ                event SEQ of a commit      Event
+//	h LEN namespace LEN id REVISION SEQ
+//	                              the container's history    one byte
+//	n LEN kind key                an entry                   Entry
 //	r                             the database itself        Meta
 //
 //	LEN       length of what follows, a uvarint
@@ -65,6 +68,14 @@
 // The revision is that of the commit which wrote the record; in record r it is the
 // revision of the database. Chunks have the revision of their metadata.
 //
+// Entries that expire are forgotten by Badger itself.
+//
+// # Compaction
+//
+// Record r says up to which revision events are let go of, and from then on nobody is
+// shown any of them. Only then are they deleted, together with their history keys. What
+// a process that died left of them is deleted by the next compaction.
+//
 // # The data directory
 //
 //	FORMAT   "plimsoll 1": whose directory it is, and its format
@@ -73,7 +84,7 @@
 //
 // # What it does not do
 //
-// It does not remove old events, and it takes no backups. It does not notice if
+// It removes old events only when it is told to, and it takes no backups. It does not notice if
 // Badger itself, opening a damaged write-ahead log, drops the latest commits as a
 // whole: a database that is consistent but old is one that no checksum can tell.
 // [Store.Verify] checks everything else.

@@ -14,6 +14,8 @@ const (
 	kindPayload  = 'p'
 	kindIndex    = 'i'
 	kindEvent    = 'e'
+	kindHistory  = 'h'
+	kindEntry    = 'n'
 	kindMeta     = 'r'
 )
 
@@ -56,6 +58,27 @@ func indexKey(key plimsoll.Key, term storage.Term) []byte {
 	return append(termPrefix(key.Namespace, term), key.ID...)
 }
 
+// entryPrefix is what the keys of a kind of entries start with; the rest is the
+// entry's own key, so that they sort by it.
+func entryPrefix(kind plimsoll.EntryKind) []byte {
+	return appendLen([]byte{kindEntry}, string(kind))
+}
+
+func entryKey(key plimsoll.EntryKey) []byte {
+	return append(entryPrefix(key.Kind), key.Key...)
+}
+
+// historyPrefix is what the history keys of a container start with; the rest is the
+// place of an event.
+func historyPrefix(key plimsoll.Key) []byte {
+	b := appendLen([]byte{kindHistory}, key.Namespace)
+	return appendLen(b, key.ID)
+}
+
+func historyKey(key plimsoll.Key, place eventPlace) []byte {
+	return place.appendTo(historyPrefix(key))
+}
+
 // splitName takes a namespace off an encoded key after its first byte.
 func splitName(b []byte) (name string, rest []byte, ok bool) {
 	n, size := binary.Uvarint(b)
@@ -73,19 +96,31 @@ type eventPlace struct {
 	seq      uint32
 }
 
-func (p eventPlace) key() []byte {
-	b := binary.BigEndian.AppendUint64([]byte{kindEvent}, uint64(p.revision))
+// placeBytes is the length of an encoded place.
+const placeBytes = 12
+
+func (p eventPlace) appendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(p.revision))
 	return binary.BigEndian.AppendUint32(b, p.seq)
 }
 
-func parseEventKey(b []byte) (eventPlace, bool) {
-	if len(b) != 13 || b[0] != kindEvent {
+func (p eventPlace) key() []byte { return p.appendTo([]byte{kindEvent}) }
+
+func parsePlace(b []byte) (eventPlace, bool) {
+	if len(b) != placeBytes {
 		return eventPlace{}, false
 	}
 	return eventPlace{
-		revision: plimsoll.Revision(binary.BigEndian.Uint64(b[1:])),
-		seq:      binary.BigEndian.Uint32(b[9:]),
+		revision: plimsoll.Revision(binary.BigEndian.Uint64(b)),
+		seq:      binary.BigEndian.Uint32(b[8:]),
 	}, true
+}
+
+func parseEventKey(b []byte) (eventPlace, bool) {
+	if len(b) == 0 || b[0] != kindEvent {
+		return eventPlace{}, false
+	}
+	return parsePlace(b[1:])
 }
 
 // follows reports whether p comes right after last: nothing is missing in between.

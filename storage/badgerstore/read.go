@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -86,6 +87,36 @@ func (s *snapshot) addPayloads(key plimsoll.Key, m *metadata) error {
 		return corrupted(payloadKey(key, 0), "%v", err)
 	}
 	return nil
+}
+
+// entry reads an entry, nil if there is none or it has expired.
+func (s *snapshot) entry(key plimsoll.EntryKey, now time.Time) (e *plimsoll.Entry, err error) {
+	item, err := s.txn.Get(entryKey(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the database: %w", err)
+	}
+	if e, err = parseEntry(key, item); err != nil || e.Expired(now) {
+		return nil, err
+	}
+	return e, nil
+}
+
+func parseEntry(key plimsoll.EntryKey, item *badger.Item) (*plimsoll.Entry, error) {
+	var (
+		m        storagev1.Entry
+		revision plimsoll.Revision
+	)
+	err := item.Value(func(value []byte) (err error) {
+		revision, err = decodeRecord(item.Key(), value, &m)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &plimsoll.Entry{EntryKey: key, Value: m.GetValue(), ExpiresAt: decodeTime(m.GetExpiresAt()), Revision: revision}, nil
 }
 
 // get calls use with the value under key, which is valid only meanwhile.

@@ -115,7 +115,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	seed(encodeMetadata(c))
-	seed(encodeEvent(&change, change.Writes[0], encodeMetadata(c)))
+	seed(encodeEvent(&change, change.Writes[0], c))
 	seed(&storagev1.Meta{Containers: 3})
 	seed(&storagev1.Payloads{Spec: []byte("s"), Extensions: map[string][]byte{"none": []byte("x")}})
 	f.Fuzz(func(t *testing.T, content []byte) {
@@ -135,7 +135,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		var event storagev1.Event
 		if _, err := decodeRecord(key, record, &event); err == nil {
-			if e, err := decodeEvent(1, &event); err == nil && e.Container == nil {
+			if e, err := decodeEvent(1, &event); err == nil && (e.Container == nil) == (e.Entry == nil) {
 				t.Error("an event without a container")
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
@@ -25,6 +26,8 @@ type request struct {
 	added     int64 // containers created less containers deleted
 	bytes     int64 // at most what it adds to a transaction
 	count     int64
+	// compact, if set, asks for a compaction and nothing else.
+	compact plimsoll.Revision
 	// unsuited is why the change does not suit what is stored. It counts only if
 	// nothing has changed since the view; otherwise the answer is ErrConflict.
 	unsuited error
@@ -58,12 +61,16 @@ type write struct {
 	key           plimsoll.Key
 	before, after *plimsoll.Container // for the history; nil if there is none
 	records       []record            // to be sealed and put
-	event         []byte              // likewise, under a key that has the revision
+	event         []byte              // likewise, under a key that has the revision; nil if there is none
+	isEntry       bool                // not of a container
 	terms         [][]byte            // index keys to put
 	deletes       [][]byte            // keys to delete
 }
 
-type record struct{ key, value []byte }
+type record struct {
+	key, value []byte
+	expiresAt  time.Time // zero for never
+}
 
 // prepare encodes change, and looks up what it replaces. It does so on the latest
 // state, not the view's, which may be closed. That comes to the same: the commit
@@ -82,7 +89,31 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		r.keys = append(r.keys, key)
 	}
 	earlier := make(map[plimsoll.Key]*metadata) // what earlier writes of this change left
+	entries := make(map[plimsoll.EntryKey]bool) // likewise, whether there is such an entry
 	for i, w := range change.Writes {
+		if w.Entry != nil {
+			exists, ok := entries[w.Entry.EntryKey]
+			if !ok {
+				if err := s.read(func() error {
+					e, err := snap.entry(w.Entry.EntryKey, time.Now())
+					exists = e != nil
+					return err
+				}); err != nil {
+					return nil, err
+				}
+			}
+			if r.unsuited = w.Suits(exists); r.unsuited != nil {
+				r.writes = nil
+				return r, nil
+			}
+			prepared, err := prepareEntry(change, w)
+			if err != nil {
+				return nil, err
+			}
+			r.writes = append(r.writes, prepared)
+			entries[w.Entry.EntryKey] = w.Operation != plimsoll.OperationDelete
+			continue
+		}
 		key := r.keys[i]
 		before, ok := earlier[key]
 		if !ok {
@@ -117,8 +148,7 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 // prepareWrite encodes w, given what it replaces, and returns what it leaves.
 func prepareWrite(change *storage.Change, w storage.Write, before *metadata) (write, *metadata, error) {
 	p := write{key: w.Key()}
-	m := encodeMetadata(w.Container)
-	event, err := newRecord(encodeEvent(change, w, m))
+	event, err := newRecord(encodeEvent(change, w, before.orNil()))
 	if err != nil {
 		return write{}, nil, fmt.Errorf("encoding the event: %w", err)
 	}
@@ -127,7 +157,7 @@ func prepareWrite(change *storage.Change, w storage.Write, before *metadata) (wr
 	var after *metadata
 	if w.Operation != plimsoll.OperationDelete {
 		p.after = w.Container
-		if after, err = p.put(m); err != nil {
+		if after, err = p.put(encodeMetadata(w.Container)); err != nil {
 			return write{}, nil, err
 		}
 	}
@@ -136,6 +166,34 @@ func prepareWrite(change *storage.Change, w storage.Write, before *metadata) (wr
 	}
 	p.replace(before, after)
 	return p, after, nil
+}
+
+// prepareEntry encodes w, which is of an entry.
+func prepareEntry(change *storage.Change, w storage.Write) (write, error) {
+	p := write{key: w.Key(), isEntry: true}
+	key := entryKey(w.Entry.EntryKey)
+	if w.Operation == plimsoll.OperationDelete {
+		p.deletes = append(p.deletes, key)
+	} else {
+		value, err := newRecord(&storagev1.Entry{Value: w.Entry.Value, ExpiresAt: encodeTime(w.Entry.ExpiresAt)})
+		if err != nil {
+			return write{}, fmt.Errorf("encoding the entry: %w", err)
+		}
+		if len(value) >= valueThreshold {
+			return write{}, &plimsoll.RequestError{Field: "request", Problem: fmt.Sprintf(
+				"it takes %d bytes as one record, and %d are possible", len(value), valueThreshold)}
+		}
+		p.records = append(p.records, record{key, value, w.Entry.ExpiresAt})
+	}
+	if !w.LeavesEvent() {
+		return p, nil
+	}
+	event, err := newRecord(encodeEvent(change, w, nil))
+	if err != nil {
+		return write{}, fmt.Errorf("encoding the event: %w", err)
+	}
+	p.event = event
+	return p, nil
 }
 
 // put adds the records of the container that p leaves; m is its metadata.
@@ -148,7 +206,9 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 	for len(payloads) > 0 {
 		n := min(len(payloads), chunkBytes)
 		value := make([]byte, headerBytes, headerBytes+n)
-		p.records = append(p.records, record{payloadKey(p.key, m.GetPayloadChunks()), append(value, payloads[:n]...)})
+		p.records = append(p.records, record{
+			key: payloadKey(p.key, m.GetPayloadChunks()), value: append(value, payloads[:n]...),
+		})
 		payloads = payloads[n:]
 		m.PayloadChunks++
 	}
@@ -156,7 +216,7 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the metadata: %w", err)
 	}
-	p.records = append(p.records, record{metadataKey(p.key), value})
+	p.records = append(p.records, record{key: metadataKey(p.key), value: value})
 	return &metadata{container: p.after, chunks: m.GetPayloadChunks(), bytes: m.GetPayloadBytes()}, nil
 }
 
@@ -208,7 +268,12 @@ func (r *request) measure() {
 		for _, rec := range w.records {
 			add(len(rec.key), len(rec.value))
 		}
-		add(len(eventPlace{}.key()), len(w.event))
+		if w.event != nil {
+			add(len(eventPlace{}.key()), len(w.event))
+		}
+		if !w.isEntry {
+			add(len(historyKey(w.key, eventPlace{})), len(present))
+		}
 		for _, key := range w.terms {
 			add(len(key), len(present))
 		}
@@ -216,6 +281,7 @@ func (r *request) measure() {
 			add(len(key), 0)
 		}
 		switch {
+		case w.isEntry:
 		case w.before == nil:
 			r.added++
 		case w.after == nil:

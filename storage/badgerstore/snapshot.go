@@ -22,6 +22,7 @@ type snapshot struct {
 	txn        *badger.Txn
 	revision   plimsoll.Revision
 	containers uint64
+	compacted  plimsoll.Revision
 	users      int // guarded by snapshots.mu; the latest is used by the store itself
 }
 
@@ -47,6 +48,14 @@ func (s *snapshots) latest() (*snapshot, <-chan struct{}) {
 	defer s.mu.Unlock()
 	s.current.users++
 	return s.current, s.changed
+}
+
+// share takes one more use of snap, which somebody uses already.
+func (s *snapshots) share(snap *snapshot) *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap.users++
+	return snap
 }
 
 func (s *snapshots) acquire() *snapshot {
@@ -106,7 +115,7 @@ func (s *Store) publish() error {
 		}
 		return fmt.Errorf("reading the revision: %w", err)
 	}
-	snap.containers = meta.GetContainers()
+	snap.containers, snap.compacted = meta.GetContainers(), plimsoll.Revision(meta.GetCompacted())
 	if before := s.replace(snap); before != nil {
 		s.give(before)
 	}

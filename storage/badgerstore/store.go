@@ -31,6 +31,7 @@ type Store struct {
 
 	stopping chan struct{} // closed when Close begins
 	stopped  chan struct{} // closed when the committer has ended
+	failing  sync.Once     // closes failed
 	failed   chan struct{} // closed when the store has failed
 	cause    error         // why; set before failed is closed
 	close    func() error
@@ -93,11 +94,13 @@ func (s *Store) Err() error {
 	}
 }
 
-// fail makes every call fail from now on. Only the committer calls it, once.
+// fail makes every call fail from now on.
 func (s *Store) fail(cause error) {
-	s.options.Logger.Error("the store has failed and must be reopened", "error", cause)
-	s.cause = cause
-	close(s.failed)
+	s.failing.Do(func() {
+		s.options.Logger.Error("the store has failed and must be reopened", "error", cause)
+		s.cause = cause
+		close(s.failed)
+	})
 }
 
 // usable returns an error wrapping ErrClosed if the store was closed or has failed,

@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -21,11 +22,13 @@ func (s *Store) Verify(ctx context.Context) error {
 	snap := s.acquire()
 	defer s.give(snap)
 	v := &verification{store: s, snap: snap, written: make(map[plimsoll.Key]plimsoll.Revision)}
+	v.last = eventPlace{snap.compacted, math.MaxUint32}
 	for _, part := range []struct {
 		kind  byte
 		check func(key []byte, item *badger.Item) error
 	}{
-		{kindEvent, v.event}, {kindMetadata, v.container}, {kindPayload, v.payload}, {kindIndex, v.indexEntry}, {0, v.kind},
+		{kindEvent, v.event}, {kindMetadata, v.container}, {kindPayload, v.payload}, {kindIndex, v.indexEntry},
+		{kindHistory, v.history}, {kindEntry, v.entry}, {0, v.kind},
 	} {
 		if err := v.each(ctx, part.kind, part.check); err != nil {
 			return err
@@ -43,6 +46,8 @@ type verification struct {
 	written map[plimsoll.Key]plimsoll.Revision // by events, less what they deleted
 
 	found         uint64 // containers
+	told          uint64 // those of them whose latest event is kept
+	places        uint64 // of kept events in histories, less those that were seen
 	chunks, terms uint64 // that containers have, less those that were seen
 }
 
@@ -78,10 +83,17 @@ func (v *verification) event(key []byte, item *badger.Item) error {
 	if err != nil {
 		return err
 	}
+	if e.place.revision <= v.snap.compacted {
+		return nil // a compaction has not come to it
+	}
 	if !e.place.follows(v.last) {
 		return corrupted(key, "the event before it is missing")
 	}
 	v.last = e.place
+	if e.event.Entry != nil {
+		return nil
+	}
+	v.places++
 	k := plimsoll.Key{Namespace: e.event.Namespace, ID: e.event.Container.ID}
 	if e.event.Operation == plimsoll.OperationDelete {
 		delete(v.written, k)
@@ -108,8 +120,12 @@ func (v *verification) container(key []byte, item *badger.Item) error {
 	if err != nil {
 		return err
 	}
-	if revision, ok := v.written[k]; !ok || revision != m.container.Revision {
+	switch revision, ok := v.written[k]; {
+	case m.container.Revision <= v.snap.compacted && !ok:
+	case !ok || revision != m.container.Revision:
 		return corrupted(key, "it is of revision %d, and its latest event of %d", m.container.Revision, revision)
+	default:
+		v.told++
 	}
 	for _, term := range storage.Terms(m.container) {
 		entry := indexKey(k, term)
@@ -138,9 +154,29 @@ func (v *verification) indexEntry([]byte, *badger.Item) error {
 	return nil
 }
 
+func (v *verification) history(key []byte, _ *badger.Item) error {
+	place, ok := parsePlace(key[max(0, len(key)-placeBytes):])
+	if !ok {
+		return corrupted(key, "the key is not one of a history")
+	}
+	if place.revision > v.snap.compacted {
+		v.places--
+	}
+	return nil
+}
+
+func (v *verification) entry(key []byte, item *badger.Item) error {
+	kind, name, ok := splitName(key[1:])
+	if !ok {
+		return corrupted(key, "the key is not one of an entry")
+	}
+	_, err := parseEntry(plimsoll.EntryKey{Kind: plimsoll.EntryKind(kind), Key: string(name)}, item)
+	return err
+}
+
 func (v *verification) kind(key []byte, _ *badger.Item) error {
 	switch key[0] {
-	case kindMetadata, kindPayload, kindIndex, kindEvent, kindMeta:
+	case kindMetadata, kindPayload, kindIndex, kindEvent, kindHistory, kindEntry, kindMeta:
 		return nil
 	}
 	return corrupted(key, "there is no such kind of record")
@@ -150,12 +186,14 @@ func (v *verification) totals() error {
 	switch {
 	case v.last.revision != v.snap.revision:
 		return corrupted(metaKey, "it says revision %d, and the latest event is of %d", v.snap.revision, v.last.revision)
-	case v.found != uint64(len(v.written)):
-		return corrupted(metaKey, "events tell of %d containers, and there are %d", len(v.written), v.found)
+	case v.told != uint64(len(v.written)):
+		return corrupted(metaKey, "events tell of %d containers, and there are %d", len(v.written), v.told)
 	case v.found != v.snap.containers:
 		return corrupted(metaKey, "it says %d containers, and there are %d", v.snap.containers, v.found)
 	case v.chunks != 0:
 		return corrupted(metaKey, "there are payloads without a container")
+	case v.places != 0:
+		return corrupted(metaKey, "events and histories of containers differ")
 	case v.terms != 0:
 		return corrupted(metaKey, "there are index entries without a container")
 	}

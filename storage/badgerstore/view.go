@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -58,6 +59,62 @@ func (v *view) Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, 
 	return m.container, nil
 }
 
+func (v *view) Entry(ctx context.Context, key plimsoll.EntryKey) (e *plimsoll.Entry, err error) {
+	if err := v.usable(ctx); err != nil {
+		return nil, err
+	}
+	v.footprint.AddEntry(key)
+	err = v.store.read(func() (err error) {
+		e, err = v.snapshot.entry(key, time.Now())
+		return err
+	})
+	if err == nil && e == nil {
+		err = storage.NotFound(key)
+	}
+	return e, err
+}
+
+func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix string) iter.Seq2[*plimsoll.Entry, error] {
+	return func(yield func(*plimsoll.Entry, error) bool) {
+		if err := v.usable(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		v.footprint.AddEntries(kind)
+		now := time.Now()
+		bare := entryPrefix(kind)
+		start := append(bare[:len(bare):len(bare)], prefix...)
+		prefixed := start
+		for start != nil {
+			var page []*plimsoll.Entry
+			err := v.usable(ctx)
+			if err == nil {
+				page, start, err = readPage(v, prefixed, start, lastPage, func(key []byte, item *badger.Item) (*plimsoll.Entry, error) {
+					return parseEntry(plimsoll.EntryKey{Kind: kind, Key: string(key[len(bare):])}, item)
+				})
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range page {
+				if !e.Expired(now) && !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (v *view) Compacted() plimsoll.Revision { return v.snapshot.compacted }
+
+func (v *view) Reopen(ctx context.Context) (storage.View, error) {
+	if err := v.usable(ctx); err != nil {
+		return nil, err
+	}
+	return &view{store: v.store, snapshot: v.store.share(v.snapshot)}, nil
+}
+
 // A scan reads pages of metadata, so that the database is not held while the caller
 // works on what was found. Pages grow, so that a caller who wants to know only
 // whether there is something does not pay for much more.
@@ -79,7 +136,7 @@ func (v *view) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsol
 			var page []*metadata
 			err := v.usable(ctx)
 			if err == nil {
-				page, start, err = v.readPage(prefix, start, size, parse)
+				page, start, err = readPage(v, prefix, start, size, parse)
 			}
 			if err != nil {
 				yield(nil, err)
@@ -141,7 +198,7 @@ func (v *view) metadataRange(query storage.Query) ([]byte, parser) {
 
 // readPage reads up to size entries from start on. It returns where the next page
 // starts, nil if there is none.
-func (v *view) readPage(prefix, start []byte, size int, parse parser) (page []*metadata, next []byte, err error) {
+func readPage[T any](v *view, prefix, start []byte, size int, parse func([]byte, *badger.Item) (T, error)) (page []T, next []byte, err error) {
 	err = v.store.read(func() error {
 		return v.snapshot.page(prefix, start, func(key []byte, item *badger.Item) (bool, error) {
 			m, err := parse(key, item)

@@ -65,6 +65,9 @@ func (s *Store) events(ctx context.Context, last eventPlace) ([]placedEvent, <-c
 	if last.revision >= snap.revision && last.seq == math.MaxUint32 {
 		return nil, changed, nil // that revision has not been reached, or just so
 	}
+	if last.revision < snap.compacted {
+		return nil, nil, &plimsoll.CompactedError{Oldest: snap.compacted}
+	}
 	var page []placedEvent
 	err := s.read(func() error {
 		return snap.page([]byte{kindEvent}, after(last.key()), func(key []byte, item *badger.Item) (bool, error) {

@@ -17,9 +17,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sort"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/storage"
@@ -32,7 +33,11 @@ type Store struct {
 
 	commit  sync.Mutex       // held by the one commit that is being made, and by Close
 	history *storage.History // guarded by commit
+	entries int              // written since the last purge; guarded by commit
 }
+
+// purgeEvery is how many entries are written before those that expired are looked for.
+const purgeEvery = 1024
 
 // New returns an empty store. Close only ends its watches; a store that is not
 // closed holds no resources but memory.
@@ -74,10 +79,15 @@ func (s *Store) Commit(ctx context.Context, v storage.View, change storage.Chang
 	}
 
 	current := s.latest.Load()
-	next := current.successor()
-	touched, err := next.apply(change)
+	next, now := current.successor(), time.Now()
+	next.revision++
+	touched, err := next.apply(change, now)
 	if err != nil {
 		return 0, fmt.Errorf("commit: %w", err)
+	}
+	if s.entries += len(change.Writes); s.entries > purgeEvery {
+		s.entries = 0
+		next.purge(now)
 	}
 	for _, t := range touched {
 		s.history.Record(next.revision, t.key, t.before, t.after)
@@ -90,25 +100,27 @@ func (s *Store) Commit(ctx context.Context, v storage.View, change storage.Chang
 // Watch implements [storage.Store].
 func (s *Store) Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[plimsoll.Event, error] {
 	return func(yield func(plimsoll.Event, error) bool) {
-		next := -1 // index of the next event to yield, once that is known
+		last := after // what was yielded so far is whole commits
 		for {
 			if err := s.usable(ctx); err != nil {
 				yield(plimsoll.Event{}, err)
 				return
 			}
 			latest := s.latest.Load()
-			if next < 0 && latest.revision > after {
-				next = sort.Search(len(latest.events), func(i int) bool { return latest.events[i].Revision > after })
+			if last < latest.compacted {
+				yield(plimsoll.Event{}, &plimsoll.CompactedError{Oldest: latest.compacted})
+				return
 			}
-			for ; next >= 0 && next < len(latest.events); next++ {
+			for _, e := range latest.after(last) {
 				if err := s.usable(ctx); err != nil {
 					yield(plimsoll.Event{}, err)
 					return
 				}
-				if !yield(copyEvent(latest.events[next]), nil) {
+				if !yield(copyEvent(e), nil) {
 					return
 				}
 			}
+			last = max(last, latest.revision)
 			select {
 			case <-latest.superseded:
 			case <-s.closed:
@@ -116,6 +128,47 @@ func (s *Store) Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[pl
 			}
 		}
 	}
+}
+
+// History implements [storage.Store]. It looks at all events.
+func (s *Store) History(ctx context.Context, key plimsoll.Key, at plimsoll.Revision) iter.Seq2[plimsoll.Event, error] {
+	return func(yield func(plimsoll.Event, error) bool) {
+		if err := s.usable(ctx); err != nil {
+			yield(plimsoll.Event{}, err)
+			return
+		}
+		for _, e := range slices.Backward(s.latest.Load().events) {
+			if err := s.usable(ctx); err != nil {
+				yield(plimsoll.Event{}, err)
+				return
+			}
+			if at != 0 && e.Revision > at || e.Container == nil || e.Namespace != key.Namespace || e.Container.ID != key.ID {
+				continue
+			}
+			if !yield(copyEvent(e), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Compact implements [storage.Store].
+func (s *Store) Compact(ctx context.Context, upTo plimsoll.Revision) error {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	current := s.latest.Load()
+	upTo = min(upTo, current.revision-min(current.revision, 1))
+	if upTo <= current.compacted {
+		return nil
+	}
+	next := current.successor()
+	next.compact(upTo)
+	s.latest.Store(next)
+	close(current.superseded)
+	return nil
 }
 
 // Close implements [storage.Store]. It never fails.
@@ -141,7 +194,8 @@ func (s *Store) usable(ctx context.Context) error {
 }
 
 func copyEvent(e plimsoll.Event) plimsoll.Event {
-	e.Container = e.Container.Clone()
+	e.Container, e.Previous, e.Entry = e.Container.Clone(), e.Previous.Clone(), e.Entry.Clone()
+	e.Changed = slices.Clone(e.Changed)
 	e.User.Groups = append([]string(nil), e.User.Groups...)
 	return e
 }

@@ -3,6 +3,8 @@ package memstore
 import (
 	"context"
 	"iter"
+	"strings"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/storage"
@@ -77,12 +79,55 @@ func (v *view) records(query storage.Query, visit func(record) bool) {
 		})
 		return
 	}
-	first := entry{namespace: query.Namespace, term: *query.Where}
-	v.state.index.Ascend(first, func(e entry) bool {
-		if e.namespace != first.namespace || e.term != first.term {
+	first := term{namespace: query.Namespace, Term: *query.Where}
+	v.state.index.Ascend(first, func(t term) bool {
+		if t.namespace != first.namespace || t.Term != first.Term {
 			return false
 		}
-		r, _ := v.state.get(plimsoll.Key{Namespace: e.namespace, ID: e.id})
+		r, _ := v.state.get(plimsoll.Key{Namespace: t.namespace, ID: t.id})
 		return visit(r)
 	})
+}
+
+func (v *view) Entry(ctx context.Context, key plimsoll.EntryKey) (*plimsoll.Entry, error) {
+	if err := v.usable(ctx); err != nil {
+		return nil, err
+	}
+	v.footprint.AddEntry(key)
+	e, ok := v.state.entry(key, time.Now())
+	if !ok {
+		return nil, storage.NotFound(key)
+	}
+	return e.Clone(), nil
+}
+
+func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix string) iter.Seq2[*plimsoll.Entry, error] {
+	return func(yield func(*plimsoll.Entry, error) bool) {
+		if err := v.usable(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		v.footprint.AddEntries(kind)
+		now := time.Now()
+		first := &plimsoll.Entry{EntryKey: plimsoll.EntryKey{Kind: kind, Key: prefix}}
+		v.state.entries.Ascend(first, func(e *plimsoll.Entry) bool {
+			if e.Kind != kind || !strings.HasPrefix(e.Key, prefix) {
+				return false
+			}
+			if err := v.usable(ctx); err != nil {
+				yield(nil, err)
+				return false
+			}
+			return e.Expired(now) || yield(e.Clone(), nil)
+		})
+	}
+}
+
+func (v *view) Compacted() plimsoll.Revision { return v.state.compacted }
+
+func (v *view) Reopen(ctx context.Context) (storage.View, error) {
+	if err := v.usable(ctx); err != nil {
+		return nil, err
+	}
+	return &view{store: v.store, state: v.state}, nil
 }

@@ -23,6 +23,10 @@ func check(f *fixture) {
 			f.Errorf("Verify: %v", err)
 		}
 	}
+	compacted := f.view().Compacted()
+	if compacted > 0 {
+		return // the events do not tell the whole story any more
+	}
 	state, terms := replay(f)
 	v := f.view()
 	defer v.Close()
@@ -62,6 +66,9 @@ func replay(f *fixture) (model, map[string]map[storage.Term]struct{}) {
 			f.Fatalf("event of revision %d after %d", e.Revision, last)
 		}
 		last = e.Revision
+		if e.Entry != nil {
+			continue
+		}
 		key := plimsoll.Key{Namespace: e.Namespace, ID: e.Container.ID}
 		switch _, exists := state[key]; {
 		case (e.Operation == plimsoll.OperationCreate) == exists:

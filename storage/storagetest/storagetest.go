@@ -13,6 +13,8 @@ package storagetest
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +54,9 @@ func Run(t *testing.T, open Open, options ...Option) {
 	t.Run("conflict", s.conflicts)
 	t.Run("race", s.races)
 	t.Run("watch", s.watches)
+	t.Run("entry", s.entries)
+	t.Run("history", s.histories)
+	t.Run("compact", s.compactions)
 	t.Run("close", s.closing)
 	t.Run("cancel", s.cancellation)
 	t.Run("random history", s.randomHistories)
@@ -111,12 +116,18 @@ var epoch = time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
 
 // change makes a change that is recognisable in events.
 func change(writes ...storage.Write) storage.Change {
+	writes = slices.Clone(writes)
+	for i := range writes {
+		writes[i].Decision = fmt.Sprintf("01JDF3Q8-%d", i)
+		if writes[i].Operation == plimsoll.OperationUpdate && writes[i].Entry == nil {
+			writes[i].Changed = []string{"image", "labels.x"}
+		}
+	}
 	return storage.Change{
-		Writes:   writes,
-		Time:     epoch,
-		Decision: "01JDF3Q8",
-		Ruleset:  "sha256:1234",
-		User:     plimsoll.User{Name: "ann", Groups: []string{"dev", "ops"}, Via: "mtls"},
+		Writes:  writes,
+		Time:    epoch,
+		Ruleset: "sha256:1234",
+		User:    plimsoll.User{Name: "ann", Groups: []string{"dev", "ops"}, Via: "mtls"},
 	}
 }
 

@@ -17,21 +17,21 @@ import (
 func (f *fixture) story() []plimsoll.Event {
 	f.Helper()
 	a, b := complete("a"), simple("b", "x", "y")
-	event := func(r plimsoll.Revision, w storage.Write) plimsoll.Event {
-		return change(w).Event(w, r)
-	}
 	updated := simple("a", "team", "web")
 	updated.Runtime = a.Runtime
 	removed := at(b, 2)
 	writes := [][]storage.Write{{create(a)}, {create(b)}, {update(updated), createIn("other", simple("a"))}, {remove(removed)}}
+	state := make(model)
 	var events []plimsoll.Event
 	for i, ws := range writes {
 		r := f.commit(ws...)
 		if r != plimsoll.Revision(i+1) {
 			f.Fatalf("Commit = %d, want %d", r, i+1)
 		}
-		for _, w := range ws {
-			events = append(events, event(r, w))
+		c := change(ws...)
+		for _, w := range c.Writes {
+			events = append(events, c.Event(w, state[w.Key()], r))
+			state[w.Key()] = at(w.Container, r)
 		}
 	}
 	return events
@@ -69,7 +69,8 @@ func (s *suite) watches(t *testing.T) {
 	}
 	s.run(t, "events carry no payloads", func(f *fixture) {
 		f.commit(create(complete("a")))
-		want := change(create(complete("a"))).Event(create(complete("a")), 1)
+		c := change(create(complete("a")))
+		want := c.Event(c.Writes[0], nil, 1)
 		if want.Container.Spec.Value != nil {
 			f.Errorf("Change.Event left the payload %q", want.Container.Spec.Value)
 		}

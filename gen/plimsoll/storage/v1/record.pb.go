@@ -330,7 +330,15 @@ type Event struct {
 	// The digest of the rules it was judged by.
 	Ruleset string `protobuf:"bytes,8,opt,name=ruleset" json:"ruleset,omitempty"`
 	// Who asked for it.
-	User          *User `protobuf:"bytes,9,opt,name=user" json:"user,omitempty"`
+	User *User `protobuf:"bytes,9,opt,name=user" json:"user,omitempty"`
+	// The state before an update; absent for other operations.
+	Previous *Container `protobuf:"bytes,10,opt,name=previous" json:"previous,omitempty"`
+	// What an update changed.
+	Changed []string `protobuf:"bytes,11,rep,name=changed" json:"changed,omitempty"`
+	// The revision of the state before an update.
+	PreviousRevision uint64 `protobuf:"varint,12,opt,name=previous_revision,json=previousRevision" json:"previous_revision,omitempty"`
+	// If set, the write was of this entry, and not of a container.
+	Entry         *EventEntry `protobuf:"bytes,13,opt,name=entry" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -428,6 +436,107 @@ func (x *Event) GetUser() *User {
 	return nil
 }
 
+func (x *Event) GetPrevious() *Container {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *Event) GetChanged() []string {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
+func (x *Event) GetPreviousRevision() uint64 {
+	if x != nil {
+		return x.PreviousRevision
+	}
+	return 0
+}
+
+func (x *Event) GetEntry() *EventEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// EventEntry is an entry that was written.
+type EventEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of the entry.
+	Kind string `protobuf:"bytes,1,opt,name=kind" json:"kind,omitempty"`
+	// Its key within the kind.
+	Key string `protobuf:"bytes,2,opt,name=key" json:"key,omitempty"`
+	// Its content; if it was deleted, the one before.
+	Value []byte `protobuf:"bytes,3,opt,name=value" json:"value,omitempty"`
+	// When it is as good as gone; absent if never.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventEntry) Reset() {
+	*x = EventEntry{}
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventEntry) ProtoMessage() {}
+
+func (x *EventEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventEntry.ProtoReflect.Descriptor instead.
+func (*EventEntry) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EventEntry) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *EventEntry) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *EventEntry) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *EventEntry) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 // User is who asked for a write.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -443,7 +552,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[3]
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +564,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[3]
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +577,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *User) GetName() string {
@@ -497,14 +606,16 @@ func (x *User) GetVia() string {
 type Meta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many containers there are, in all namespaces.
-	Containers    uint64 `protobuf:"varint,1,opt,name=containers" json:"containers,omitempty"`
+	Containers uint64 `protobuf:"varint,1,opt,name=containers" json:"containers,omitempty"`
+	// Events up to this revision are not kept any more.
+	Compacted     uint64 `protobuf:"varint,2,opt,name=compacted" json:"compacted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[4]
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +627,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[4]
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +640,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Meta) GetContainers() uint64 {
@@ -537,6 +648,69 @@ func (x *Meta) GetContainers() uint64 {
 		return x.Containers
 	}
 	return 0
+}
+
+func (x *Meta) GetCompacted() uint64 {
+	if x != nil {
+		return x.Compacted
+	}
+	return 0
+}
+
+// Entry is a small record beside the containers, such as a namespace. Its key has
+// its kind and its name; its content is known to those who wrote it.
+type Entry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The content.
+	Value []byte `protobuf:"bytes,1,opt,name=value" json:"value,omitempty"`
+	// When the entry is as good as gone; absent if never.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Entry) Reset() {
+	*x = Entry{}
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Entry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Entry) ProtoMessage() {}
+
+func (x *Entry) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Entry.ProtoReflect.Descriptor instead.
+func (*Entry) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Entry) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Entry) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
 }
 
 var File_plimsoll_storage_v1_record_proto protoreflect.FileDescriptor
@@ -576,7 +750,7 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"extensions\x1a=\n" +
 	"\x0fExtensionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xf1\x02\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xab\x04\n" +
 	"\x05Event\x12<\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1e.plimsoll.storage.v1.OperationR\toperation\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x0e\n" +
@@ -586,15 +760,32 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1a\n" +
 	"\bdecision\x18\a \x01(\tR\bdecision\x12\x18\n" +
 	"\aruleset\x18\b \x01(\tR\aruleset\x12-\n" +
-	"\x04user\x18\t \x01(\v2\x19.plimsoll.storage.v1.UserR\x04user\"D\n" +
+	"\x04user\x18\t \x01(\v2\x19.plimsoll.storage.v1.UserR\x04user\x12:\n" +
+	"\bprevious\x18\n" +
+	" \x01(\v2\x1e.plimsoll.storage.v1.ContainerR\bprevious\x12\x18\n" +
+	"\achanged\x18\v \x03(\tR\achanged\x12+\n" +
+	"\x11previous_revision\x18\f \x01(\x04R\x10previousRevision\x125\n" +
+	"\x05entry\x18\r \x01(\v2\x1f.plimsoll.storage.v1.EventEntryR\x05entry\"\x83\x01\n" +
+	"\n" +
+	"EventEntry\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\fR\x05value\x129\n" +
+	"\n" +
+	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"D\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x10\n" +
-	"\x03via\x18\x03 \x01(\tR\x03via\"&\n" +
+	"\x03via\x18\x03 \x01(\tR\x03via\"D\n" +
 	"\x04Meta\x12\x1e\n" +
 	"\n" +
 	"containers\x18\x01 \x01(\x04R\n" +
-	"containers*h\n" +
+	"containers\x12\x1c\n" +
+	"\tcompacted\x18\x02 \x01(\x04R\tcompacted\"X\n" +
+	"\x05Entry\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\fR\x05value\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*h\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OPERATION_CREATE\x10\x01\x12\x14\n" +
@@ -614,34 +805,40 @@ func file_plimsoll_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_plimsoll_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plimsoll_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_plimsoll_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_plimsoll_storage_v1_record_proto_goTypes = []any{
 	(Operation)(0),                // 0: plimsoll.storage.v1.Operation
 	(*Container)(nil),             // 1: plimsoll.storage.v1.Container
 	(*Payloads)(nil),              // 2: plimsoll.storage.v1.Payloads
 	(*Event)(nil),                 // 3: plimsoll.storage.v1.Event
-	(*User)(nil),                  // 4: plimsoll.storage.v1.User
-	(*Meta)(nil),                  // 5: plimsoll.storage.v1.Meta
-	nil,                           // 6: plimsoll.storage.v1.Container.LabelsEntry
-	nil,                           // 7: plimsoll.storage.v1.Container.ExtensionTypesEntry
-	nil,                           // 8: plimsoll.storage.v1.Payloads.ExtensionsEntry
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*EventEntry)(nil),            // 4: plimsoll.storage.v1.EventEntry
+	(*User)(nil),                  // 5: plimsoll.storage.v1.User
+	(*Meta)(nil),                  // 6: plimsoll.storage.v1.Meta
+	(*Entry)(nil),                 // 7: plimsoll.storage.v1.Entry
+	nil,                           // 8: plimsoll.storage.v1.Container.LabelsEntry
+	nil,                           // 9: plimsoll.storage.v1.Container.ExtensionTypesEntry
+	nil,                           // 10: plimsoll.storage.v1.Payloads.ExtensionsEntry
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_plimsoll_storage_v1_record_proto_depIdxs = []int32{
-	6, // 0: plimsoll.storage.v1.Container.labels:type_name -> plimsoll.storage.v1.Container.LabelsEntry
-	7, // 1: plimsoll.storage.v1.Container.extension_types:type_name -> plimsoll.storage.v1.Container.ExtensionTypesEntry
-	9, // 2: plimsoll.storage.v1.Container.created_at:type_name -> google.protobuf.Timestamp
-	9, // 3: plimsoll.storage.v1.Container.updated_at:type_name -> google.protobuf.Timestamp
-	8, // 4: plimsoll.storage.v1.Payloads.extensions:type_name -> plimsoll.storage.v1.Payloads.ExtensionsEntry
-	0, // 5: plimsoll.storage.v1.Event.operation:type_name -> plimsoll.storage.v1.Operation
-	1, // 6: plimsoll.storage.v1.Event.container:type_name -> plimsoll.storage.v1.Container
-	9, // 7: plimsoll.storage.v1.Event.time:type_name -> google.protobuf.Timestamp
-	4, // 8: plimsoll.storage.v1.Event.user:type_name -> plimsoll.storage.v1.User
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	8,  // 0: plimsoll.storage.v1.Container.labels:type_name -> plimsoll.storage.v1.Container.LabelsEntry
+	9,  // 1: plimsoll.storage.v1.Container.extension_types:type_name -> plimsoll.storage.v1.Container.ExtensionTypesEntry
+	11, // 2: plimsoll.storage.v1.Container.created_at:type_name -> google.protobuf.Timestamp
+	11, // 3: plimsoll.storage.v1.Container.updated_at:type_name -> google.protobuf.Timestamp
+	10, // 4: plimsoll.storage.v1.Payloads.extensions:type_name -> plimsoll.storage.v1.Payloads.ExtensionsEntry
+	0,  // 5: plimsoll.storage.v1.Event.operation:type_name -> plimsoll.storage.v1.Operation
+	1,  // 6: plimsoll.storage.v1.Event.container:type_name -> plimsoll.storage.v1.Container
+	11, // 7: plimsoll.storage.v1.Event.time:type_name -> google.protobuf.Timestamp
+	5,  // 8: plimsoll.storage.v1.Event.user:type_name -> plimsoll.storage.v1.User
+	1,  // 9: plimsoll.storage.v1.Event.previous:type_name -> plimsoll.storage.v1.Container
+	4,  // 10: plimsoll.storage.v1.Event.entry:type_name -> plimsoll.storage.v1.EventEntry
+	11, // 11: plimsoll.storage.v1.EventEntry.expires_at:type_name -> google.protobuf.Timestamp
+	11, // 12: plimsoll.storage.v1.Entry.expires_at:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_record_proto_init() }
@@ -655,7 +852,7 @@ func file_plimsoll_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_record_proto_rawDesc), len(file_plimsoll_storage_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,46 @@
+package plimsoll
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+)
+
+// Changed names the fields in which two states of a container differ, sorted: those
+// of an update mask ([MaskPaths]), where single labels and extensions are labels.KEY
+// and extensions.KEY.
+func Changed(before, after *Container) []string {
+	var changed []string
+	add := func(path string, differs bool) {
+		if differs {
+			changed = append(changed, path)
+		}
+	}
+	for key := range union(before.Labels, after.Labels) {
+		add("labels."+key, before.Labels[key] != after.Labels[key])
+	}
+	for key := range union(before.Extensions, after.Extensions) {
+		a, had := before.Extensions[key]
+		b, has := after.Extensions[key]
+		add("extensions."+key, had != has || !a.equal(b))
+	}
+	add("image", before.Image != after.Image)
+	add("spec", !before.Spec.equal(after.Spec))
+	add("snapshotter", before.Snapshotter != after.Snapshotter)
+	add("snapshot_key", before.SnapshotKey != after.SnapshotKey)
+	slices.Sort(changed)
+	return changed
+}
+
+func union[V any](a, b map[string]V) map[string]struct{} {
+	keys := make(map[string]struct{}, max(len(a), len(b)))
+	for key := range maps.Keys(a) {
+		keys[key] = struct{}{}
+	}
+	for key := range maps.Keys(b) {
+		keys[key] = struct{}{}
+	}
+	return keys
+}
+
+func (a Any) equal(b Any) bool { return a.TypeURL == b.TypeURL && bytes.Equal(a.Value, b.Value) }
