@@ -21,6 +21,8 @@ type Event struct {
 	Changed []string
 	// Entry is set instead of Container if an entry was changed.
 	Entry *Entry
+	// Last says that no other event of the same commit follows.
+	Last bool
 	// Time is when the change was judged, in UTC.
 	Time time.Time
 	// Decision is the ID of the decision that let the change in.

@@ -19,8 +19,10 @@ const InputVersion = 1
 type Input struct {
 	Operation Operation
 	Namespace string
-	DryRun    bool
-	User      User
+	// NamespaceLabels are the labels of the namespace.
+	NamespaceLabels map[string]string
+	DryRun          bool
+	User            User
 	// Object is the state after the merge; on delete the one to be removed.
 	Object *Container
 	// Old is the stored state; nil on create.
@@ -44,13 +46,14 @@ func (in *Input) JSON() ([]byte, error) {
 // inputHeader is the document without its objects. The JSON Schema of the whole,
 // which the policy checker reads, is policy/input.schema.json.
 type inputHeader struct {
-	Version    int       `json:"version"`
-	Operation  Operation `json:"operation"`
-	Namespace  string    `json:"namespace"`
-	DryRun     bool      `json:"dry_run"`
-	User       User      `json:"user"`
-	UpdateMask []string  `json:"update_mask"`
-	RequestID  string    `json:"request_id"`
+	Version         int               `json:"version"`
+	Operation       Operation         `json:"operation"`
+	Namespace       string            `json:"namespace"`
+	NamespaceLabels map[string]string `json:"namespace_labels"`
+	DryRun          bool              `json:"dry_run"`
+	User            User              `json:"user"`
+	UpdateMask      []string          `json:"update_mask"`
+	RequestID       string            `json:"request_id"`
 }
 
 // inputObject is a container in the document, without its spec.
@@ -68,12 +71,15 @@ type inputObject struct {
 
 func (in *Input) encode() ([]byte, error) {
 	header := inputHeader{
-		Version: InputVersion, Operation: in.Operation, Namespace: in.Namespace, DryRun: in.DryRun,
+		Version: InputVersion, Operation: in.Operation, Namespace: in.Namespace, NamespaceLabels: in.NamespaceLabels, DryRun: in.DryRun,
 		User: in.User, UpdateMask: in.UpdateMask, RequestID: in.RequestID,
 	}
 	// Rules may count on arrays and objects where the schema says so.
 	if header.User.Groups == nil {
 		header.User.Groups = []string{}
+	}
+	if header.NamespaceLabels == nil {
+		header.NamespaceLabels = map[string]string{}
 	}
 	if header.UpdateMask == nil {
 		header.UpdateMask = []string{}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -76,7 +77,7 @@ func keysOf(c topdown.VirtualCache) map[string]bool {
 
 // One evaluation leaves nothing behind for the next.
 func TestCacheForgets(t *testing.T) {
-	p, err := Load(context.Background(), Options{}, FS("policies", fstest.MapFS{"a.rego": {Data: []byte(`package a
+	p, err := Load(context.Background(), Options{Timeout: time.Minute}, FS("policies", fstest.MapFS{"a.rego": {Data: []byte(`package a
 
 who := input.object.id
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -17,7 +18,7 @@ import (
 
 func loadRego(t testing.TB, rego string) *Policies {
 	t.Helper()
-	p, err := Load(context.Background(), Options{}, FS("policies", fstest.MapFS{"p.rego": {Data: []byte(rego)}}))
+	p, err := Load(context.Background(), Options{Timeout: time.Minute}, FS("policies", fstest.MapFS{"p.rego": {Data: []byte(rego)}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestFootprintIsConservative(t *testing.T) {
 		for range rapid.IntRange(1, 3).Draw(t, "rules") {
 			fmt.Fprintf(&rego, rapid.SampledFrom(forms).Draw(t, "form")+"\n", ref())
 		}
-		p, err := Load(context.Background(), Options{}, FS("policies", fstest.MapFS{"p.rego": {Data: []byte(rego.String())}}))
+		p, err := Load(context.Background(), Options{Timeout: time.Minute}, FS("policies", fstest.MapFS{"p.rego": {Data: []byte(rego.String())}}))
 		if err != nil {
 			t.Fatalf("%s%v", rego.String(), err)
 		}

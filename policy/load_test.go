@@ -40,7 +40,7 @@ policies/a.rego:4:15: undefined ref: input.object.lables.team
 policies/a.rego:3:28: undefined ref: input.opration
 	deny contains "x" if input.opration == "CREATE"
 	                           ^
-	have "opration", want one of ["dry_run", "namespace", "object", "old_object", "operation", "request_id", "update_mask", "user", "version"]; did you mean "operation"?
+	have "opration", want one of ["dry_run", "namespace", "namespace_labels", "object", "old_object", "operation", "request_id", "update_mask", "user", "version"]; did you mean "operation"?
 policies/a.rego:5:39: undefined ref: input.old_object.lables.a
 	deny contains "y" if input.old_object.lables.a
 	                                      ^

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/policy"
@@ -22,7 +23,7 @@ func files(namesAndContents ...string) policy.Source {
 
 func mustLoad(t testing.TB, sources ...policy.Source) *policy.Policies {
 	t.Helper()
-	p, err := policy.Load(context.Background(), policy.Options{}, sources...)
+	p, err := policy.Load(context.Background(), policy.Options{Timeout: time.Minute}, sources...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -269,6 +269,9 @@ func TestEventsAreWhatWasAnswered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if e.Entry != nil { // the namespace, in the commit of its first container
+			continue
+		}
 		if e.Revision != next {
 			t.Fatalf("event of revision %d, want %d", e.Revision, next)
 		}

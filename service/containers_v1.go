@@ -41,22 +41,6 @@ func (s containersV1) Get(ctx context.Context, req *containerdv1.GetContainerReq
 	return &containerdv1.GetContainerResponse{Container: toV1(c)}, nil
 }
 
-func (s containersV1) get(ctx context.Context, id string) (*plimsoll.Container, error) {
-	ns, err := s.namespace(requestHeader(ctx))
-	if err != nil {
-		return nil, err
-	}
-	if err := checkLookup("id", id); err != nil {
-		return nil, err
-	}
-	view, err := s.store.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = view.Close() }()
-	return view.Get(ctx, plimsoll.Key{Namespace: ns, ID: id})
-}
-
 // List implements containerd.v1.Containers.
 func (s containersV1) List(ctx context.Context, req *containerdv1.ListContainersRequest) (*containerdv1.ListContainersResponse, error) {
 	containers, err := s.list(ctx, req.GetFilter())
@@ -159,16 +143,6 @@ func (s containersV1) Delete(ctx context.Context, req *containerdv1.DeleteContai
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil
-}
-
-// answer takes m through the pipeline and tells the caller about the decision.
-func (s containersV1) answer(ctx context.Context, m *plimsoll.Mutation) (*plimsoll.Container, error) {
-	c, decision, err := s.mutate(ctx, m)
-	answerHeaders(ctx, decision)
-	if err != nil {
-		return nil, s.connectError(ctx, err, decision)
-	}
-	return c, nil
 }
 
 var errNoContainer = &plimsoll.RequestError{Field: "container", Problem: "the request has no container"}

@@ -62,8 +62,11 @@ func details(err error, st status, decision *plimsoll.Decision, budget int) []pr
 		fault   *plimsoll.FaultError
 		timeout *plimsoll.TimeoutError
 		request *plimsoll.RequestError
+		old     *plimsoll.CompactedError
 	)
 	switch {
+	case errors.As(err, &old):
+		info.Metadata["oldest_revision"] = strconv.FormatUint(uint64(old.Oldest), 10)
 	case errors.As(err, &denied):
 		if len(denied.Verdict.Violations) > 0 {
 			describeSource(info.Metadata, denied.Verdict.Violations[0].Source)
@@ -184,6 +187,22 @@ func orElse(s, otherwise string) string {
 		return otherwise
 	}
 	return s
+}
+
+func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
+	source := v.GetSource()
+	kind := plimsoll.SourcePolicy
+	if source.GetKind() == plimsollv1.Source_KIND_VALIDATOR {
+		kind = plimsoll.SourceValidator
+	}
+	return plimsoll.Violation{
+		Message: v.GetMessage(), Field: v.GetField(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
+		Title: v.GetTitle(), Severity: v.GetSeverity(),
+		Source: plimsoll.Source{
+			Kind: kind, Name: source.GetName(), Version: source.GetVersion(), Rule: source.GetRule(),
+			File: source.GetFile(), Line: int(source.GetLine()),
+		},
+	}
 }
 
 func toProto(v plimsoll.Violation) *plimsollv1.Violation {

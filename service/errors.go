@@ -23,6 +23,10 @@ const (
 	ReasonNotFound         = "NOT_FOUND"
 	ReasonAlreadyExists    = "ALREADY_EXISTS"
 	ReasonConflict         = "CONFLICT"
+	ReasonRequestReused    = "REQUEST_ID_REUSED"
+	ReasonPrecondition     = "FAILED_PRECONDITION"
+	ReasonCompacted        = "COMPACTED"
+	ReasonBatchRefused     = "BATCH_REFUSED"
 	ReasonValidatorFault   = "VALIDATOR_FAULT"
 	ReasonPolicyFault      = "POLICY_FAULT"
 	ReasonValidatorTimeout = "VALIDATOR_TIMEOUT"
@@ -49,6 +53,11 @@ type status struct {
 	log bool
 	// retryAfter, if set, tells callers that the same request may succeed later.
 	retryAfter time.Duration
+}
+
+// isDenial reports whether rules said no.
+func (s status) isDenial() bool {
+	return s.reason == ReasonPolicyDenied || s.reason == ReasonValidationFailed || s.reason == ReasonQuotaExceeded
 }
 
 // statusOf is the one table from errors to codes. Codes are containerd's where
@@ -93,6 +102,14 @@ func statusOf(err error) status {
 		return status{code: connect.CodeAborted, reason: ReasonConflict}
 	case is(plimsoll.ErrConflict):
 		return status{code: connect.CodeAborted, reason: ReasonConflict, retryAfter: 100 * time.Millisecond}
+	case is(plimsoll.ErrRequestReused):
+		return status{code: connect.CodeAborted, reason: ReasonRequestReused}
+	case is(plimsoll.ErrFailedPrecondition):
+		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
+	case is(plimsoll.ErrCompacted):
+		return status{code: connect.CodeOutOfRange, reason: ReasonCompacted}
+	case is(errNotAlone):
+		return status{code: connect.CodeAborted, reason: ReasonBatchRefused}
 	case is(plimsoll.ErrNotReady):
 		return status{
 			code: connect.CodeUnavailable, reason: ReasonPolicyNotReady, retryAfter: time.Second,

@@ -15,6 +15,7 @@ import (
 	"connectrpc.com/grpcreflect"
 
 	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
+	"github.com/plimsoll-project/plimsoll/gen/plimsoll/v1/plimsollv1connect"
 )
 
 // compressMinBytes is the size from which responses are compressed for clients that
@@ -28,8 +29,9 @@ func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
 	options := connect.WithHandlerOptions(s.handlerOptions()...)
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
+	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
 	mux.Handle(grpchealth.NewHandler(healthChecker{s}, options))
-	reflector := grpcreflect.NewStaticReflector(containerdv1connect.ContainersName, grpchealth.HealthV1ServiceName)
+	reflector := grpcreflect.NewStaticReflector(containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, grpchealth.HealthV1ServiceName)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options))
 
@@ -48,7 +50,7 @@ func (s *Service) Handler() http.Handler {
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})
 	// One envelope header of gRPC is on top of the message.
-	return refuseForeignPages(http.MaxBytesHandler(mux, int64(s.options.MaxRequestBytes)+1024))
+	return refuseForeignPages(http.MaxBytesHandler(withController(mux), int64(s.options.MaxRequestBytes)+1024))
 }
 
 // refuseForeignPages refuses what a web page sends over plain text, unless the page
@@ -122,7 +124,7 @@ type healthChecker struct{ *Service }
 
 func (h healthChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
 	switch req.Service {
-	case "", containerdv1connect.ContainersName:
+	case "", containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName:
 	default:
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("unknown service %s", req.Service))
 	}

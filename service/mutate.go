@@ -10,65 +10,156 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
-// maxAttempts bounds how often a mutation is judged because the state it was judged
-// on changed before it could be committed. Each conflict means that another
-// mutation succeeded, so this many is far beyond bad luck.
+// maxAttempts bounds how often mutations are judged because the state they were judged
+// on changed before they could be committed. Each conflict means that another mutation
+// succeeded, so this many is far beyond bad luck.
 const maxAttempts = 128
 
-// mutate takes one mutation from request to durable commit, or to the reason why
-// there was none. This is the only way to the store's Commit.
-//
-// It returns the container as stored (on delete, as removed; on dry run, as it
-// would be stored) and the decision, which is there on errors too.
-func (s *Service) mutate(ctx context.Context, m *plimsoll.Mutation) (_ *plimsoll.Container, decision *plimsoll.Decision, err error) {
-	decision = s.newDecision(m)
+// result is what became of one mutation.
+type result struct {
+	mutation *plimsoll.Mutation
+	// digest is that of everything the mutation was asked together with.
+	digest []byte
+	// state is the revision of the state that was judged, and stored what that had of
+	// the container; nil if nothing.
+	state  plimsoll.Revision
+	stored *plimsoll.Container
+	// object is the container as stored: on delete, as removed; on dry run, as it
+	// would be stored.
+	object  *plimsoll.Container
+	changed []string
+	// decision is there whatever happened.
+	decision *plimsoll.Decision
+	// err is nil if the mutation was committed, or would be if it were no dry run.
+	err error
+}
+
+// errNotAlone is the error of mutations that were fit, but were not committed because
+// others of their batch were not.
+var errNotAlone = errors.New("not stored, because others of the batch were refused")
+
+// mutate takes mutations of one namespace from request to one durable commit of all of
+// them, or to the reasons why there was none. This is the only way to the store's
+// Commit for containers.
+func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) []*result {
+	results := make([]*result, len(mutations))
+	for i, m := range mutations {
+		results[i] = &result{mutation: m, decision: s.newDecision(m)}
+	}
+	if err := s.commitAll(ctx, results); err != nil {
+		for _, r := range results {
+			if r.err == nil {
+				r.err = err
+			}
+		}
+	}
+	for _, r := range results {
+		s.conclude(r.decision, r.mutation.DryRun, r.err)
+	}
+	return results
+}
+
+// commitAll judges mutations until they are judged on a state that still holds when
+// they are committed. If it returns an error, nothing was committed, and mutations
+// without an error of their own have that.
+func (s *Service) commitAll(ctx context.Context, results []*result) (err error) {
 	defer func() {
 		if p := recover(); p != nil { // a judge that panics has not admitted anything
 			err = fmt.Errorf("panic while judging: %v\n%s", p, debug.Stack())
 		}
-		s.conclude(decision, m.DryRun, err)
 	}()
-
-	if m.Operation == plimsoll.OperationCreate { // before existence, as containerd does
-		if err := checkContainer(m.Container); err != nil {
-			return nil, decision, err
-		}
+	if err := checkRequests(results); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
 	leave, err := s.enter(ctx)
 	if err != nil {
-		return nil, decision, err
+		return err
 	}
 	defer leave()
 
 	rules := s.ruleset.Load() // the same rules for all attempts
 	if rules == nil {
-		return nil, decision, plimsoll.ErrNotReady
+		return plimsoll.ErrNotReady
 	}
-	decision.Ruleset = rules.Digest
-
-	for {
-		decision.Attempts++
-		object, err := s.attempt(ctx, rules, m, decision)
-		if errors.Is(err, plimsoll.ErrConflict) && decision.Attempts < maxAttempts && ctx.Err() == nil {
+	for attempt := 1; ; attempt++ {
+		err := s.attempt(ctx, rules, results)
+		if errors.Is(err, plimsoll.ErrConflict) && attempt < maxAttempts && ctx.Err() == nil {
 			continue // the state has changed: judge again, on what it is now
 		}
 		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err) // whose deadline: the caller's or ours
 		}
-		return object, decision, err
+		return err
 	}
 }
 
-// attempt judges m on the latest state and commits it if that state still holds.
-func (s *Service) attempt(ctx context.Context, rules *Ruleset, m *plimsoll.Mutation, decision *plimsoll.Decision) (*plimsoll.Container, error) {
+// attempt judges mutations on the latest state and commits them if all are fit and that
+// state still holds.
+func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result) error {
 	// 1. View: everything below reads the store at one revision.
 	view, err := s.store.View(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = view.Close() }() // releasing a snapshot has nothing to report
+
+	first := results[0]
+	namespace, err := loadNamespace(ctx, view, first.mutation.Key.Namespace)
+	if err != nil {
+		return err
+	}
+	change := storage.Change{Time: first.decision.Time, Ruleset: rules.Digest, User: first.mutation.User}
+	if !namespace.exists && first.mutation.Operation == plimsoll.OperationCreate {
+		change.Writes = append(change.Writes, namespace.creation(first.decision.ID))
+	}
+
+	// 2. to 4. Judge each, whatever was found of the others: a caller wants to know
+	// everything that is wrong.
+	refused, replayed := false, 0
+	for _, r := range results {
+		r.decision.Attempts++
+		r.decision.Ruleset = rules.Digest
+		r.state = view.Revision()
+		writes, err := s.judge(ctx, rules, view, namespace, r)
+		switch {
+		case ctx.Err() != nil && err != nil && !errors.Is(err, plimsoll.ErrDenied):
+			return err
+		case err != nil:
+			r.err, refused = err, true
+		case r.decision.Replayed:
+			replayed++
+		}
+		change.Writes = append(change.Writes, writes...)
+	}
+	if refused {
+		return errNotAlone
+	}
+	if first.mutation.DryRun || replayed == len(results) {
+		return nil
+	}
+
+	// 5. Commit, if nothing that was read has changed since.
+	revision, err := s.store.Commit(ctx, view, change)
+	if err != nil {
+		return err
+	}
+
+	// 6. Answer: from here on the change is durable.
+	for _, r := range results {
+		r.object.Revision, r.decision.Revision = revision, revision
+	}
+	return nil
+}
+
+// judge says what would be written for one mutation, or why it must not be: an error of
+// any kind.
+func (s *Service) judge(ctx context.Context, rules *Ruleset, view storage.View, namespace *namespaceRecord, r *result) ([]storage.Write, error) {
+	m := r.mutation
+	if replayed, err := s.replay(ctx, view, r); replayed || err != nil {
+		return nil, err
+	}
 	stored, err := view.Get(ctx, m.Key)
 	if err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
 		return nil, err
@@ -79,54 +170,51 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, m *plimsoll.Mutat
 	if err != nil {
 		return nil, err
 	}
+	r.stored, r.object, r.changed = stored, object, nil
 	if m.Operation == plimsoll.OperationUpdate {
 		if err := checkContainer(object); err != nil {
 			return nil, err
 		}
+		r.changed = plimsoll.Changed(stored, object)
 	}
 
 	// 3. Policies, 4. validators. All of them judge the merged object, so that a
 	// denial can name everything that is wrong. Any error ends the attempt.
 	input := &plimsoll.Input{
-		Operation: m.Operation, Namespace: m.Key.Namespace, DryRun: m.DryRun, User: m.User,
+		Operation: m.Operation, Namespace: m.Key.Namespace, NamespaceLabels: namespace.labels, DryRun: m.DryRun, User: m.User,
 		Object: object, Old: stored, UpdateMask: m.Mask, RequestID: m.RequestID,
 	}
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored
 	}
-	decision.Verdict = plimsoll.Verdict{}
-	for _, judge := range []plimsoll.Judge{rules.Policies, rules.Validators} {
-		verdict, err := judge.Judge(ctx, input)
-		if err != nil {
-			return nil, err
-		}
-		decision.Verdict.Add(verdict)
-	}
-	if len(decision.Verdict.Violations) > 0 {
-		return nil, &plimsoll.DeniedError{Verdict: decision.Verdict}
-	}
-	if m.DryRun {
-		return object, nil
-	}
-
-	var changed []string
-	if m.Operation == plimsoll.OperationUpdate {
-		changed = plimsoll.Changed(stored, object)
-	}
-	// 5. Commit, if nothing that was read has changed since.
-	object.Revision, err = s.store.Commit(ctx, view, storage.Change{
-		Writes: []storage.Write{{
-			Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: changed, Decision: decision.ID,
-		}},
-		Time:    decision.Time,
-		Ruleset: rules.Digest,
-		User:    m.User,
-	})
+	r.decision.Verdict = plimsoll.Verdict{}
+	start := s.options.Now()
+	verdict, err := rules.Policies.Judge(ctx, input)
+	r.decision.PolicyTime = s.options.Now().Sub(start)
 	if err != nil {
 		return nil, err
 	}
+	r.decision.Verdict.Add(verdict)
+	start = s.options.Now()
+	verdict, err = rules.Validators.Judge(ctx, input)
+	r.decision.ValidatorTime = s.options.Now().Sub(start)
+	if err != nil {
+		return nil, err
+	}
+	r.decision.Verdict.Add(verdict)
+	if len(r.decision.Verdict.Violations) > 0 {
+		return nil, &plimsoll.DeniedError{Verdict: r.decision.Verdict}
+	}
 
-	// 6. Answer: from here on the change is durable.
-	decision.Revision = object.Revision
-	return object, nil
+	writes := []storage.Write{{
+		Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: r.changed, Decision: r.decision.ID,
+	}}
+	if m.RequestID != "" {
+		record, err := s.recordRequest(r)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, record)
+	}
+	return writes, nil
 }

@@ -21,6 +21,9 @@ const (
 	HeaderDryRun = "plimsoll-dry-run"
 	// HeaderIfRevision makes a mutation conditional on the container's revision.
 	HeaderIfRevision = "plimsoll-if-revision"
+	// HeaderRequestID makes a mutation one that can be repeated without harm: what was
+	// committed under an ID is answered again, and not done again.
+	HeaderRequestID = "plimsoll-request-id"
 	// HeaderRevision answers with the container's revision.
 	HeaderRevision = "plimsoll-revision"
 	// HeaderDecision answers with the decision's ID.
@@ -91,7 +94,41 @@ func (s *Service) newMutation(ctx context.Context, operation plimsoll.Operation,
 		}
 		m.IfRevision = (*plimsoll.Revision)(&n)
 	}
+	if v := header.Values(HeaderRequestID); len(v) > 0 {
+		m.RequestID = strings.Join(v, ", ")
+		if err := checkRequestID(m.RequestID); err != nil {
+			return nil, err
+		}
+	}
 	return m, nil
+}
+
+// answer takes m through the pipeline and tells the caller about the decision. The
+// error is one for callers.
+func (s *Service) answer(ctx context.Context, m *plimsoll.Mutation) (*plimsoll.Container, error) {
+	r := s.mutate(ctx, m)[0]
+	answerHeaders(ctx, r.decision)
+	if r.err != nil {
+		return nil, s.connectError(ctx, r.err, r.decision)
+	}
+	return r.object, nil
+}
+
+// get reads the container of a request.
+func (s *Service) get(ctx context.Context, id string) (*plimsoll.Container, error) {
+	ns, err := s.namespace(requestHeader(ctx))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLookup("id", id); err != nil {
+		return nil, err
+	}
+	view, err := s.store.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = view.Close() }()
+	return view.Get(ctx, plimsoll.Key{Namespace: ns, ID: id})
 }
 
 // badHeader is the error for a header that cannot be read. One that is repeated is

@@ -26,6 +26,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,8 @@ type Options struct {
 	MaxInFlight int
 	// QueueTimeout is how long a mutation may wait for its turn. Default: 2 s.
 	QueueTimeout time.Duration
+	// RequestRetention is how long a request ID is remembered. Default: 10 min.
+	RequestRetention time.Duration
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
@@ -98,6 +101,9 @@ func (o Options) withDefaults() Options {
 	if o.QueueTimeout == 0 {
 		o.QueueTimeout = 2 * time.Second
 	}
+	if o.RequestRetention == 0 {
+		o.RequestRetention = 10 * time.Minute
+	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
@@ -116,7 +122,9 @@ type Service struct {
 	options  Options
 	ruleset  atomic.Pointer[Ruleset]
 	inFlight *semaphore.Weighted
-	draining atomic.Bool
+	pages    pageViews
+	drain    sync.Once     // closes draining
+	draining chan struct{} // closed when callers are to go elsewhere
 }
 
 // New returns a Service over store. It refuses mutations until it is given a
@@ -127,6 +135,7 @@ func New(store storage.Store, options Options) *Service {
 		store:    store,
 		options:  options,
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
+		draining: make(chan struct{}),
 	}
 }
 
@@ -136,16 +145,18 @@ func New(store storage.Store, options Options) *Service {
 func (s *Service) SetRuleset(rules *Ruleset) { s.ruleset.Store(rules) }
 
 // Drain makes the service report that it is not ready, so that callers go
-// elsewhere. Requests that come all the same are still served.
-func (s *Service) Drain() { s.draining.Store(true) }
+// elsewhere, and ends watches. Requests that come all the same are still served.
+func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
 
 var errDraining = errors.New("the server is shutting down")
 
 // Ready reports whether mutations can be judged and committed, as nil or the
 // reason why not.
 func (s *Service) Ready(ctx context.Context) error {
-	if s.draining.Load() {
+	select {
+	case <-s.draining:
 		return errDraining
+	default:
 	}
 	if s.ruleset.Load() == nil {
 		return plimsoll.ErrNotReady
@@ -198,7 +209,7 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 	}
 	d.Err = err
 	d.Duration = s.options.Now().Sub(d.Time)
-	if s.options.OnDecision != nil {
+	if s.options.OnDecision != nil && !d.Replayed { // that decision was made before
 		s.options.OnDecision(*d)
 	}
 }

@@ -40,9 +40,20 @@ func (c Change) Validate() error {
 	return nil
 }
 
-// Event returns the event that w, being a write of c, leaves at revision, given what
-// it replaces. It shares nothing with c or before.
-func (c Change) Event(w Write, before *plimsoll.Container, revision plimsoll.Revision) plimsoll.Event {
+// LastEvent is the index of the last write that leaves an event.
+func (c Change) LastEvent() int {
+	for i := len(c.Writes) - 1; i > 0; i-- {
+		if c.Writes[i].LeavesEvent() {
+			return i
+		}
+	}
+	return 0
+}
+
+// Event returns the event that write i of c leaves at revision, given what it replaces.
+// It shares nothing with c or before.
+func (c Change) Event(i int, before *plimsoll.Container, revision plimsoll.Revision) plimsoll.Event {
+	w := c.Writes[i]
 	user := c.User
 	user.Groups = slices.Clone(user.Groups)
 	event := plimsoll.Event{
@@ -51,6 +62,7 @@ func (c Change) Event(w Write, before *plimsoll.Container, revision plimsoll.Rev
 		Namespace: w.Namespace,
 		Changed:   slices.Clone(w.Changed),
 		Entry:     w.Entry.Clone(),
+		Last:      i == c.LastEvent(),
 		Time:      c.Time.UTC(),
 		Decision:  w.Decision,
 		Ruleset:   c.Ruleset,

@@ -149,6 +149,9 @@ type Query struct {
 	Namespace string
 	// Where, if set, narrows the scan to an index, and the footprint to its range.
 	Where *Term
+	// After, if set, skips the containers up to this ID. The footprint is that of the
+	// whole range.
+	After string
 	// Match, if set, drops containers for which it returns false. It sees the
 	// container without payloads: Spec, Runtime.Options and Extensions have their
 	// type URLs but no values. It must not keep or modify its argument.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -152,7 +153,7 @@ func codes(violations []plimsoll.Violation) []string {
 
 func load(t *testing.T) *policy.Policies {
 	t.Helper()
-	policies, err := policy.Load(context.Background(), policy.Options{}, policy.FS("starter", os.DirFS(".")))
+	policies, err := policy.Load(context.Background(), policy.Options{Timeout: time.Minute}, policy.FS("starter", os.DirFS(".")))
 	if err != nil {
 		t.Fatal(err)
 	}

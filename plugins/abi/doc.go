@@ -47,7 +47,7 @@
 // One JSON object: the input document that policies see as well, and one member
 // more, settings, last:
 //
-//	{"version": 1, "operation": "CREATE", "namespace": "default", "dry_run": false,
+//	{"version": 1, "operation": "CREATE", "namespace": "default", "namespace_labels": {}, "dry_run": false,
 //	 "user": {"name": "", "groups": [], "via": "unix"}, "update_mask": [], "request_id": "",
 //	 "object": {"id": "web", "labels": {"team": "core"}, "image": "docker.io/library/nginx:1",
 //	            "runtime": "io.containerd.runc.v2", "rootfs": "web", "snapshotter": "overlayfs",

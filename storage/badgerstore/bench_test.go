@@ -80,7 +80,7 @@ func BenchmarkCommit(b *testing.B) {
 
 func plainCommit(db *badger.DB, i int) error {
 	change := benchChange(i)
-	w, _, err := prepareWrite(&change, change.Writes[0], nil)
+	w, _, err := prepareWrite(&change, 0, nil)
 	if err != nil {
 		return err
 	}

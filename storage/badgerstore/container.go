@@ -96,9 +96,10 @@ func addPayloads(c *plimsoll.Container, encoded []byte) error {
 	return nil
 }
 
-// encodeEvent returns the stored form of the event that w leaves, given the state
+// encodeEvent returns the stored form of the event that write i leaves, given the state
 // before.
-func encodeEvent(change *storage.Change, w storage.Write, before *plimsoll.Container) *storagev1.Event {
+func encodeEvent(change *storage.Change, i int, before *plimsoll.Container) *storagev1.Event {
+	w := change.Writes[i]
 	e := &storagev1.Event{
 		Namespace: w.Namespace,
 		Time:      encodeTime(change.Time),
@@ -106,6 +107,7 @@ func encodeEvent(change *storage.Change, w storage.Write, before *plimsoll.Conta
 		Ruleset:   change.Ruleset,
 		User:      &storagev1.User{Name: change.User.Name, Groups: change.User.Groups, Via: change.User.Via},
 		Changed:   w.Changed,
+		Last:      i == change.LastEvent(),
 	}
 	switch w.Operation {
 	case plimsoll.OperationCreate:
@@ -144,6 +146,7 @@ func decodeEvent(revision plimsoll.Revision, e *storagev1.Event) (plimsoll.Event
 		Operation: operations[e.GetOperation()],
 		Namespace: e.GetNamespace(),
 		Changed:   e.GetChanged(),
+		Last:      e.GetLast(),
 		Time:      decodeTime(e.GetTime()),
 		Decision:  e.GetDecision(),
 		Ruleset:   e.GetRuleset(),

@@ -115,7 +115,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	seed(encodeMetadata(c))
-	seed(encodeEvent(&change, change.Writes[0], c))
+	seed(encodeEvent(&change, 0, c))
 	seed(&storagev1.Meta{Containers: 3})
 	seed(&storagev1.Payloads{Spec: []byte("s"), Extensions: map[string][]byte{"none": []byte("x")}})
 	f.Fuzz(func(t *testing.T, content []byte) {

@@ -106,7 +106,7 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 				r.writes = nil
 				return r, nil
 			}
-			prepared, err := prepareEntry(change, w)
+			prepared, err := prepareEntry(change, i)
 			if err != nil {
 				return nil, err
 			}
@@ -129,7 +129,7 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 			r.writes = nil
 			return r, nil
 		}
-		prepared, after, err := prepareWrite(change, w, before)
+		prepared, after, err := prepareWrite(change, i, before)
 		if err != nil {
 			return nil, err
 		}
@@ -145,10 +145,11 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 	return r, nil
 }
 
-// prepareWrite encodes w, given what it replaces, and returns what it leaves.
-func prepareWrite(change *storage.Change, w storage.Write, before *metadata) (write, *metadata, error) {
+// prepareWrite encodes write i, given what it replaces, and returns what it leaves.
+func prepareWrite(change *storage.Change, i int, before *metadata) (write, *metadata, error) {
+	w := change.Writes[i]
 	p := write{key: w.Key()}
-	event, err := newRecord(encodeEvent(change, w, before.orNil()))
+	event, err := newRecord(encodeEvent(change, i, before.orNil()))
 	if err != nil {
 		return write{}, nil, fmt.Errorf("encoding the event: %w", err)
 	}
@@ -168,8 +169,9 @@ func prepareWrite(change *storage.Change, w storage.Write, before *metadata) (wr
 	return p, after, nil
 }
 
-// prepareEntry encodes w, which is of an entry.
-func prepareEntry(change *storage.Change, w storage.Write) (write, error) {
+// prepareEntry encodes write i, which is of an entry.
+func prepareEntry(change *storage.Change, i int) (write, error) {
+	w := change.Writes[i]
 	p := write{key: w.Key(), isEntry: true}
 	key := entryKey(w.Entry.EntryKey)
 	if w.Operation == plimsoll.OperationDelete {
@@ -188,7 +190,7 @@ func prepareEntry(change *storage.Change, w storage.Write) (write, error) {
 	if !w.LeavesEvent() {
 		return p, nil
 	}
-	event, err := newRecord(encodeEvent(change, w, nil))
+	event, err := newRecord(encodeEvent(change, i, nil))
 	if err != nil {
 		return write{}, fmt.Errorf("encoding the event: %w", err)
 	}

@@ -1,6 +1,7 @@
 package badgerstore
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"time"
@@ -132,6 +133,9 @@ func (v *view) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsol
 		v.footprint.AddScan(query)
 		prefix, parse := v.metadataRange(query)
 		start := prefix
+		if query.After != "" {
+			start = after(append(bytes.Clone(prefix), query.After...))
+		}
 		for size := firstPage; start != nil; size = min(2*size, lastPage) {
 			var page []*metadata
 			err := v.usable(ctx)

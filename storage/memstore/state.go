@@ -108,7 +108,7 @@ type touch struct {
 // apply makes change to s. If it fails, s is half changed and must be dropped.
 func (s *state) apply(change storage.Change, now time.Time) ([]touch, error) {
 	touched := make([]touch, 0, len(change.Writes))
-	for _, w := range change.Writes {
+	for i, w := range change.Writes {
 		t := touch{key: w.Key()}
 		var err error
 		if w.Entry != nil {
@@ -121,7 +121,7 @@ func (s *state) apply(change storage.Change, now time.Time) ([]touch, error) {
 		}
 		touched = append(touched, t)
 		if w.LeavesEvent() {
-			s.events = append(s.events, change.Event(w, t.before, s.revision))
+			s.events = append(s.events, change.Event(i, t.before, s.revision))
 		}
 	}
 	return touched, nil

@@ -73,13 +73,13 @@ func (v *view) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsol
 // it returns false.
 func (v *view) records(query storage.Query, visit func(record) bool) {
 	if query.Where == nil {
-		first := record{key: plimsoll.Key{Namespace: query.Namespace}}
+		first := record{key: plimsoll.Key{Namespace: query.Namespace, ID: startAfter(query.After)}}
 		v.state.containers.Ascend(first, func(r record) bool {
 			return r.key.Namespace == query.Namespace && visit(r)
 		})
 		return
 	}
-	first := term{namespace: query.Namespace, Term: *query.Where}
+	first := term{namespace: query.Namespace, Term: *query.Where, id: startAfter(query.After)}
 	v.state.index.Ascend(first, func(t term) bool {
 		if t.namespace != first.namespace || t.Term != first.Term {
 			return false
@@ -87,6 +87,14 @@ func (v *view) records(query storage.Query, visit func(record) bool) {
 		r, _ := v.state.get(plimsoll.Key{Namespace: t.namespace, ID: t.id})
 		return visit(r)
 	})
+}
+
+// startAfter is the first ID after id; all are after none.
+func startAfter(id string) string {
+	if id == "" {
+		return ""
+	}
+	return id + "\x00"
 }
 
 func (v *view) Entry(ctx context.Context, key plimsoll.EntryKey) (*plimsoll.Entry, error) {

@@ -114,8 +114,8 @@ func (s *suite) entries(t *testing.T) {
 		if len(events) != 3 {
 			f.FailNow()
 		}
-		c := change(w)
-		if d := diff(c.Event(c.Writes[0], nil, 1), events[0]); d != "" {
+		c := change(w, createIn("a", simple("x")))
+		if d := diff(c.Event(0, nil, 1), events[0]); d != "" {
 			f.Error(d)
 		}
 		if events[1].Container == nil || events[1].Container.ID != "x" {

@@ -201,12 +201,11 @@ type CommittedRequest struct {
 	Digest []byte `protobuf:"bytes,1,opt,name=digest" json:"digest,omitempty"`
 	// The ID of the decision.
 	Decision string `protobuf:"bytes,2,opt,name=decision" json:"decision,omitempty"`
-	// The container that was answered, with its revision.
+	// The container that was answered. Its revision is that of this entry. A spec that
+	// was in the request is left out.
 	Container *v1.Container `protobuf:"bytes,3,opt,name=container" json:"container,omitempty"`
 	// What rules warned about.
-	Warnings []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
-	// The revision of the commit.
-	Revision      uint64 `protobuf:"varint,5,opt,name=revision" json:"revision,omitempty"`
+	Warnings      []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,13 +268,6 @@ func (x *CommittedRequest) GetWarnings() []*v1.Violation {
 	return nil
 }
 
-func (x *CommittedRequest) GetRevision() uint64 {
-	if x != nil {
-		return x.Revision
-	}
-	return 0
-}
-
 var File_plimsoll_storage_v1_entry_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
@@ -296,13 +288,12 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"3\n" +
 	"\rLeaseResource\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xcc\x01\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"\xb0\x01\n" +
 	"\x10CommittedRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1a\n" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x124\n" +
 	"\tcontainer\x18\x03 \x01(\v2\x16.plimsoll.v1.ContainerR\tcontainer\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x04R\brevisionBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarningsBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
 
 var (
 	file_plimsoll_storage_v1_entry_proto_rawDescOnce sync.Once

@@ -338,7 +338,9 @@ type Event struct {
 	// The revision of the state before an update.
 	PreviousRevision uint64 `protobuf:"varint,12,opt,name=previous_revision,json=previousRevision" json:"previous_revision,omitempty"`
 	// If set, the write was of this entry, and not of a container.
-	Entry         *EventEntry `protobuf:"bytes,13,opt,name=entry" json:"entry,omitempty"`
+	Entry *EventEntry `protobuf:"bytes,13,opt,name=entry" json:"entry,omitempty"`
+	// Whether it is the last event of its commit.
+	Last          bool `protobuf:"varint,14,opt,name=last" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -462,6 +464,13 @@ func (x *Event) GetEntry() *EventEntry {
 		return x.Entry
 	}
 	return nil
+}
+
+func (x *Event) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
 }
 
 // EventEntry is an entry that was written.
@@ -750,7 +759,7 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"extensions\x1a=\n" +
 	"\x0fExtensionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xab\x04\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xbf\x04\n" +
 	"\x05Event\x12<\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1e.plimsoll.storage.v1.OperationR\toperation\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x0e\n" +
@@ -765,7 +774,8 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	" \x01(\v2\x1e.plimsoll.storage.v1.ContainerR\bprevious\x12\x18\n" +
 	"\achanged\x18\v \x03(\tR\achanged\x12+\n" +
 	"\x11previous_revision\x18\f \x01(\x04R\x10previousRevision\x125\n" +
-	"\x05entry\x18\r \x01(\v2\x1f.plimsoll.storage.v1.EventEntryR\x05entry\"\x83\x01\n" +
+	"\x05entry\x18\r \x01(\v2\x1f.plimsoll.storage.v1.EventEntryR\x05entry\x12\x12\n" +
+	"\x04last\x18\x0e \x01(\bR\x04last\"\x83\x01\n" +
 	"\n" +
 	"EventEntry\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
