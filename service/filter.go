@@ -105,7 +105,7 @@ func isKnown(path, fields []string) bool {
 		if keyed, ok := strings.CutSuffix(f, ".KEY"); ok {
 			return len(path) > 1 && path[0] == keyed
 		}
-		return len(path) == 1 && path[0] == f
+		return strings.Join(path, ".") == f
 	})
 }
 
