@@ -49,6 +49,10 @@ type Config struct {
 	MutationTimeout time.Duration `koanf:"mutation_timeout"`
 	// MaxInFlight bounds how many mutations are judged at once.
 	MaxInFlight int `koanf:"max_in_flight"`
+	// RequestRetention is how long a request ID is remembered.
+	RequestRetention time.Duration `koanf:"request_retention"`
+	// EventLimit is how many revisions' events are kept; 0 for all.
+	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"`
 	// LogFormat is text or json, LogLevel debug, info, warn or error.
@@ -72,6 +76,8 @@ func DefaultConfig() Config {
 		PolicyTimeout:    time.Second,
 		MutationTimeout:  10 * time.Second,
 		MaxInFlight:      256,
+		RequestRetention: 10 * time.Minute,
+		EventLimit:       1_000_000,
 		ShutdownTimeout:  20 * time.Second,
 		LogFormat:        "text",
 		LogLevel:         "info",
@@ -94,6 +100,8 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
+	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
+	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
 	flags.String("log-level", d.LogLevel, "debug, info, warn or error")
@@ -224,7 +232,7 @@ func (c Config) Validate() error {
 		}
 	}
 	for name, d := range map[string]time.Duration{
-		"policy-timeout": c.PolicyTimeout, "mutation-timeout": c.MutationTimeout, "shutdown-timeout": c.ShutdownTimeout,
+		"policy-timeout": c.PolicyTimeout, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout,
 	} {
 		if d <= 0 {
 			problem("%s: must be more than 0", name)
@@ -232,6 +240,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 {
 		problem("max-in-flight: must be at least 1")
+	}
+	if c.EventLimit < 0 {
+		problem("event-limit: cannot be negative; 0 keeps all")
 	}
 	if _, err := newLogger(nil, c.LogFormat, c.LogLevel); err != nil {
 		problems = append(problems, err)

@@ -145,8 +145,8 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "unknown keys, all of them",
 			file: "listn: x\npolices: [x]\ntls:\n  cert: x\ncolour: blue\n",
 			want: []string{
-				`configuration file plimsoll.yaml: unknown key "colour"; known are data, default_namespace, insecure, listen, log_format, ` +
-					`log_level, max_in_flight, mutation_timeout, policies, policy_timeout, shutdown_timeout, socket, tls_cert, tls_key, validators`,
+				`configuration file plimsoll.yaml: unknown key "colour"; known are data, default_namespace, event_limit, insecure, listen, log_format, ` +
+					`log_level, max_in_flight, mutation_timeout, policies, policy_timeout, request_retention, shutdown_timeout, socket, tls_cert, tls_key, validators`,
 				`configuration file plimsoll.yaml: unknown key "listn"; did you mean "listen"?`,
 				`configuration file plimsoll.yaml: unknown key "polices"; did you mean "policies"?`,
 				`configuration file plimsoll.yaml: unknown key "tls.cert"; did you mean "tls_cert"?`,

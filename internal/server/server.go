@@ -69,10 +69,18 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		DefaultNamespace: config.DefaultNamespace,
 		MutationTimeout:  config.MutationTimeout,
 		MaxInFlight:      config.MaxInFlight,
+		RequestRetention: config.RequestRetention,
 		Logger:           log,
 		OnDecision:       onDecision,
 	})
 	svc.SetRuleset(&rules.Ruleset)
+
+	serving, stopCompacting := context.WithCancel(ctx)
+	compacting := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
+	defer func() {
+		stopCompacting()
+		compacting.Wait()
+	}()
 
 	drain := newDrain()
 	web := newHTTPServer(drain.handler(svc.Handler()))

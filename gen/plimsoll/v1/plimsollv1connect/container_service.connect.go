@@ -76,7 +76,7 @@ type ContainerServiceClient interface {
 	Watch(context.Context, *v1.WatchRequest) (*connect.ServerStreamForClient[v1.WatchResponse], error)
 	// Review judges a change and commits nothing. A denial is an answer, not an
 	// error; what would be an error of the change itself, such as NOT_FOUND, is one
-	// here too. Nothing is recorded or logged as a mutation.
+	// here too. Like a dry run it has a decision ID, and is logged.
 	Review(context.Context, *v1.ReviewRequest) (*v1.ReviewResponse, error)
 	// BatchCreate creates up to 1000 containers.
 	BatchCreate(context.Context, *v1.BatchCreateRequest) (*v1.BatchCreateResponse, error)
@@ -248,7 +248,7 @@ type ContainerServiceHandler interface {
 	Watch(context.Context, *v1.WatchRequest, *connect.ServerStream[v1.WatchResponse]) error
 	// Review judges a change and commits nothing. A denial is an answer, not an
 	// error; what would be an error of the change itself, such as NOT_FOUND, is one
-	// here too. Nothing is recorded or logged as a mutation.
+	// here too. Like a dry run it has a decision ID, and is logged.
 	Review(context.Context, *v1.ReviewRequest) (*v1.ReviewResponse, error)
 	// BatchCreate creates up to 1000 containers.
 	BatchCreate(context.Context, *v1.BatchCreateRequest) (*v1.BatchCreateResponse, error)
