@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,15 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
+// benchSpec is a spec as containerd writes it.
+var benchSpec = sync.OnceValue(func() []byte {
+	spec, err := os.ReadFile("../../examples/validators/runc-spec/testdata/specs/linux-default.json")
+	if err != nil {
+		panic(err)
+	}
+	return spec
+})
+
 // benchContainer is of ordinary size: a spec of 4 KB and four labels.
 func benchContainer(i int) *plimsoll.Container {
 	return &plimsoll.Container{
@@ -22,7 +32,7 @@ func benchContainer(i int) *plimsoll.Container {
 		Labels:      map[string]string{"team": "core", "tier": "web", "shard": fmt.Sprint(i % 100), "build": fmt.Sprint(i)},
 		Image:       "registry.example.org/library/nginx@sha256:0123456789abcdef0123456789abcdef",
 		Runtime:     plimsoll.Runtime{Name: "io.containerd.runc.v2"},
-		Spec:        plimsoll.Any{TypeURL: "types.containerd.io/opencontainers/runtime-spec/1/Spec", Value: bytes.Repeat([]byte(`{"k":"v"}`), 455)},
+		Spec:        plimsoll.Any{TypeURL: "types.containerd.io/opencontainers/runtime-spec/1/Spec", Value: bytes.ReplaceAll(benchSpec(), []byte("default"), fmt.Appendf(nil, "container-%08d", i))},
 		Snapshotter: "overlayfs",
 		SnapshotKey: fmt.Sprintf("container-%08d", i),
 	}

@@ -259,7 +259,7 @@ func TestFailure(t *testing.T) {
 
 // sized is a container whose commit takes some bytes.
 func sized(id string, bytesOfSpec int) *plimsoll.Container {
-	return &plimsoll.Container{ID: id, Spec: plimsoll.Any{TypeURL: "spec", Value: bytes.Repeat([]byte("x"), bytesOfSpec)}}
+	return &plimsoll.Container{ID: id, Spec: plimsoll.Any{TypeURL: "spec", Value: noise(bytesOfSpec)}}
 }
 
 // A change that no transaction could hold is refused, and says so; the largest that

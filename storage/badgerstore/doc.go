@@ -54,7 +54,9 @@
 //
 // Filters read metadata only; payloads, such as a spec of 4 KB, are apart from it.
 // They are cut into chunks below Badger's limit for values in its tree: larger ones
-// would go to its value log, whose write errors are not reported. Index terms are
+// would go to its value log, whose write errors are not reported. They are compressed
+// with a dictionary, dictionary/1.json, which is part of the format: a spec is mostly
+// what all specs are, and a tenth or less of it is left. Index terms are
 // hashed because label values may be long; a reader compares the values themselves.
 //
 // # Records

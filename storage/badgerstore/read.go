@@ -16,9 +16,18 @@ import (
 // metadata is a metadata record: a container without payloads, and how many there
 // are of these.
 type metadata struct {
-	container *plimsoll.Container
-	chunks    uint32
-	bytes     uint64
+	container   *plimsoll.Container
+	chunks      uint32
+	bytes       uint64 // in all chunks
+	compression storagev1.Compression
+	size        uint64 // of the payloads, not compressed
+}
+
+func newMetadata(c *plimsoll.Container, m *storagev1.Container) *metadata {
+	return &metadata{
+		container: c, chunks: m.GetPayloadChunks(), bytes: m.GetPayloadBytes(),
+		compression: m.GetPayloadCompression(), size: m.GetPayloadSize(),
+	}
 }
 
 // orNil returns the container, nil if m is nil.
@@ -49,11 +58,7 @@ func parseMetadata(key []byte, id string, value []byte) (*metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &metadata{
-		container: decodeMetadata(id, revision, &m),
-		chunks:    m.GetPayloadChunks(),
-		bytes:     m.GetPayloadBytes(),
-	}, nil
+	return newMetadata(decodeMetadata(id, revision, &m), &m), nil
 }
 
 // addPayloads completes a container that was read from s. The chunks must be those
@@ -83,7 +88,11 @@ func (s *snapshot) addPayloads(key plimsoll.Key, m *metadata) error {
 	if uint64(len(encoded)) != m.bytes {
 		return corrupted(metadataKey(key), "it says %d bytes of payloads, and there are %d", m.bytes, len(encoded))
 	}
-	if err := addPayloads(m.container, encoded); err != nil {
+	encoded, err := decompress(encoded, m.compression, m.size)
+	if err == nil {
+		err = addPayloads(m.container, encoded)
+	}
+	if err != nil {
 		return corrupted(payloadKey(key, 0), "%v", err)
 	}
 	return nil

@@ -204,6 +204,8 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the payloads: %w", err)
 	}
+	m.PayloadSize = uint64(len(payloads))
+	payloads, m.PayloadCompression = compress(payloads)
 	m.PayloadBytes = uint64(len(payloads))
 	for len(payloads) > 0 {
 		n := min(len(payloads), chunkBytes)
@@ -219,7 +221,7 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 		return nil, fmt.Errorf("encoding the metadata: %w", err)
 	}
 	p.records = append(p.records, record{key: metadataKey(p.key), value: value})
-	return &metadata{container: p.after, chunks: m.GetPayloadChunks(), bytes: m.GetPayloadBytes()}, nil
+	return newMetadata(p.after, m), nil
 }
 
 // replace works out the difference: index entries that come and go, and records

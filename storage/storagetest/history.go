@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -95,8 +94,15 @@ func (h *history) container(id string) *plimsoll.Container {
 		}
 	}
 	size := pick(h.rand, 0, 1, 1000, 1000, 1000, 1000, 1000, 600<<10)
-	c.Spec = plimsoll.Any{TypeURL: "spec", Value: bytes.Repeat([]byte{byte(h.rand.Uint32())}, size)}
+	c.Spec = plimsoll.Any{TypeURL: "spec", Value: h.payload(size)}
 	return c
+}
+
+// payload is bytes that a store cannot make fewer.
+func (h *history) payload(size int) []byte {
+	b := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{byte(h.rand.Uint32())}).Read(b)
+	return b
 }
 
 func (h *history) query() storage.Query {

@@ -32,6 +32,56 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Compression is how something is compressed.
+type Compression int32
+
+const (
+	// It is not.
+	Compression_COMPRESSION_UNSPECIFIED Compression = 0
+	// Zstandard, with the store's first dictionary. Without that very dictionary it
+	// cannot be read.
+	Compression_COMPRESSION_ZSTD_DICTIONARY_1 Compression = 1
+)
+
+// Enum value maps for Compression.
+var (
+	Compression_name = map[int32]string{
+		0: "COMPRESSION_UNSPECIFIED",
+		1: "COMPRESSION_ZSTD_DICTIONARY_1",
+	}
+	Compression_value = map[string]int32{
+		"COMPRESSION_UNSPECIFIED":       0,
+		"COMPRESSION_ZSTD_DICTIONARY_1": 1,
+	}
+)
+
+func (x Compression) Enum() *Compression {
+	p := new(Compression)
+	*p = x
+	return p
+}
+
+func (x Compression) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Compression) Descriptor() protoreflect.EnumDescriptor {
+	return file_plimsoll_storage_v1_record_proto_enumTypes[0].Descriptor()
+}
+
+func (Compression) Type() protoreflect.EnumType {
+	return &file_plimsoll_storage_v1_record_proto_enumTypes[0]
+}
+
+func (x Compression) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Compression.Descriptor instead.
+func (Compression) EnumDescriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{0}
+}
+
 // Operation is what a write does.
 type Operation int32
 
@@ -73,11 +123,11 @@ func (x Operation) String() string {
 }
 
 func (Operation) Descriptor() protoreflect.EnumDescriptor {
-	return file_plimsoll_storage_v1_record_proto_enumTypes[0].Descriptor()
+	return file_plimsoll_storage_v1_record_proto_enumTypes[1].Descriptor()
 }
 
 func (Operation) Type() protoreflect.EnumType {
-	return &file_plimsoll_storage_v1_record_proto_enumTypes[0]
+	return &file_plimsoll_storage_v1_record_proto_enumTypes[1]
 }
 
 func (x Operation) Number() protoreflect.EnumNumber {
@@ -86,7 +136,7 @@ func (x Operation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Operation.Descriptor instead.
 func (Operation) EnumDescriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{0}
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{1}
 }
 
 // Container is the metadata of a container: everything but the payloads, which may
@@ -117,8 +167,12 @@ type Container struct {
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=updated_at,json=updatedAt" json:"updated_at,omitempty"`
 	// The number of records that hold the payloads; 0 if there are none.
 	PayloadChunks uint32 `protobuf:"varint,12,opt,name=payload_chunks,json=payloadChunks" json:"payload_chunks,omitempty"`
-	// The size of the encoded Payloads, over all chunks, in bytes.
-	PayloadBytes  uint64 `protobuf:"varint,13,opt,name=payload_bytes,json=payloadBytes" json:"payload_bytes,omitempty"`
+	// The size of the Payloads as stored, over all chunks, in bytes.
+	PayloadBytes uint64 `protobuf:"varint,13,opt,name=payload_bytes,json=payloadBytes" json:"payload_bytes,omitempty"`
+	// How the Payloads are compressed.
+	PayloadCompression Compression `protobuf:"varint,14,opt,name=payload_compression,json=payloadCompression,enum=plimsoll.storage.v1.Compression" json:"payload_compression,omitempty"`
+	// Their size before that, in bytes.
+	PayloadSize   uint64 `protobuf:"varint,15,opt,name=payload_size,json=payloadSize" json:"payload_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -240,6 +294,20 @@ func (x *Container) GetPayloadChunks() uint32 {
 func (x *Container) GetPayloadBytes() uint64 {
 	if x != nil {
 		return x.PayloadBytes
+	}
+	return 0
+}
+
+func (x *Container) GetPayloadCompression() Compression {
+	if x != nil {
+		return x.PayloadCompression
+	}
+	return Compression_COMPRESSION_UNSPECIFIED
+}
+
+func (x *Container) GetPayloadSize() uint64 {
+	if x != nil {
+		return x.PayloadSize
 	}
 	return 0
 }
@@ -726,7 +794,7 @@ var File_plimsoll_storage_v1_record_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\n" +
-	" plimsoll/storage/v1/record.proto\x12\x13plimsoll.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x05\n" +
+	" plimsoll/storage/v1/record.proto\x12\x13plimsoll.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x06\n" +
 	"\tContainer\x12B\n" +
 	"\x06labels\x18\x01 \x03(\v2*.plimsoll.storage.v1.Container.LabelsEntryR\x06labels\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x18\n" +
@@ -744,7 +812,9 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12%\n" +
 	"\x0epayload_chunks\x18\f \x01(\rR\rpayloadChunks\x12#\n" +
-	"\rpayload_bytes\x18\r \x01(\x04R\fpayloadBytes\x1a9\n" +
+	"\rpayload_bytes\x18\r \x01(\x04R\fpayloadBytes\x12Q\n" +
+	"\x13payload_compression\x18\x0e \x01(\x0e2 .plimsoll.storage.v1.CompressionR\x12payloadCompression\x12!\n" +
+	"\fpayload_size\x18\x0f \x01(\x04R\vpayloadSize\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aA\n" +
@@ -795,7 +865,10 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\x05Entry\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*h\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*M\n" +
+	"\vCompression\x12\x1b\n" +
+	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dCOMPRESSION_ZSTD_DICTIONARY_1\x10\x01*h\n" +
 	"\tOperation\x12\x19\n" +
 	"\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10OPERATION_CREATE\x10\x01\x12\x14\n" +
@@ -814,41 +887,43 @@ func file_plimsoll_storage_v1_record_proto_rawDescGZIP() []byte {
 	return file_plimsoll_storage_v1_record_proto_rawDescData
 }
 
-var file_plimsoll_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_plimsoll_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_plimsoll_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_plimsoll_storage_v1_record_proto_goTypes = []any{
-	(Operation)(0),                // 0: plimsoll.storage.v1.Operation
-	(*Container)(nil),             // 1: plimsoll.storage.v1.Container
-	(*Payloads)(nil),              // 2: plimsoll.storage.v1.Payloads
-	(*Event)(nil),                 // 3: plimsoll.storage.v1.Event
-	(*EventEntry)(nil),            // 4: plimsoll.storage.v1.EventEntry
-	(*User)(nil),                  // 5: plimsoll.storage.v1.User
-	(*Meta)(nil),                  // 6: plimsoll.storage.v1.Meta
-	(*Entry)(nil),                 // 7: plimsoll.storage.v1.Entry
-	nil,                           // 8: plimsoll.storage.v1.Container.LabelsEntry
-	nil,                           // 9: plimsoll.storage.v1.Container.ExtensionTypesEntry
-	nil,                           // 10: plimsoll.storage.v1.Payloads.ExtensionsEntry
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(Compression)(0),              // 0: plimsoll.storage.v1.Compression
+	(Operation)(0),                // 1: plimsoll.storage.v1.Operation
+	(*Container)(nil),             // 2: plimsoll.storage.v1.Container
+	(*Payloads)(nil),              // 3: plimsoll.storage.v1.Payloads
+	(*Event)(nil),                 // 4: plimsoll.storage.v1.Event
+	(*EventEntry)(nil),            // 5: plimsoll.storage.v1.EventEntry
+	(*User)(nil),                  // 6: plimsoll.storage.v1.User
+	(*Meta)(nil),                  // 7: plimsoll.storage.v1.Meta
+	(*Entry)(nil),                 // 8: plimsoll.storage.v1.Entry
+	nil,                           // 9: plimsoll.storage.v1.Container.LabelsEntry
+	nil,                           // 10: plimsoll.storage.v1.Container.ExtensionTypesEntry
+	nil,                           // 11: plimsoll.storage.v1.Payloads.ExtensionsEntry
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_plimsoll_storage_v1_record_proto_depIdxs = []int32{
-	8,  // 0: plimsoll.storage.v1.Container.labels:type_name -> plimsoll.storage.v1.Container.LabelsEntry
-	9,  // 1: plimsoll.storage.v1.Container.extension_types:type_name -> plimsoll.storage.v1.Container.ExtensionTypesEntry
-	11, // 2: plimsoll.storage.v1.Container.created_at:type_name -> google.protobuf.Timestamp
-	11, // 3: plimsoll.storage.v1.Container.updated_at:type_name -> google.protobuf.Timestamp
-	10, // 4: plimsoll.storage.v1.Payloads.extensions:type_name -> plimsoll.storage.v1.Payloads.ExtensionsEntry
-	0,  // 5: plimsoll.storage.v1.Event.operation:type_name -> plimsoll.storage.v1.Operation
-	1,  // 6: plimsoll.storage.v1.Event.container:type_name -> plimsoll.storage.v1.Container
-	11, // 7: plimsoll.storage.v1.Event.time:type_name -> google.protobuf.Timestamp
-	5,  // 8: plimsoll.storage.v1.Event.user:type_name -> plimsoll.storage.v1.User
-	1,  // 9: plimsoll.storage.v1.Event.previous:type_name -> plimsoll.storage.v1.Container
-	4,  // 10: plimsoll.storage.v1.Event.entry:type_name -> plimsoll.storage.v1.EventEntry
-	11, // 11: plimsoll.storage.v1.EventEntry.expires_at:type_name -> google.protobuf.Timestamp
-	11, // 12: plimsoll.storage.v1.Entry.expires_at:type_name -> google.protobuf.Timestamp
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 0: plimsoll.storage.v1.Container.labels:type_name -> plimsoll.storage.v1.Container.LabelsEntry
+	10, // 1: plimsoll.storage.v1.Container.extension_types:type_name -> plimsoll.storage.v1.Container.ExtensionTypesEntry
+	12, // 2: plimsoll.storage.v1.Container.created_at:type_name -> google.protobuf.Timestamp
+	12, // 3: plimsoll.storage.v1.Container.updated_at:type_name -> google.protobuf.Timestamp
+	0,  // 4: plimsoll.storage.v1.Container.payload_compression:type_name -> plimsoll.storage.v1.Compression
+	11, // 5: plimsoll.storage.v1.Payloads.extensions:type_name -> plimsoll.storage.v1.Payloads.ExtensionsEntry
+	1,  // 6: plimsoll.storage.v1.Event.operation:type_name -> plimsoll.storage.v1.Operation
+	2,  // 7: plimsoll.storage.v1.Event.container:type_name -> plimsoll.storage.v1.Container
+	12, // 8: plimsoll.storage.v1.Event.time:type_name -> google.protobuf.Timestamp
+	6,  // 9: plimsoll.storage.v1.Event.user:type_name -> plimsoll.storage.v1.User
+	2,  // 10: plimsoll.storage.v1.Event.previous:type_name -> plimsoll.storage.v1.Container
+	5,  // 11: plimsoll.storage.v1.Event.entry:type_name -> plimsoll.storage.v1.EventEntry
+	12, // 12: plimsoll.storage.v1.EventEntry.expires_at:type_name -> google.protobuf.Timestamp
+	12, // 13: plimsoll.storage.v1.Entry.expires_at:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_record_proto_init() }
@@ -861,7 +936,7 @@ func file_plimsoll_storage_v1_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_record_proto_rawDesc), len(file_plimsoll_storage_v1_record_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
