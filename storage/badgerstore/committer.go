@@ -133,6 +133,7 @@ type batch struct {
 	txn          *badger.Txn // nil until there is something to store
 	bytes, count int64
 	revision     plimsoll.Revision
+	events       []placedEvent
 	containers   uint64
 	compacted    plimsoll.Revision
 	err          error // the first error of txn
@@ -195,10 +196,23 @@ func (b *batch) stage(r *request) {
 		}
 		if w.event != nil {
 			b.put(record{key: place.key(), value: w.event})
+			b.events = append(b.events, placedEvent{place, eventAt(w.told, b.revision)})
 			place.seq++
 		}
 		b.history.Record(b.revision, w.key, w.before, w.after)
 	}
+}
+
+// eventAt gives an event its revision.
+func eventAt(e plimsoll.Event, revision plimsoll.Revision) plimsoll.Event {
+	e.Revision = revision
+	switch {
+	case e.Entry != nil:
+		e.Entry.Revision = revision
+	case e.Operation != plimsoll.OperationDelete:
+		e.Container.Revision = revision
+	}
+	return e
 }
 
 func (b *batch) put(r record) {
@@ -234,6 +248,7 @@ func (b *batch) finish() error {
 	if err := b.store.options.commit(b.txn); err != nil {
 		return fmt.Errorf("committing a transaction: %w", err)
 	}
+	b.store.recent.add(b.events)
 	if err := b.store.publish(); err != nil {
 		return err
 	}

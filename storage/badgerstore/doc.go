@@ -23,9 +23,10 @@
 //     ErrConflict if they meet, and else gives it the next revision.
 //  3. All that were taken are written in one Badger transaction, which is synced.
 //     Meanwhile the next requests queue up.
-//  4. The committer opens a snapshot of the new state, on which all later views
-//     are, wakes the watches, and only then answers the requests, those that
-//     conflicted too: a caller who then opens a view sees what it lost to.
+//  4. The committer keeps the events in memory for watches that keep up, opens a
+//     snapshot of the new state, on which all later views are, wakes the watches, and
+//     only then answers the requests, those that conflicted too: a caller who then
+//     opens a view sees what it lost to.
 //
 // Because all commits go through one goroutine that knows their order, Badger's own
 // conflict detection, which does not see keys that are new in a range, is off.

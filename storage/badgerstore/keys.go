@@ -123,6 +123,11 @@ func parseEventKey(b []byte) (eventPlace, bool) {
 	return parsePlace(b[1:])
 }
 
+// before reports whether p comes before q.
+func (p eventPlace) before(q eventPlace) bool {
+	return p.revision < q.revision || p.revision == q.revision && p.seq < q.seq
+}
+
 // follows reports whether p comes right after last: nothing is missing in between.
 func (p eventPlace) follows(last eventPlace) bool {
 	return p == eventPlace{last.revision, last.seq + 1} || p == eventPlace{last.revision + 1, 0}

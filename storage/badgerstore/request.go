@@ -62,6 +62,7 @@ type write struct {
 	before, after *plimsoll.Container // for the history; nil if there is none
 	records       []record            // to be sealed and put
 	event         []byte              // likewise, under a key that has the revision; nil if there is none
+	told          plimsoll.Event      // the event, without its revision
 	isEntry       bool                // not of a container
 	terms         [][]byte            // index keys to put
 	deletes       [][]byte            // keys to delete
@@ -153,7 +154,7 @@ func prepareWrite(change *storage.Change, i int, before *metadata) (write, *meta
 	if err != nil {
 		return write{}, nil, fmt.Errorf("encoding the event: %w", err)
 	}
-	p.event = event
+	p.event, p.told = event, change.Event(i, before.orNil(), 0)
 
 	var after *metadata
 	if w.Operation != plimsoll.OperationDelete {
@@ -194,7 +195,7 @@ func prepareEntry(change *storage.Change, i int) (write, error) {
 	if err != nil {
 		return write{}, fmt.Errorf("encoding the event: %w", err)
 	}
-	p.event = event
+	p.event, p.told = event, change.Event(i, nil, 0)
 	return p, nil
 }
 

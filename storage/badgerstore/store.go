@@ -24,6 +24,7 @@ type Store struct {
 	dbClosed bool
 
 	snapshots
+	recent recentEvents
 
 	queue    chan *request
 	maxBytes int64 // what one transaction takes

@@ -68,6 +68,9 @@ func (s *Store) events(ctx context.Context, last eventPlace) ([]placedEvent, <-c
 	if last.revision < snap.compacted {
 		return nil, nil, &plimsoll.CompactedError{Oldest: snap.compacted}
 	}
+	if page, ok := s.recent.after(last, snap.revision); ok {
+		return page, changed, nil
+	}
 	var page []placedEvent
 	err := s.read(func() error {
 		return snap.page([]byte{kindEvent}, after(last.key()), func(key []byte, item *badger.Item) (bool, error) {
