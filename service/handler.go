@@ -9,10 +9,14 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
+	"time"
 
 	"connectrpc.com/connect"
+	connectcors "connectrpc.com/cors"
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/grpcreflect"
+	"github.com/rs/cors"
 
 	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
 	"github.com/plimsoll-project/plimsoll/gen/plimsoll/v1/plimsollv1connect"
@@ -35,10 +39,13 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options))
 
-	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
+	// Probes are no business of web pages, so CORS leaves them alone.
+	root := http.NewServeMux()
+	root.Handle("/", s.allowOrigins(mux))
+	root.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
+	root.HandleFunc("/readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Ready(r.Context()); err != nil {
 			http.Error(w, "not ready: "+statusOf(err).reason, http.StatusServiceUnavailable)
 			return
@@ -50,17 +57,40 @@ func (s *Service) Handler() http.Handler {
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})
 	// One envelope header of gRPC is on top of the message.
-	return refuseForeignPages(http.MaxBytesHandler(withController(mux), int64(s.options.MaxRequestBytes)+1024))
+	return s.refuseForeignPages(http.MaxBytesHandler(withController(root), int64(s.options.MaxRequestBytes)+1024))
+}
+
+// corsMaxAge is how long browsers may keep what they were allowed; Chromium keeps
+// it no longer than that.
+const corsMaxAge = 2 * time.Hour
+
+// allowOrigins tells browsers (CORS) that pages of the configured origins may call.
+// The origins are compared as a whole: no pattern, and no empty list, means all.
+func (s *Service) allowOrigins(next http.Handler) http.Handler {
+	if len(s.options.CORSOrigins) == 0 {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowOriginFunc: s.isConfiguredOrigin,
+		AllowedMethods:  connectcors.AllowedMethods(),
+		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID),
+		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning),
+		MaxAge:          int(corsMaxAge.Seconds()),
+	}).Handler(next)
+}
+
+func (s *Service) isConfiguredOrigin(origin string) bool {
+	return slices.Contains(s.options.CORSOrigins, origin)
 }
 
 // refuseForeignPages refuses what a web page sends over plain text, unless the page
-// is from this machine. A page can point its own name at a loopback address (DNS
+// is from this machine or of a configured origin. A page can point its own name at a loopback address (DNS
 // rebinding), and is then of the same origin as the service as far as its browser
 // knows. Over TLS the certificate would not be for that name. Other clients than
 // browsers send no Origin.
-func refuseForeignPages(next http.Handler) http.Handler {
+func (s *Service) refuseForeignPages(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if origin := r.Header.Get("Origin"); origin != "" && r.TLS == nil && !isLocalOrigin(origin) {
+		if origin := r.Header.Get("Origin"); origin != "" && r.TLS == nil && !isLocalOrigin(origin) && !s.isConfiguredOrigin(origin) {
 			http.Error(w, "web pages from other machines may not call this service in plain text", http.StatusForbidden)
 			return
 		}

@@ -64,6 +64,10 @@ type Options struct {
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
+	// CORSOrigins are the origins, such as https://console.example.com, whose web
+	// pages may call from a browser. They are compared byte for byte with what
+	// browsers send. Default: none.
+	CORSOrigins []string
 	// Logger receives what operators need to know. It never receives specs,
 	// label values or other payloads. Default: discard.
 	Logger *slog.Logger

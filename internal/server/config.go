@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +43,9 @@ type Config struct {
 	TLSKey  string `koanf:"tls_key"`
 	// Insecure allows plain text on addresses beyond loopback.
 	Insecure bool `koanf:"insecure"`
+	// CORSOrigins are the origins whose web pages may call the API from a browser,
+	// such as https://console.example.com; empty for none.
+	CORSOrigins []string `koanf:"cors_origins"`
 	// DefaultNamespace is that of requests which name none.
 	DefaultNamespace string `koanf:"default_namespace"`
 	// PolicyTimeout bounds one evaluation of all policies.
@@ -96,6 +101,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
 	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
 	flags.Bool("insecure", d.Insecure, "allow plain text beyond loopback")
+	flags.StringSlice("cors-origins", nil, "`origin` whose web pages may call, such as https://console.example.com; repeatable\n(default: none)")
 	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
@@ -110,6 +116,10 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 // clientEnv are the environment variables of the client commands, which are no
 // settings of the server.
 var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
+
+// listKeys are the keys of values that are lists. In the environment commas part
+// them.
+var listKeys = []string{"policies", "validators", "cors_origins"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -143,7 +153,7 @@ func LoadConfig(flags *pflag.FlagSet, defaults Config) (config Config, strays []
 			case !slices.Contains(known, key):
 				strays = append(strays, name)
 				return "", nil
-			case key == "policies" || key == "validators":
+			case slices.Contains(listKeys, key):
 				return key, strings.Split(value, ",")
 			}
 			return key, value
@@ -231,6 +241,13 @@ func (c Config) Validate() error {
 			problem("%s: a path is empty", name)
 		}
 	}
+	for _, origin := range c.CORSOrigins {
+		if origin == "*" {
+			problem("cors-origins: * would let every web page on the internet call, by way of whoever visits it; name the origins")
+		} else if !isOrigin(origin) {
+			problem("cors-origins: %q is not an origin as browsers send it, such as https://console.example.com: http or https, a host in lower case, a port unless it is the usual one, no path", origin)
+		}
+	}
 	for name, d := range map[string]time.Duration{
 		"policy-timeout": c.PolicyTimeout, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout,
 	} {
@@ -249,6 +266,18 @@ func (c Config) Validate() error {
 	}
 	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(problems...)
+}
+
+// Host and port of an origin: a name (not in Unicode, browsers send Punycode), an
+// IPv4 address, or an IPv6 address in brackets.
+var originHost = regexp.MustCompile(`^([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:[1-9][0-9]*)?$`)
+
+// isOrigin reports whether a browser could send origin. Any other would be
+// compared in vain.
+func isOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && origin == u.Scheme+"://"+u.Host && originHost.MatchString(u.Host) &&
+		(u.Scheme == "http" && u.Port() != "80" || u.Scheme == "https" && u.Port() != "443")
 }
 
 // maxSocketPath is what fits into sun_path of Linux's struct sockaddr_un.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,11 +61,11 @@ func TestLoadConfig(t *testing.T) {
 			name: "environment",
 			env: map[string]string{
 				"PLIMSOLL_LISTEN": "127.0.0.1:2", "PLIMSOLL_VALIDATORS": "a.yaml,b.yaml", "PLIMSOLL_SHUTDOWN_TIMEOUT": "5s",
-				"PLIMSOLL_INSECURE": "true", "PLIMSOLL_MAX_IN_FLIGHT": "9",
+				"PLIMSOLL_INSECURE": "true", "PLIMSOLL_MAX_IN_FLIGHT": "9", "PLIMSOLL_CORS_ORIGINS": "https://a.example,https://b.example",
 			},
 			want: func(c *Config) {
 				c.Listen, c.Validators, c.ShutdownTimeout = "127.0.0.1:2", []string{"a.yaml", "b.yaml"}, 5*time.Second
-				c.Insecure, c.MaxInFlight = true, 9
+				c.Insecure, c.MaxInFlight, c.CORSOrigins = true, 9, []string{"https://a.example", "https://b.example"}
 			},
 		},
 		{
@@ -145,7 +146,7 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "unknown keys, all of them",
 			file: "listn: x\npolices: [x]\ntls:\n  cert: x\ncolour: blue\n",
 			want: []string{
-				`configuration file plimsoll.yaml: unknown key "colour"; known are data, default_namespace, event_limit, insecure, listen, log_format, ` +
+				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, default_namespace, event_limit, insecure, listen, log_format, ` +
 					`log_level, max_in_flight, mutation_timeout, policies, policy_timeout, request_retention, shutdown_timeout, socket, tls_cert, tls_key, validators`,
 				`configuration file plimsoll.yaml: unknown key "listn"; did you mean "listen"?`,
 				`configuration file plimsoll.yaml: unknown key "polices"; did you mean "policies"?`,
@@ -189,6 +190,17 @@ func TestLoadConfigErrors(t *testing.T) {
 			},
 		},
 		{name: "log format", args: []string{"--log-format=xml"}, want: []string{`log-format: "xml" is neither text nor json`}},
+		{
+			name: "origins that no browser sends, and all",
+			args: []string{
+				"--cors-origins=*,console.example.com,https://console.example.com/,https://console.example.com:443,http://a.example:80",
+				"--cors-origins=https://*.example.com,https://Console.example.com,null,ftp://a.example,https://u@a.example,https://a.example?,https://",
+			},
+			want: append(notOrigins("console.example.com", "ftp://a.example", "http://a.example:80", "https://", "https://*.example.com",
+				"https://Console.example.com", "https://a.example?", "https://console.example.com/", "https://console.example.com:443",
+				"https://u@a.example", "null"), "cors-origins: * would let every web page on the internet call, by way of whoever visits it; name the origins"),
+		},
+		{name: "an empty origin", file: "cors_origins: ['']\n", want: notOrigins("")},
 		{name: "an empty path", file: "validators: ['']\n", want: []string{"validators: a path is empty"}},
 		{
 			name: "plain text for other machines",
@@ -212,6 +224,26 @@ func TestLoadConfigErrors(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func notOrigins(origins ...string) []string {
+	var problems []string
+	for _, origin := range origins {
+		problems = append(problems, fmt.Sprintf("cors-origins: %q is not an origin as browsers send it, such as https://console.example.com: "+
+			"http or https, a host in lower case, a port unless it is the usual one, no path", origin))
+	}
+	return problems
+}
+
+func TestValidateOrigins(t *testing.T) {
+	config := DefaultConfig()
+	config.CORSOrigins = []string{
+		"https://console.example.com", "https://console.example.com:8443", "http://localhost:3000", "http://127.0.0.1:5173",
+		"https://[2001:db8::1]:8443", "https://xn--bcher-kva.example", "http://intranet",
+	}
+	if err := config.Validate(); err != nil {
+		t.Error(err)
 	}
 }
 

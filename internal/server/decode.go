@@ -63,7 +63,7 @@ func wanted(flag *pflag.Flag) string {
 	case "duration":
 		return "a duration such as 10s"
 	case "stringSlice":
-		return "a list of paths"
+		return "a list"
 	}
 	return "a text"
 }

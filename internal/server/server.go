@@ -70,6 +70,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MutationTimeout:  config.MutationTimeout,
 		MaxInFlight:      config.MaxInFlight,
 		RequestRetention: config.RequestRetention,
+		CORSOrigins:      config.CORSOrigins,
 		Logger:           log,
 		OnDecision:       onDecision,
 	})
