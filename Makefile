@@ -18,6 +18,13 @@ RUST_VALIDATORS = $(sort $(dir $(wildcard examples/validators/*/Cargo.toml)))
 # Go files that people write.
 GO_FILES = $(shell find . -name '*.go' -not -path './gen/*' -not -path '*/node_modules/*')
 
+# The TypeScript client, and what makes its code from the protos, below a directory.
+TS = clients/typescript
+define generate-clients
+mkdir -p $(TS)/build && go run ./$(TS)/errordetails >$(TS)/build/error_details.binpb && \
+	$(TOOL) buf generate --template $(TS)/buf.gen.yaml --output $(1)
+endef
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +64,13 @@ generated: ## gen/ is what the protos generate
 	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
 	$(TOOL) buf generate --output "$$tmp"; \
 	diff -r gen "$$tmp/gen" || { echo 'gen/ is stale, run: make generate' >&2; exit 1; }
+
+.PHONY: clients-check
+clients-check: $(TS)/node_modules/.package-lock.json ## the TypeScript client is up to date and works, in Node and Chromium
+	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
+	$(call generate-clients,"$$tmp"); \
+	diff -r $(TS)/src/gen "$$tmp/$(TS)/src/gen" || { echo '$(TS)/src/gen is stale, run: make clients' >&2; exit 1; }
+	cd $(TS) && timeout 300 npm test
 
 .PHONY: layering
 layering: ## imports point one way
@@ -115,6 +129,14 @@ fmt: ## format Go and proto files
 .PHONY: generate
 generate: ## make gen/ from the protos
 	$(TOOL) buf generate
+
+.PHONY: clients
+clients: $(TS)/node_modules/.package-lock.json ## make the TypeScript client's src/gen/ from the protos (needs Node)
+	$(call generate-clients,.)
+
+$(TS)/node_modules/.package-lock.json: $(TS)/package.json $(TS)/package-lock.json
+	cd $(TS) && npm ci --no-audit --no-fund
+	touch $@
 
 .PHONY: baseline
 baseline: ## at a release: keep today's protos as what must not break

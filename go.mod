@@ -84,3 +84,5 @@ require (
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/tools v0.49.0 // indirect
 )
+
+ignore ./clients/typescript/node_modules
