@@ -85,7 +85,7 @@ race: ## all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
 
 .PHONY: docs
-docs: ## what the documentation shows is true (needs bash and curl)
+docs: ## what the documentation shows is true (needs bash, curl and python3)
 	go vet -tags docs ./internal/docs
 	go test -tags docs ./internal/docs
 

@@ -68,8 +68,13 @@ func TestBlocks(t *testing.T) {
 					if out, err := exec.Command("bash", "-n", "-c", b.text).CombinedOutput(); err != nil {
 						t.Errorf("%v: %s", b, out)
 					}
+				case "ts", "python":
+					checkExcerpt(t, b)
 				case "": // diagrams
 				case "c", "wat", "rust", "go", "text":
+					if b.lang == "go" && b.file == "docs/clients.md" {
+						checkExcerpt(t, b)
+					}
 					// Sources are built by the tests of what they show.
 				default:
 					t.Errorf("%v: nothing checks blocks in %q", b, b.lang)
@@ -244,6 +249,30 @@ func (c *console) stopServer(t *testing.T) {
 		t.Errorf("server: %v\n%s", err, c.read())
 	}
 	c.server = nil
+}
+
+// checkExcerpt checks that a block is part of a client example, but for indentation.
+// The examples are run: those in TypeScript by their own tests, the others by the
+// console blocks beside the excerpts.
+func checkExcerpt(t *testing.T, b block) {
+	t.Helper()
+	indent := regexp.MustCompile(`(?m)^[ \t]+`)
+	for _, pattern := range []string{"examples/clients/*/*.py", "examples/clients/go/*/*.go", "clients/typescript/examples/*.ts"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(indent.ReplaceAllString(string(source), ""), indent.ReplaceAllString(b.text, "")) {
+				return
+			}
+		}
+	}
+	t.Errorf("%v: no example has these lines", b)
 }
 
 func checkRego(t *testing.T, b block) {
