@@ -27,8 +27,13 @@ func (s *Store) Verify(ctx context.Context) error {
 		kind  byte
 		check func(key []byte, item *badger.Item) error
 	}{
-		{kindEvent, v.event}, {kindMetadata, v.container}, {kindPayload, v.payload}, {kindIndex, v.indexEntry},
-		{kindHistory, v.history}, {kindEntry, v.entry}, {0, v.kind},
+		{kindEvent, v.event},
+		{kindMetadata, v.container},
+		{kindPayload, v.payload},
+		{kindIndex, v.indexEntry},
+		{kindHistory, v.history},
+		{kindEntry, v.entry},
+		{0, v.kind},
 	} {
 		if err := v.each(ctx, part.kind, part.check); err != nil {
 			return err
