@@ -68,8 +68,13 @@ func checkContainer(c *plimsoll.Container) error {
 		}
 	}
 	for _, f := range []struct{ name, value string }{
-		{"runtime", c.Runtime.Name}, {"image", c.Image}, {"rootfs", c.SnapshotKey}, {"spec.type_url", c.Spec.TypeURL},
-		{"snapshotter", c.Snapshotter}, {"sandbox", c.SandboxID}, {"runtime.options.type_url", c.Runtime.Options.TypeURL},
+		{"runtime", c.Runtime.Name},
+		{"image", c.Image},
+		{"rootfs", c.SnapshotKey},
+		{"spec.type_url", c.Spec.TypeURL},
+		{"snapshotter", c.Snapshotter},
+		{"sandbox", c.SandboxID},
+		{"runtime.options.type_url", c.Runtime.Options.TypeURL},
 	} {
 		if err := checkSize("container."+f.name, len(f.value), maxNameBytes); err != nil {
 			return err
