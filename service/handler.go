@@ -64,6 +64,11 @@ func (s *Service) Handler() http.Handler {
 func (s *Service) containerdServices(options ...connect.HandlerOption) []*rpcService {
 	return []*rpcService{
 		containerdContainers{s}.service(options...),
+		containerdNamespaces{s}.service(options...),
+		containerdLeases{s}.service(options...),
+		containerdEvents{s}.service(options...),
+		containerdIntrospection{s}.service(options...),
+		containerdVersion{s}.service(options...),
 	}
 }
 

@@ -37,8 +37,8 @@ func serverStream[Req, Res any](r *rpcService, method string, call func(context.
 	r.handlers[procedure] = connect.NewServerStreamHandlerSimple(procedure, call, r.options...)
 }
 
-// containerdProcedure is what a call of any of containerd's services looks like.
-var containerdProcedure = regexp.MustCompile(`^/(containerd\.[A-Za-z0-9_.]+)/([A-Za-z0-9_]+)$`)
+// containerdProcedure is what a call of any of containerd's services of today looks like.
+var containerdProcedure = regexp.MustCompile(`^/(containerd\.(?:services|runtime|task)\.[A-Za-z0-9_.]+)/([A-Za-z0-9_]+)$`)
 
 // unserved answers calls of those of containerd's services and methods that Plimsoll
 // has no use for, in a way that its clients can read; other requests go on to next.

@@ -58,6 +58,8 @@ type Options struct {
 	// "unknown", none.
 	Version string
 	Commit  string
+	// ServerID is a UUID that clients may know the server by. Default: a random one.
+	ServerID string
 	// MutationTimeout bounds a mutation from request to commit, conflicts
 	// included. Default: 10 s.
 	MutationTimeout time.Duration
@@ -107,6 +109,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DefaultSnapshotter == "" {
 		o.DefaultSnapshotter = "overlayfs"
+	}
+	if o.ServerID == "" {
+		o.ServerID = newServerID()
 	}
 	if o.Version == "" {
 		o.Version = "unknown"

@@ -53,14 +53,8 @@ func checkContainer(c *plimsoll.Container) error {
 	if err := checkID("container.id", c.ID); err != nil {
 		return err
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.Labels)) { // the same problem first, each time
-		value := c.Labels[key]
-		if key == "" {
-			return &plimsoll.RequestError{Field: "container.labels", Problem: "a label has an empty key"}
-		}
-		if err := labels.Validate(key, value); err != nil {
-			return &plimsoll.RequestError{Field: "container.labels", Problem: withoutSuffix(err)}
-		}
+	if err := checkLabels("container.labels", c.Labels); err != nil {
+		return err
 	}
 	if c.Runtime.Name == "" {
 		return &plimsoll.RequestError{
@@ -93,6 +87,18 @@ func checkContainer(c *plimsoll.Container) error {
 		return err
 	}
 	return checkSize("container", sizeOf(c), MaxContainerBytes)
+}
+
+func checkLabels(field string, all map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(all)) { // the same problem first, each time
+		if key == "" {
+			return &plimsoll.RequestError{Field: field, Problem: "a label has an empty key"}
+		}
+		if err := labels.Validate(key, all[key]); err != nil {
+			return &plimsoll.RequestError{Field: field, Problem: withoutSuffix(err)}
+		}
+	}
+	return nil
 }
 
 func checkExtensions(extensions map[string]plimsoll.Any) error {
