@@ -57,14 +57,6 @@ func (s *Service) unserved(next http.Handler) http.Handler {
 		}
 		err := connect.NewError(connect.CodeUnimplemented, fmt.Errorf(
 			"%s is not served: Plimsoll keeps the metadata of containers and runs none", clip(what, maxMetadataBytes)))
-		for _, detail := range details(err, status{reason: ReasonUnimplemented}, nil, trailerDetailBytes) {
-			if d, e := connect.NewErrorDetail(detail); e == nil {
-				err.AddDetail(d)
-			}
-		}
 		_ = writer.Write(w, r, err) // a caller that is gone need not be told
 	})
 }
-
-// ReasonUnimplemented is the reason of calls that Plimsoll has no use for.
-const ReasonUnimplemented = "UNIMPLEMENTED"
