@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"path"
@@ -74,14 +73,6 @@ func (s containerdIntrospection) PluginInfo(ctx context.Context, req *introspect
 	}
 	err := fmt.Errorf("plugin %q: %w", clip(path.Join(req.GetType(), req.GetID()), maxMetadataBytes), plimsoll.ErrNotFound)
 	return nil, s.connectError(ctx, err, nil)
-}
-
-// newServerID returns a random UUID (RFC 9562, version 4).
-func newServerID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // containerdVersion is containerd's version API. The version is Plimsoll's own.

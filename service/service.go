@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/semaphore"
 
@@ -111,7 +112,7 @@ func (o Options) withDefaults() Options {
 		o.DefaultSnapshotter = "overlayfs"
 	}
 	if o.ServerID == "" {
-		o.ServerID = newServerID()
+		o.ServerID = uuid.NewString()
 	}
 	if o.Version == "" {
 		o.Version = "unknown"
