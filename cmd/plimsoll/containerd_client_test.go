@@ -13,13 +13,18 @@ import (
 	"time"
 
 	eventtypes "github.com/containerd/containerd/api/events"
+	containersapi "github.com/containerd/containerd/api/services/containers/v1"
+	namespacesapi "github.com/containerd/containerd/api/services/namespaces/v1"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/typeurl/v2"
 	"github.com/google/go-cmp/cmp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // startOnSocket starts a server on a unix socket, with the starter policies.
@@ -261,3 +266,39 @@ func TestContainerdClientDenied(t *testing.T) {
 		t.Errorf("what was denied: %v", err)
 	}
 }
+
+// A client can have its containers here and the rest elsewhere: as docs/containerd.md
+// shows, but with nothing elsewhere.
+func TestContainerdClientWithServices(t *testing.T) {
+	t.Parallel()
+	socket := startOnSocket(t, "--policies", "none", "--validators", "none")
+	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client, err := containerd.New("", containerd.WithDefaultNamespace("default"), containerd.WithServices(
+		containerd.WithContainerClient(containersapi.NewContainersClient(conn)),
+		containerd.WithNamespaceClient(namespacesapi.NewNamespacesClient(conn)),
+		containerd.WithLeasesService(nothingLeased{}),
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := namespaces.WithNamespace(t.Context(), "default")
+	if _, err := client.NewContainer(ctx, "web", containerd.WithSpec(runcSpec("sh"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.LoadContainer(ctx, "web"); err != nil {
+		t.Error(err)
+	}
+}
+
+// nothingLeased is a lease manager elsewhere.
+type nothingLeased struct{ leases.Manager }
+
+func (nothingLeased) Create(context.Context, ...leases.Opt) (leases.Lease, error) {
+	return leases.Lease{ID: "none"}, nil
+}
+
+func (nothingLeased) Delete(context.Context, leases.Lease, ...leases.DeleteOpt) error { return nil }
