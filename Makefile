@@ -89,6 +89,11 @@ docs: ## what the documentation shows is true (needs bash, curl and python3)
 	go vet -tags docs ./internal/docs
 	go test -tags docs ./internal/docs
 
+.PHONY: ctr
+ctr: ## containerd's ctr, Debian's and today's, work with the server (needs Debian's package containerd)
+	go vet -tags ctr ./cmd/plimsoll
+	go test -tags ctr -run '^TestCtr$$' ./cmd/plimsoll
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { while (n) print $$2, name[--n] }'); \

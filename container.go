@@ -65,7 +65,8 @@ type Container struct {
 	// original containerd.v1 API calls SnapshotKey rootfs.
 	Snapshotter string
 	SnapshotKey string
-	// Extensions are payloads of clients, by name.
+	// Extensions are payloads of clients, by name. None is zero: that means that the
+	// extension is absent.
 	Extensions map[string]Any
 	// SandboxID is the sandbox (pod) that the container belongs to, if any.
 	SandboxID string

@@ -62,8 +62,11 @@ type inputObject struct {
 	Labels      map[string]string          `json:"labels"`
 	Image       string                     `json:"image"`
 	Runtime     string                     `json:"runtime"`
+	OptionsType string                     `json:"runtime_options_type"`
+	Options     json.RawMessage            `json:"runtime_options"`
 	Rootfs      string                     `json:"rootfs"`
 	Snapshotter string                     `json:"snapshotter"`
+	ExtTypes    map[string]string          `json:"extension_types"`
 	Extensions  map[string]json.RawMessage `json:"extensions"`
 	SandboxID   string                     `json:"sandbox_id"`
 	SpecType    string                     `json:"spec_type"`
@@ -112,13 +115,18 @@ func appendObject(doc []byte, c *Container) ([]byte, error) {
 	o := inputObject{
 		ID: c.ID, Labels: c.Labels, Image: c.Image, Runtime: c.Runtime.Name, Rootfs: c.SnapshotKey,
 		Snapshotter: c.Snapshotter, SandboxID: c.SandboxID, SpecType: c.Spec.TypeURL,
+		OptionsType: c.Runtime.Options.TypeURL, Options: json.RawMessage("{}"),
+		ExtTypes:   make(map[string]string, len(c.Extensions)),
 		Extensions: make(map[string]json.RawMessage, len(c.Extensions)),
+	}
+	if !c.Runtime.Options.IsZero() {
+		o.Options = appendPayload(nil, c.Runtime.Options)
 	}
 	if o.Labels == nil {
 		o.Labels = map[string]string{}
 	}
 	for name, ext := range c.Extensions {
-		o.Extensions[name] = appendPayload(nil, ext)
+		o.ExtTypes[name], o.Extensions[name] = ext.TypeURL, appendPayload(nil, ext)
 	}
 	head, err := json.Marshal(o)
 	if err != nil {

@@ -39,8 +39,17 @@ type Mutation struct {
 	// empty: an API whose callers may leave it out names all it can express.
 	Mask []string
 	// CheckRuntime makes an update fail when Container.Runtime.Name differs from
-	// the stored one, as containerd does for updates without a mask.
-	CheckRuntime bool
+	// the stored one, as containerd does for updates without a mask. CheckSnapshotter
+	// does the same for Container.Snapshotter, in APIs that have one.
+	CheckRuntime     bool
+	CheckSnapshotter bool
+	// DefaultSnapshotter, if set, is what an update gives to a container that has a
+	// snapshot key and no snapshotter, in APIs that know no snapshotters.
+	DefaultSnapshotter string
+	// MaskError, if set, is what is wrong with the mask that the caller sent. Merge
+	// returns it once it knows that the container exists: containerd looks at a mask
+	// only then (core/metadata/containers.go, Update).
+	MaskError error
 	// IfRevision, when set, makes the mutation conditional: the container must
 	// be at that revision, 0 meaning that it must not exist.
 	IfRevision *Revision
@@ -79,7 +88,7 @@ func (m *Mutation) Merge(stored *Container, now time.Time) (*Container, error) {
 	case OperationCreate:
 		c := m.Container.Clone()
 		c.ID = m.Key.ID
-		c.Labels = withoutEmpty(c.Labels)
+		c.Labels, c.Extensions = withoutEmpty(c.Labels), withoutZero(c.Extensions)
 		c.CreatedAt, c.UpdatedAt = now, now
 		return c, nil
 	case OperationUpdate:
@@ -115,9 +124,13 @@ func (m *Mutation) checkRevision(stored *Container) error {
 func (m *Mutation) update(stored *Container) (*Container, error) {
 	want := m.Container.Clone()
 	if m.CheckRuntime && want.Runtime.Name != stored.Runtime.Name {
-		return nil, &RequestError{Field: "container.runtime", Problem: fmt.Sprintf(
-			"runtime is immutable: it is %q and cannot become %q; send the stored runtime, or name the fields to change in update_mask",
-			stored.Runtime.Name, want.Runtime.Name)}
+		return nil, immutable("runtime", stored.Runtime.Name, want.Runtime.Name)
+	}
+	if m.CheckSnapshotter && want.Snapshotter != stored.Snapshotter {
+		return nil, immutable("snapshotter", stored.Snapshotter, want.Snapshotter)
+	}
+	if m.MaskError != nil {
+		return nil, m.MaskError
 	}
 	c := stored.Clone()
 	for _, path := range m.Mask {
@@ -126,8 +139,7 @@ func (m *Mutation) update(stored *Container) (*Container, error) {
 		case field == "labels" && keyed:
 			c.Labels = setOrDelete(c.Labels, key, want.Labels[key], want.Labels[key] == "")
 		case field == "extensions" && keyed:
-			ext, ok := want.Extensions[key]
-			c.Extensions = setOrDelete(c.Extensions, key, ext, !ok)
+			c.Extensions = setOrDelete(c.Extensions, key, want.Extensions[key], want.Extensions[key].IsZero())
 		case path == "labels":
 			c.Labels = want.Labels
 		case path == "extensions":
@@ -142,8 +154,18 @@ func (m *Mutation) update(stored *Container) (*Container, error) {
 			return nil, UnknownMaskPath(path, MaskPaths)
 		}
 	}
-	c.Labels = withoutEmpty(c.Labels)
+	c.Labels, c.Extensions = withoutEmpty(c.Labels), withoutZero(c.Extensions)
+	if c.SnapshotKey != "" && c.Snapshotter == "" {
+		c.Snapshotter = m.DefaultSnapshotter
+	}
 	return c, nil
+}
+
+// immutable is the error for an update that names another value than the stored one.
+func immutable(field, stored, want string) error {
+	return &RequestError{Field: "container." + field, Problem: fmt.Sprintf(
+		"%s is immutable: it is %q and cannot become %q; send the stored %[1]s, or name the fields to change in update_mask",
+		field, stored, want)}
 }
 
 // UnknownMaskPath is the error for an update mask path that is not one of valid.
@@ -178,4 +200,14 @@ func withoutEmpty(labels map[string]string) map[string]string {
 		return nil
 	}
 	return labels
+}
+
+// withoutZero drops extensions with neither type nor payload: they are absent, as
+// labels with an empty value are.
+func withoutZero(extensions map[string]Any) map[string]Any {
+	maps.DeleteFunc(extensions, func(_ string, ext Any) bool { return ext.IsZero() })
+	if len(extensions) == 0 {
+		return nil
+	}
+	return extensions
 }

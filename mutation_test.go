@@ -40,7 +40,7 @@ func TestMergeUpdate(t *testing.T) {
 		"rootfs":                                  {[]string{"rootfs"}, func(c *Container) { c.SnapshotKey = "other" }},
 		"extensions replaces all":                 {[]string{"extensions"}, func(c *Container) { c.Extensions = want.Extensions }},
 		"extensions.KEY sets one":                 {[]string{"extensions.y"}, func(c *Container) { c.Extensions["y"] = want.Extensions["y"] }},
-		"extensions.KEY of an absent one removes": {[]string{"extensions.x"}, func(c *Container) { delete(c.Extensions, "x") }},
+		"extensions.KEY of an absent one removes": {[]string{"extensions.x"}, func(c *Container) { c.Extensions = nil }},
 		"several": {[]string{"image", "labels.team"}, func(c *Container) {
 			c.Image, c.Labels["team"] = "caddy", "ops"
 		}},
@@ -142,5 +142,76 @@ func TestCloneSharesNothing(t *testing.T) {
 	want.Runtime.Options = Any{TypeURL: "o", Value: []byte("opt")}
 	if diff := cmp.Diff(want, original); diff != "" {
 		t.Errorf("the original has changed with its clone:\n%s", diff)
+	}
+}
+
+func TestMergeExtensions(t *testing.T) {
+	for name, test := range map[string]struct {
+		mask []string
+		want map[string]Any
+		keep map[string]Any
+	}{
+		"a zero one removes":       {[]string{"extensions.x"}, map[string]Any{"x": {}}, nil},
+		"zero ones are dropped":    {[]string{"extensions"}, map[string]Any{"a": {}, "b": {TypeURL: "t"}}, map[string]Any{"b": {TypeURL: "t"}}},
+		"a key may have dots":      {[]string{"extensions.a.b", "extensions.x"}, map[string]Any{"a.b": {TypeURL: "t"}}, map[string]Any{"a.b": {TypeURL: "t"}}},
+		"others stay as they were": {[]string{"image"}, map[string]Any{"a": {TypeURL: "t"}}, storedContainer().Extensions},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &Mutation{Operation: OperationUpdate, Container: &Container{Extensions: test.want}, Mask: test.mask}
+			got, err := m.Merge(storedContainer(), tuesday)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.keep, got.Extensions); diff != "" {
+				t.Errorf("extensions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// An API without snapshotters gives one to what it gives a snapshot key, and leaves
+// one that is there alone.
+func TestMergeSnapshotter(t *testing.T) {
+	for name, test := range map[string]struct{ stored, key, fallback, want string }{
+		"given with a key":    {"", "k", "overlayfs", "overlayfs"},
+		"kept":                {"zfs", "k", "overlayfs", "zfs"},
+		"not without a key":   {"", "", "overlayfs", ""},
+		"not where it is not": {"", "k", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stored := storedContainer()
+			stored.Snapshotter = test.stored
+			m := &Mutation{
+				Operation: OperationUpdate, Container: &Container{SnapshotKey: test.key, Snapshotter: "ignored"},
+				Mask: []string{"rootfs"}, DefaultSnapshotter: test.fallback,
+			}
+			got, err := m.Merge(stored, tuesday)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Snapshotter != test.want {
+				t.Errorf("got snapshotter %q, want %q", got.Snapshotter, test.want)
+			}
+		})
+	}
+}
+
+// Existence comes first, then what is immutable, then the mask.
+func TestMergeOrder(t *testing.T) {
+	bad := errors.New("bad mask")
+	m := &Mutation{Operation: OperationUpdate, Container: &Container{Runtime: Runtime{Name: "runc"}}, MaskError: bad}
+	if _, err := m.Merge(nil, tuesday); !errors.Is(err, ErrNotFound) {
+		t.Errorf("absent: %v", err)
+	}
+	if _, err := m.Merge(storedContainer(), tuesday); !errors.Is(err, bad) {
+		t.Errorf("present: %v", err)
+	}
+	m = &Mutation{
+		Operation: OperationUpdate, CheckRuntime: true, CheckSnapshotter: true, Mask: []string{"image"},
+		Container: &Container{Runtime: Runtime{Name: "runc"}, Snapshotter: "zfs"},
+	}
+	var request *RequestError
+	if _, err := m.Merge(storedContainer(), tuesday); !errors.As(err, &request) || request.Field != "container.snapshotter" {
+		t.Errorf("another snapshotter: %v", err)
 	}
 }

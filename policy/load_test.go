@@ -32,7 +32,7 @@ func TestProblems(t *testing.T) {
 policies/a.rego:4:15: undefined ref: input.object.lables.team
 		input.object.lables.team == "a"
 		             ^
-	have "lables", want one of ["extensions", "id", "image", "labels", "rootfs", "runtime", "sandbox_id", "snapshotter", "spec", "spec_type"]; did you mean "labels"?`,
+	have "lables", want one of ["extension_types", "extensions", "id", "image", "labels", "rootfs", "runtime", "runtime_options", "runtime_options_type", "sandbox_id", "snapshotter", "spec", "spec_type"]; did you mean "labels"?`,
 		},
 		"misspelt fields, all of them": {
 			[]string{"a.rego", "package a\n\ndeny contains \"x\" if input.opration == \"CREATE\"\n\ndeny contains \"y\" if input.old_object.lables.a\n", "b.rego", "package b\n\ndeny if input.user.grups[_]\n"},
@@ -44,7 +44,7 @@ policies/a.rego:3:28: undefined ref: input.opration
 policies/a.rego:5:39: undefined ref: input.old_object.lables.a
 	deny contains "y" if input.old_object.lables.a
 	                                      ^
-	have "lables", want one of ["extensions", "id", "image", "labels", "rootfs", "runtime", "sandbox_id", "snapshotter", "spec", "spec_type"]; did you mean "labels"?
+	have "lables", want one of ["extension_types", "extensions", "id", "image", "labels", "rootfs", "runtime", "runtime_options", "runtime_options_type", "sandbox_id", "snapshotter", "spec", "spec_type"]; did you mean "labels"?
 policies/b.rego:3:20: undefined ref: input.user.grups[_]
 	deny if input.user.grups[_]
 	                   ^

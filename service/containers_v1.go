@@ -91,6 +91,9 @@ func (s containersV1) Create(ctx context.Context, req *containerdv1.CreateContai
 		return nil, s.connectError(ctx, err, nil)
 	}
 	m.Container = fromV1(req.GetContainer())
+	if m.Container.SnapshotKey != "" {
+		m.Container.Snapshotter = s.options.DefaultSnapshotter
+	}
 	c, err := s.answer(ctx, m)
 	if err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func (s containersV1) newUpdate(ctx context.Context, req *containerdv1.UpdateCon
 	if err != nil {
 		return nil, err
 	}
-	m.Container = fromV1(req.GetContainer())
+	m.Container, m.DefaultSnapshotter = fromV1(req.GetContainer()), s.options.DefaultSnapshotter
 	m.Mask, err = parseMask(req.GetUpdateMask().GetPaths(), maskPathsV1)
 	if len(m.Mask) == 0 {
 		m.Mask, m.CheckRuntime = slices.Clone(mutableV1), true

@@ -44,6 +44,14 @@ func detailBudget(ctx context.Context) int {
 	return trailerDetailBytes
 }
 
+// readsDetails reports whether the caller can be sent details. containerd's clients take
+// them for further errors (errdefs/pkg/errgrpc, ToNative): ctr would print a line such as
+// "proto: not found" for each.
+func readsDetails(ctx context.Context) bool {
+	call, ok := connect.CallInfoForHandlerContext(ctx)
+	return !ok || call.Peer().Protocol != connect.ProtocolGRPC || !strings.HasPrefix(call.Spec().Procedure, "/containerd.services.")
+}
+
 // details are the google.rpc details of an error, at most budget bytes of them.
 func details(err error, st status, decision *plimsoll.Decision, budget int) []proto.Message {
 	info := &errdetails.ErrorInfo{Reason: st.reason, Domain: ErrorDomain, Metadata: map[string]string{}}

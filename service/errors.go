@@ -180,6 +180,9 @@ func (s *Service) connectError(ctx context.Context, err error, decision *plimsol
 		log.ErrorContext(ctx, "request failed")
 	}
 	out := connect.NewError(st.code, errors.New(clip(message, maxMessageBytes)))
+	if !readsDetails(ctx) {
+		return out
+	}
 	for _, detail := range details(err, st, decision, detailBudget(ctx)) {
 		if d, err := connect.NewErrorDetail(detail); err == nil {
 			out.AddDetail(d)

@@ -1,8 +1,10 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,14 +36,9 @@ func parseFilter(text string, fields []string, field filterField) (storage.Query
 	if len(text) > maxFilterBytes {
 		return refuse("has %d bytes; at most %d are allowed", len(text), maxFilterBytes)
 	}
-	filter, err := filters.Parse(text)
+	all, selectors, err := parseSelectors(text)
 	if err != nil {
-		return refuse("%s", filterProblem(text, err))
-	}
-	all, ok := filter.(filters.All)
-	selectors := scanSelectors(text)
-	if !ok || len(all) != len(selectors) {
-		return refuse("cannot be understood")
+		return refuse("%v", err)
 	}
 	var query storage.Query
 	for i, sel := range selectors {
@@ -60,16 +57,110 @@ func parseFilter(text string, fields []string, field filterField) (storage.Query
 		case "==":
 			// All selectors must hold, so any one of them may narrow the scan. Most
 			// containers have the same runtime: any other index is better.
-			term := indexTerm(path, sel.value)
-			if term != nil && (query.Where == nil || query.Where.Field == storage.FieldRuntime) {
-				query.Where = term
-			}
+			query.Where = narrower(query.Where, indexTerm(path, sel.value))
 		}
 	}
 	query.Match = func(c *plimsoll.Container) bool {
 		return all.Match(filters.AdapterFunc(func(path []string) (string, bool) { return field(c, path) }))
 	}
 	return query, nil
+}
+
+// narrower returns the better of two terms, each of which may be nil.
+func narrower(a, b *storage.Term) *storage.Term {
+	if b != nil && (a == nil || a.Field == storage.FieldRuntime) {
+		return b
+	}
+	return a
+}
+
+// parseSelectors parses a filter that is not empty with containerd's parser, and finds
+// what it does not show of its selectors.
+func parseSelectors(text string) (filters.All, []selector, error) {
+	filter, err := filters.Parse(text)
+	if err != nil {
+		return nil, nil, errors.New(filterProblem(text, err))
+	}
+	all, ok := filter.(filters.All)
+	selectors := scanSelectors(text)
+	if !ok || len(all) != len(selectors) {
+		return nil, nil, errors.New("cannot be understood")
+	}
+	return all, selectors, nil
+}
+
+// parseContainerdFilters parses the filters of containerd's own APIs, any of which may match. It
+// takes all that containerd takes, and gives it the same meaning: a field that does not
+// exist is absent, and a bad regular expression matches nothing (pkg/filters). term, if
+// there is one, is an index entry that all matches of a container have.
+func parseContainerdFilters(texts []string) (filter filters.Filter, term *storage.Term, err error) {
+	refuse := func(format string, args ...any) (filters.Filter, *storage.Term, error) {
+		return nil, nil, &plimsoll.RequestError{Field: "filters", Problem: fmt.Sprintf(format, args...)}
+	}
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+	}
+	if size > maxFilterBytes || len(texts) > maxFilters {
+		return refuse("are %d of %d bytes; at most %d of %d are allowed", len(texts), size, maxFilters, maxFilterBytes)
+	}
+	if len(texts) == 0 {
+		return filters.Always, nil, nil
+	}
+	var matches filters.Any
+	for i, text := range texts {
+		one, narrow, err := parseLikeContainerd(text)
+		if err != nil {
+			return refuse("filter %d %v", i+1, err)
+		}
+		matches = append(matches, one)
+		if len(texts) == 1 {
+			term = narrow
+		}
+	}
+	return matches, term, nil
+}
+
+func parseLikeContainerd(text string) (filters.Filter, *storage.Term, error) {
+	if text == "" {
+		return filters.Always, nil, nil
+	}
+	all, selectors, err := parseSelectors(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	var term *storage.Term
+	for i, sel := range selectors {
+		path, err := pathOf(sel.field)
+		if err != nil {
+			return nil, nil, errors.New(filterProblem(text, err))
+		}
+		switch sel.operator {
+		case "~=":
+			all[i], err = regexpSelector(path, sel.value)
+			if _, bad := errors.AsType[*syntax.Error](err); bad {
+				all[i], err = filters.FilterFunc(func(filters.Adaptor) bool { return false }), nil
+			}
+			if err != nil {
+				return nil, nil, fmt.Errorf("regular expression at byte %d: %w", sel.at, err)
+			}
+		case "==":
+			term = narrower(term, indexTerm(path, sel.value))
+		}
+	}
+	return all, term, nil
+}
+
+// matchesFields reports whether filter matches what field says of a record.
+func matchesFields(filter filters.Filter, field func(path []string) (value string, present bool)) bool {
+	return filter.Match(filters.AdapterFunc(field))
+}
+
+// labelField is what containerd's filters see of labels below labels (checkMap of
+// core/metadata/adaptors.go).
+func labelField(labels map[string]string, path []string) (string, bool) {
+	value, ok := labels[strings.Join(path, ".")]
+	return value, ok
 }
 
 // filterProblem says where a filter is wrong. containerd's parser marks the

@@ -34,8 +34,13 @@ func (s *Service) Handler() http.Handler {
 	options := connect.WithHandlerOptions(s.handlerOptions()...)
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
+	for _, r := range s.containerdServices(options) {
+		for procedure, handler := range r.handlers {
+			mux.Handle(procedure, handler)
+		}
+	}
 	mux.Handle(grpchealth.NewHandler(healthChecker{s}, options))
-	reflector := grpcreflect.NewStaticReflector(containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, grpchealth.HealthV1ServiceName)
+	reflector := grpcreflect.NewStaticReflector(append(s.serviceNames(), grpchealth.HealthV1ServiceName)...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options))
 
@@ -52,10 +57,10 @@ func (s *Service) Handler() http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/", s.unserved(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz",
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
-	})
+	})))
 	// One envelope header of gRPC is on top of the message.
 	return s.refuseForeignPages(http.MaxBytesHandler(withController(root), int64(s.options.MaxRequestBytes)+1024))
 }
@@ -81,6 +86,28 @@ func (s *Service) allowOrigins(next http.Handler) http.Handler {
 
 func (s *Service) isConfiguredOrigin(origin string) bool {
 	return slices.Contains(s.options.CORSOrigins, origin)
+}
+
+// containerdServices are those of containerd's services that have a meaning for what
+// Plimsoll keeps.
+func (s *Service) containerdServices(options ...connect.HandlerOption) []*rpcService {
+	return []*rpcService{
+		containerdContainers{s}.service(options...),
+		containerdNamespaces{s}.service(options...),
+		containerdLeases{s}.service(options...),
+		containerdEvents{s}.service(options...),
+		containerdIntrospection{s}.service(options...),
+		containerdVersion{s}.service(options...),
+	}
+}
+
+// serviceNames are the names of the services that health and reflection know.
+func (s *Service) serviceNames() []string {
+	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName}
+	for _, r := range s.containerdServices() {
+		names = append(names, r.name)
+	}
+	return names
 }
 
 // refuseForeignPages refuses what a web page sends over plain text, unless the page
@@ -153,9 +180,7 @@ func (b *boundedGzip) Read(p []byte) (int, error) {
 type healthChecker struct{ *Service }
 
 func (h healthChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
-	switch req.Service {
-	case "", containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName:
-	default:
+	if req.Service != "" && !slices.Contains(h.serviceNames(), req.Service) {
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("unknown service %s", req.Service))
 	}
 	status := grpchealth.StatusServing

@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/semaphore"
 
@@ -51,6 +52,15 @@ type Ruleset struct {
 type Options struct {
 	// DefaultNamespace is used for requests that name none. Default: "default".
 	DefaultNamespace string
+	// DefaultSnapshotter is that of containers which come with a root filesystem
+	// through containerd.v1, which has no snapshotters. Default: "overlayfs".
+	DefaultSnapshotter string
+	// Version and Commit are those of the build, for clients that ask. Default:
+	// "unknown", none.
+	Version string
+	Commit  string
+	// ServerID is a UUID that clients may know the server by. Default: a random one.
+	ServerID string
 	// MutationTimeout bounds a mutation from request to commit, conflicts
 	// included. Default: 10 s.
 	MutationTimeout time.Duration
@@ -83,6 +93,12 @@ const (
 	// MaxSpecBytes bounds the payload of a container's spec. Specs of real
 	// containers have 4 to 50 KiB.
 	MaxSpecBytes = 2<<20 - 1
+	// MaxOptionsBytes bounds the payload of a container's runtime options, which name
+	// a few paths, and MaxExtensionBytes that of each of its extensions.
+	MaxOptionsBytes   = 64 << 10
+	MaxExtensionBytes = 256 << 10
+	// MaxContainerBytes bounds all of a container together.
+	MaxContainerBytes = 3 << 20
 	// MaxListBytes bounds the containers that one List answers with, as containerd
 	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
 	// are told otherwise, containerd's 16.
@@ -95,6 +111,15 @@ const (
 func (o Options) withDefaults() Options {
 	if o.DefaultNamespace == "" {
 		o.DefaultNamespace = "default"
+	}
+	if o.DefaultSnapshotter == "" {
+		o.DefaultSnapshotter = "overlayfs"
+	}
+	if o.ServerID == "" {
+		o.ServerID = uuid.NewString()
+	}
+	if o.Version == "" {
+		o.Version = "unknown"
 	}
 	if o.MutationTimeout == 0 {
 		o.MutationTimeout = 10 * time.Second

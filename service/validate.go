@@ -53,14 +53,8 @@ func checkContainer(c *plimsoll.Container) error {
 	if err := checkID("container.id", c.ID); err != nil {
 		return err
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.Labels)) { // the same problem first, each time
-		value := c.Labels[key]
-		if key == "" {
-			return &plimsoll.RequestError{Field: "container.labels", Problem: "a label has an empty key"}
-		}
-		if err := labels.Validate(key, value); err != nil {
-			return &plimsoll.RequestError{Field: "container.labels", Problem: withoutSuffix(err)}
-		}
+	if err := checkLabels("container.labels", c.Labels); err != nil {
+		return err
 	}
 	if c.Runtime.Name == "" {
 		return &plimsoll.RequestError{
@@ -68,15 +62,96 @@ func checkContainer(c *plimsoll.Container) error {
 		}
 	}
 	for _, f := range []struct{ name, value string }{
-		{"runtime", c.Runtime.Name}, {"image", c.Image}, {"rootfs", c.SnapshotKey}, {"spec.type_url", c.Spec.TypeURL},
+		{"runtime", c.Runtime.Name},
+		{"image", c.Image},
+		{"rootfs", c.SnapshotKey},
+		{"spec.type_url", c.Spec.TypeURL},
+		{"snapshotter", c.Snapshotter},
+		{"sandbox", c.SandboxID},
+		{"runtime.options.type_url", c.Runtime.Options.TypeURL},
 	} {
-		if len(f.value) > maxNameBytes {
-			return &plimsoll.RequestError{
-				Field: "container." + f.name, Problem: fmt.Sprintf("has %d bytes; at most %d are allowed", len(f.value), maxNameBytes),
-			}
+		if err := checkSize("container."+f.name, len(f.value), maxNameBytes); err != nil {
+			return err
 		}
 	}
-	return checkSpec(c.Spec)
+	if c.SnapshotKey != "" && c.Snapshotter == "" {
+		return &plimsoll.RequestError{Field: "container.snapshotter", Problem: "snapshotter is required with a snapshot key, such as overlayfs"}
+	}
+	if err := checkSpec(c.Spec); err != nil {
+		return err
+	}
+	if err := checkPayload("container.runtime.options", c.Runtime.Options, MaxOptionsBytes); err != nil {
+		return err
+	}
+	if err := checkExtensions(c.Extensions); err != nil {
+		return err
+	}
+	return checkSize("container", sizeOf(c), MaxContainerBytes)
+}
+
+func checkLabels(field string, all map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(all)) { // the same problem first, each time
+		if key == "" {
+			return &plimsoll.RequestError{Field: field, Problem: "a label has an empty key"}
+		}
+		if err := labels.Validate(key, all[key]); err != nil {
+			return &plimsoll.RequestError{Field: field, Problem: withoutSuffix(err)}
+		}
+	}
+	return nil
+}
+
+func checkExtensions(extensions map[string]plimsoll.Any) error {
+	for _, key := range slices.Sorted(maps.Keys(extensions)) {
+		if key == "" {
+			return &plimsoll.RequestError{Field: "container.extensions", Problem: "an extension has an empty key"}
+		}
+		ext := extensions[key]
+		if err := checkSize("container.extensions", len(key)+len(ext.TypeURL), maxNameBytes); err != nil {
+			return err
+		}
+		if err := checkPayload("container.extensions."+key, ext, MaxExtensionBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPayload refuses a payload that is too large, or that is a JSON object which
+// parsers may read in different ways. Any other is opaque.
+func checkPayload(field string, payload plimsoll.Any, limit int) error {
+	if err := checkSize(field, len(payload.Value), limit); err != nil {
+		return err
+	}
+	if !payload.IsJSONObject() {
+		return nil
+	}
+	if problem := jsonProblem(payload.Value, nil); problem != "" {
+		return &plimsoll.RequestError{Field: field, Problem: "payload " + problem}
+	}
+	return nil
+}
+
+func checkSize(field string, size, limit int) error {
+	if size > limit {
+		return &plimsoll.RequestError{Field: field, Problem: fmt.Sprintf("has %d bytes; at most %d are allowed", size, limit)}
+	}
+	return nil
+}
+
+// sizeOf is what a container takes, without the bytes between its fields.
+func sizeOf(c *plimsoll.Container) int {
+	size := len(c.ID) + len(c.Image) + len(c.Runtime.Name) + len(c.Snapshotter) + len(c.SnapshotKey) + len(c.SandboxID)
+	for key, value := range c.Labels {
+		size += len(key) + len(value)
+	}
+	for key, ext := range c.Extensions {
+		size += len(key) + len(ext.TypeURL) + len(ext.Value)
+	}
+	for _, payload := range []plimsoll.Any{c.Spec, c.Runtime.Options} {
+		size += len(payload.TypeURL) + len(payload.Value)
+	}
+	return size
 }
 
 // maxNameBytes bounds the fields that name something elsewhere. They are index
@@ -108,18 +183,27 @@ func checkSpec(spec plimsoll.Any) error {
 		return refuse("spec of type %s must be a JSON object", spec.TypeURL)
 	}
 	// Whatever the type: containerd hands the payload to the shim without a look at it.
-	if err := checkStrictJSON(spec.Value, ociNames); err != nil {
-		return refuse("spec is not valid JSON: %v", err)
-	}
-	depth, extreme := measureJSON(spec.Value)
-	if depth > maxSpecDepth {
-		return refuse("spec is nested %d deep; at most %d levels are allowed", depth, maxSpecDepth)
-	}
-	if extreme != "" {
-		return refuse("spec has the number %s; at most %d digits and a decimal exponent of %d are allowed",
-			clip(extreme, maxMetadataBytes), maxSpecNumber, maxSpecNumber)
+	if problem := jsonProblem(spec.Value, ociNames); problem != "" {
+		return refuse("spec %s", problem)
 	}
 	return nil
+}
+
+// jsonProblem says what is wrong with a payload that is to be one JSON object which
+// every parser reads alike, or nothing if it is.
+func jsonProblem(value []byte, names *names) string {
+	if err := checkStrictJSON(value, names); err != nil {
+		return fmt.Sprintf("is not valid JSON: %v", err)
+	}
+	depth, extreme := measureJSON(value)
+	if depth > maxSpecDepth {
+		return fmt.Sprintf("is nested %d deep; at most %d levels are allowed", depth, maxSpecDepth)
+	}
+	if extreme != "" {
+		return fmt.Sprintf("has the number %s; at most %d digits and a decimal exponent of %d are allowed",
+			clip(extreme, maxMetadataBytes), maxSpecNumber, maxSpecNumber)
+	}
+	return ""
 }
 
 // checkStrictJSON accepts exactly one JSON value by RFC 7493 (I-JSON): valid

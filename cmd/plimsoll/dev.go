@@ -52,7 +52,9 @@ there are no samples.`,
 			out := &syncWriter{w: cmd.OutOrStdout()}
 			var greeting sync.WaitGroup
 			defer greeting.Wait()
+			v, commit, _ := build()
 			return server.Run(cmd.Context(), config, server.Options{
+				Version: v, Commit: commit,
 				Log:        cmd.ErrOrStderr(),
 				OnDecision: func(d plimsoll.Decision) { printDecision(out, d) },
 				OnReady: func(addr net.Addr) {

@@ -102,19 +102,28 @@ func newVersion() *cobra.Command {
 var releaseVersion string
 
 func version() string {
-	v, commit, goVersion := releaseVersion, "", ""
+	v, commit, goVersion := build()
+	if commit != "" {
+		commit = " commit " + commit
+	}
+	return fmt.Sprintf("plimsoll %s%s %s", v, commit, goVersion)
+}
+
+// build says which build this is.
+func build() (version, commit, goVersion string) {
+	version = releaseVersion
 	if info, ok := debug.ReadBuildInfo(); ok {
 		goVersion = info.GoVersion
-		if v == "" {
-			v = info.Main.Version
+		if version == "" {
+			version = info.Main.Version
 		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				commit = " commit " + s.Value
+				commit = s.Value
 			}
 		}
 	}
-	return fmt.Sprintf("plimsoll %s%s %s", v, commit, goVersion)
+	return version, commit, goVersion
 }
 
 // usageError is wrong usage that only the command itself can see.

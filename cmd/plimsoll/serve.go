@@ -30,7 +30,8 @@ flag wins over the environment, and the environment over the file.`,
 			if err != nil {
 				return err
 			}
-			return server.Run(cmd.Context(), config, server.Options{Log: cmd.ErrOrStderr()})
+			v, commit, _ := build()
+			return server.Run(cmd.Context(), config, server.Options{Log: cmd.ErrOrStderr(), Version: v, Commit: commit})
 		},
 	}
 	server.AddFlags(cmd.Flags(), server.DefaultConfig())

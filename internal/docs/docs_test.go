@@ -111,12 +111,13 @@ func readBlocks(t *testing.T, file string) []block {
 	return blocks
 }
 
-// build builds the binary, so that blocks may say plimsoll, and grpcurl.
+// build builds the binary, so that blocks may say plimsoll, grpcurl and containerd's ctr.
 func build(t *testing.T) string {
 	dir := t.TempDir()
 	for _, args := range [][]string{
 		{"build", "-o", dir, "./cmd/plimsoll"},
 		{"build", "-modfile=tools/go.mod", "-o", dir, "github.com/fullstorydev/grpcurl/cmd/grpcurl"},
+		{"build", "-modfile=tools/go.mod", "-o", dir, "github.com/containerd/containerd/v2/cmd/ctr"},
 	} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = root

@@ -48,6 +48,9 @@ type Config struct {
 	CORSOrigins []string `koanf:"cors_origins"`
 	// DefaultNamespace is that of requests which name none.
 	DefaultNamespace string `koanf:"default_namespace"`
+	// DefaultSnapshotter is that of containers whose root filesystem comes through
+	// containerd.v1, which knows no snapshotters.
+	DefaultSnapshotter string `koanf:"default_snapshotter"`
 	// PolicyTimeout bounds one evaluation of all policies.
 	PolicyTimeout time.Duration `koanf:"policy_timeout"`
 	// MutationTimeout bounds a mutation from request to commit.
@@ -75,17 +78,18 @@ const DefaultListen = "127.0.0.1:1876"
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Listen:           DefaultListen,
-		Data:             "/var/lib/plimsoll",
-		DefaultNamespace: "default",
-		PolicyTimeout:    time.Second,
-		MutationTimeout:  10 * time.Second,
-		MaxInFlight:      256,
-		RequestRetention: 10 * time.Minute,
-		EventLimit:       1_000_000,
-		ShutdownTimeout:  20 * time.Second,
-		LogFormat:        "text",
-		LogLevel:         "info",
+		Listen:             DefaultListen,
+		Data:               "/var/lib/plimsoll",
+		DefaultNamespace:   "default",
+		DefaultSnapshotter: "overlayfs",
+		PolicyTimeout:      time.Second,
+		MutationTimeout:    10 * time.Second,
+		MaxInFlight:        256,
+		RequestRetention:   10 * time.Minute,
+		EventLimit:         1_000_000,
+		ShutdownTimeout:    20 * time.Second,
+		LogFormat:          "text",
+		LogLevel:           "info",
 	}
 }
 
@@ -103,6 +107,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Bool("insecure", d.Insecure, "allow plain text beyond loopback")
 	flags.StringSlice("cors-origins", nil, "`origin` whose web pages may call, such as https://console.example.com; repeatable\n(default: none)")
 	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
+	flags.String("default-snapshotter", d.DefaultSnapshotter, "`snapshotter` of root filesystems that come through containerd.v1, which has none")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
@@ -232,6 +237,9 @@ func (c Config) Validate() error {
 	}
 	if err := identifiers.Validate(c.DefaultNamespace); err != nil {
 		problem("default-namespace: %s", strings.TrimSuffix(err.Error(), ": invalid argument"))
+	}
+	if err := identifiers.Validate(c.DefaultSnapshotter); err != nil {
+		problem("default-snapshotter: %s", strings.TrimSuffix(err.Error(), ": invalid argument"))
 	}
 	for name, paths := range map[string][]string{"policies": c.Policies, "validators": c.Validators} {
 		if slices.Contains(paths, None) && len(paths) > 1 {

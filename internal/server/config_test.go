@@ -146,7 +146,7 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "unknown keys, all of them",
 			file: "listn: x\npolices: [x]\ntls:\n  cert: x\ncolour: blue\n",
 			want: []string{
-				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, default_namespace, event_limit, insecure, listen, log_format, ` +
+				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, default_namespace, default_snapshotter, event_limit, insecure, listen, log_format, ` +
 					`log_level, max_in_flight, mutation_timeout, policies, policy_timeout, request_retention, shutdown_timeout, socket, tls_cert, tls_key, validators`,
 				`configuration file plimsoll.yaml: unknown key "listn"; did you mean "listen"?`,
 				`configuration file plimsoll.yaml: unknown key "polices"; did you mean "policies"?`,
@@ -172,12 +172,13 @@ func TestLoadConfigErrors(t *testing.T) {
 		{
 			name: "values that make no sense, all of them",
 			args: []string{
-				"--listen=nowhere", "--data=", "--policies=none,a", "--tls-key=k", "--default-namespace=a/b", "--policy-timeout=0",
+				"--listen=nowhere", "--data=", "--policies=none,a", "--tls-key=k", "--default-namespace=a/b", "--default-snapshotter=", "--policy-timeout=0",
 				"--mutation-timeout=-1s", "--shutdown-timeout=0s", "--max-in-flight=0", "--log-level=loud", "--socket=/" + strings.Repeat("s", 107),
 			},
 			want: []string{
 				"data: it is empty; name the directory of the database",
 				`default-namespace: identifier "a/b" must match ^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$`,
+				"default-snapshotter: identifier must not be empty",
 				`listen: "nowhere" is not an address such as 127.0.0.1:1876`,
 				`log-level: "loud" is none of debug, info, warn, error`,
 				"max-in-flight: must be at least 1",

@@ -23,6 +23,9 @@ type Options struct {
 	Log io.Writer
 	// OnDecision, if set, is called with every decision instead of logging it.
 	OnDecision func(plimsoll.Decision)
+	// Version and Commit are those of the build, for clients that ask.
+	Version string
+	Commit  string
 	// OnReady, if set, is called once mutations can be judged and committed, with
 	// the address that is listened on.
 	OnReady func(net.Addr)
@@ -61,18 +64,26 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
+	id, err := serverID(config.Data)
+	if err != nil {
+		return err
+	}
 	onDecision := options.OnDecision
 	if onDecision == nil {
 		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
 	}
 	svc := service.New(store, service.Options{
-		DefaultNamespace: config.DefaultNamespace,
-		MutationTimeout:  config.MutationTimeout,
-		MaxInFlight:      config.MaxInFlight,
-		RequestRetention: config.RequestRetention,
-		CORSOrigins:      config.CORSOrigins,
-		Logger:           log,
-		OnDecision:       onDecision,
+		DefaultNamespace:   config.DefaultNamespace,
+		DefaultSnapshotter: config.DefaultSnapshotter,
+		Version:            options.Version,
+		Commit:             options.Commit,
+		ServerID:           id,
+		MutationTimeout:    config.MutationTimeout,
+		MaxInFlight:        config.MaxInFlight,
+		RequestRetention:   config.RequestRetention,
+		CORSOrigins:        config.CORSOrigins,
+		Logger:             log,
+		OnDecision:         onDecision,
 	})
 	svc.SetRuleset(&rules.Ruleset)
 

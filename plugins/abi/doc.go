@@ -50,8 +50,9 @@
 //	{"version": 1, "operation": "CREATE", "namespace": "default", "namespace_labels": {}, "dry_run": false,
 //	 "user": {"name": "", "groups": [], "via": "unix"}, "update_mask": [], "request_id": "",
 //	 "object": {"id": "web", "labels": {"team": "core"}, "image": "docker.io/library/nginx:1",
-//	            "runtime": "io.containerd.runc.v2", "rootfs": "web", "snapshotter": "overlayfs",
-//	            "extensions": {}, "sandbox_id": "",
+//	            "runtime": "io.containerd.runc.v2", "runtime_options_type": "", "runtime_options": {},
+//	            "rootfs": "web", "snapshotter": "overlayfs", "extension_types": {}, "extensions": {},
+//	            "sandbox_id": "",
 //	            "spec_type": "types.containerd.io/opencontainers/runtime-spec/1/Spec",
 //	            "spec": {"ociVersion": "1.2.0", "process": {"args": ["nginx"]}}},
 //	 "old_object": null,
@@ -60,7 +61,8 @@
 // operation is CREATE, UPDATE or DELETE. object is the container as it would be
 // stored, on DELETE the one to be removed; old_object the stored one, or null.
 // spec is, byte for byte, the payload that will be stored if that is a JSON object,
-// and {"base64": "…"} otherwise; so are the values of extensions. The spec comes
+// and {"base64": "…"} otherwise; so are runtime_options, unless there are none, and
+// the values of extensions. The spec comes
 // from whoever makes the request: its strings, depth and member order are theirs,
 // members may be duplicated, and a validator should refuse what it cannot read.
 // settings are those of the binding, {} if it has none. Members may be added to
