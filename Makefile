@@ -42,14 +42,17 @@ fmt-check: ## Go and proto files are formatted
 mod: ## go.mod and go.sum say what is used, no more
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
+	cd bench && go mod tidy -diff
 
 .PHONY: vet
 vet: ## go vet
 	go vet ./...
+	cd bench && go vet ./...
 
 .PHONY: lint
 lint: ## golangci-lint, see .golangci.yml
 	$(TOOL) golangci-lint run ./...
+	cd bench && go tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: proto-lint
 proto-lint: ## buf lint, see buf.yaml
@@ -107,6 +110,10 @@ bench: ## benchmarks that match BENCH, COUNT times each, with their spread
 	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee "$$tmp/bench"; \
 	$(TOOL) benchstat "$$tmp/bench"
+
+.PHONY: bench-versus
+bench-versus: ## Plimsoll and containerd's own service in the same run; VERSUS='-n 100000' or other flags
+	cd bench && go run ./versus $(VERSUS)
 
 .PHONY: validators-check
 validators-check: ## the .wasm files are, byte for byte, what their sources build

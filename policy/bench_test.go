@@ -106,6 +106,34 @@ func BenchmarkJudge(b *testing.B) {
 	})
 }
 
+// BenchmarkRequests judges as a server does, each time on a new goroutine.
+func BenchmarkRequests(b *testing.B) {
+	p, err := Load(context.Background(), Options{}, Path(filepath.Join("..", "examples", "policies")))
+	if err != nil {
+		b.Fatal(err)
+	}
+	in := benchInput(b)
+	if _, err := in.JSON(); err != nil {
+		b.Fatal(err)
+	}
+	for name, judge := range map[string]func(context.Context, *plimsoll.Input) (plimsoll.Verdict, error){
+		"grown-stack": p.Judge, "own-stack": p.judge,
+	} {
+		b.Run(name, func(b *testing.B) {
+			done := make(chan error)
+			for b.Loop() {
+				go func() {
+					_, err := judge(context.Background(), in)
+					done <- err
+				}()
+				if err := <-done; err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkWays compares ways to evaluate the same prepared query on the same document.
 func BenchmarkWays(b *testing.B) {
 	p := benchPolicies(b, 1, benchPackage)

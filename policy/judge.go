@@ -22,6 +22,11 @@ import (
 // Besides the errors of [plimsoll.Judge], it gives a [plimsoll.RequestError] for a
 // document that is ambiguous; see the package's guarantees.
 func (p *Policies) Judge(ctx context.Context, in *plimsoll.Input) (verdict plimsoll.Verdict, err error) {
+	onGrownStack(func() { verdict, err = p.judge(ctx, in) })
+	return verdict, err
+}
+
+func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plimsoll.Verdict, err error) {
 	// OPA's arithmetic panics on numbers that a rule may make of a caller's string.
 	defer func() {
 		if r := recover(); r != nil {

@@ -79,6 +79,9 @@ func newHTTPServer(handler http.Handler) *http.Server {
 // userOfConn says what a connection tells of its caller: on a unix socket the
 // kernel vouches for user and group.
 func userOfConn(c net.Conn) plimsoll.User {
+	if buffered, ok := c.(*bufferedConn); ok {
+		c = buffered.Conn
+	}
 	unix, ok := c.(*net.UnixConn)
 	if !ok {
 		return plimsoll.User{Via: "anonymous"}

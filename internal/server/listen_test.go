@@ -170,7 +170,7 @@ func TestUserOfConn(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			conn, err := l.Accept()
+			conn, err := bufferedListener{l}.Accept() // as it is served
 			if err != nil {
 				t.Fatal(err)
 			}

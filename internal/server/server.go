@@ -107,9 +107,9 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		encrypted := certificates != nil && l.Addr().Network() == "tcp"
 		go func() {
 			if encrypted {
-				ended <- web.ServeTLS(l, "", "")
+				ended <- web.ServeTLS(bufferedListener{l}, "", "")
 			} else {
-				ended <- web.Serve(l)
+				ended <- web.Serve(bufferedListener{l})
 			}
 		}()
 		log.Info("listening", "address", l.Addr().String(), "tls", encrypted)
