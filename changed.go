@@ -6,9 +6,8 @@ import (
 	"slices"
 )
 
-// Changed names the fields in which two states of a container differ, sorted: those
-// of an update mask ([MaskPaths]), where single labels and extensions are labels.KEY
-// and extensions.KEY.
+// Changed names the fields in which two states of a container differ, sorted: image,
+// spec, snapshotter, snapshot_key, and labels.KEY and extensions.KEY for single ones.
 func Changed(before, after *Container) []string {
 	var changed []string
 	add := func(path string, differs bool) {

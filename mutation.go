@@ -53,6 +53,9 @@ type Mutation struct {
 	// IfRevision, when set, makes the mutation conditional: the container must
 	// be at that revision, 0 meaning that it must not exist.
 	IfRevision *Revision
+	// OutcomeOnly says that the caller is told what became of the mutation, and not
+	// shown the container.
+	OutcomeOnly bool
 	// DryRun asks for the verdict and the resulting container, and no commit.
 	DryRun    bool
 	User      User

@@ -2,9 +2,11 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -23,6 +25,13 @@ var (
 	mutablePlimsoll   = []string{"labels", "image", "spec", "snapshot_key", "extensions"}
 )
 
+// requested is the container of a request, without what only answers have.
+func requested(v *plimsollv1.Container) *plimsoll.Container {
+	c := fromPlimsoll(v)
+	c.CreatedAt, c.UpdatedAt, c.Revision = time.Time{}, time.Time{}, 0
+	return c
+}
+
 func (s plimsollV1) newCreate(ctx context.Context, op *plimsollv1.CreateOperation) (*plimsoll.Mutation, error) {
 	if op.GetContainer() == nil {
 		return nil, errNoContainer
@@ -31,7 +40,7 @@ func (s plimsollV1) newCreate(ctx context.Context, op *plimsollv1.CreateOperatio
 	if err != nil {
 		return nil, err
 	}
-	m.Container = fromPlimsoll(op.GetContainer())
+	m.Container = requested(op.GetContainer())
 	return m, nil
 }
 
@@ -46,12 +55,12 @@ func (s plimsollV1) newUpdate(ctx context.Context, op *plimsollv1.UpdateOperatio
 	if err != nil {
 		return nil, err
 	}
-	m.Container = fromPlimsoll(op.GetContainer())
+	m.Container = requested(op.GetContainer())
 	if m.Mask, err = parseMask(op.GetUpdateMask().GetPaths(), maskPathsPlimsoll); err != nil {
 		return nil, err
 	}
 	if len(m.Mask) == 0 {
-		m.Mask, m.CheckRuntime = slices.Clone(mutablePlimsoll), true
+		m.Mask, m.CheckRuntime, m.CheckSnapshotter = slices.Clone(mutablePlimsoll), true, true
 	}
 	for i, path := range m.Mask {
 		if path == "snapshot_key" {
@@ -140,9 +149,14 @@ func (s plimsollV1) BatchDelete(ctx context.Context, req *plimsollv1.BatchDelete
 	return &plimsollv1.BatchDeleteResponse{Committed: allCommitted(results), Results: results}, nil
 }
 
+// operation is one of a batch.
+type operation interface {
+	*plimsollv1.CreateOperation | *plimsollv1.UpdateOperation | *plimsollv1.DeleteOperation
+}
+
 // batch takes operations through the pipeline, all in one commit or each on its own. An
 // error is one of the batch as a whole, for callers.
-func batch[O any](
+func batch[O operation](
 	ctx context.Context, s plimsollV1, mode plimsollv1.BatchMode, operations []O, mutation func(context.Context, O) (*plimsoll.Mutation, error),
 ) ([]*plimsollv1.BatchResult, error) {
 	refuse := func(format string, args ...any) ([]*plimsollv1.BatchResult, error) {
@@ -154,12 +168,29 @@ func batch[O any](
 	case len(operations) > maxBatch:
 		return refuse("there are %d; at most %d are allowed", len(operations), maxBatch)
 	}
+	if mode == plimsollv1.BatchMode_BATCH_MODE_UNSPECIFIED {
+		mode = plimsollv1.BatchMode_BATCH_MODE_ATOMIC
+	}
+	if _, known := plimsollv1.BatchMode_name[int32(mode)]; !known {
+		return nil, s.connectError(ctx, &plimsoll.RequestError{Field: "mode", Problem: fmt.Sprintf("%d is unknown", mode)}, nil)
+	}
+	// What is wrong with the headers is wrong with all of it.
+	if _, err := s.newMutation(ctx, plimsoll.OperationCreate, ""); err != nil {
+		return nil, s.connectError(ctx, err, nil)
+	}
+
+	out := make([]*plimsollv1.BatchResult, len(operations))
 	mutations := make([]*plimsoll.Mutation, len(operations))
 	places := make(map[string]int, len(operations))
 	for i, op := range operations {
 		m, err := mutation(ctx, op)
-		if err != nil {
+		if err != nil && mode == plimsollv1.BatchMode_BATCH_MODE_ATOMIC {
 			return nil, s.connectError(ctx, fmt.Errorf("operation %d: %w", i, err), nil)
+		}
+		if err != nil {
+			out[i] = &plimsollv1.BatchResult{Id: idOf(op)}
+			s.fail(ctx, out[i], err, nil)
+			continue
 		}
 		if first, ok := places[m.Key.ID]; ok {
 			return refuse("%d and %d are both of container %q", first, i, m.Key.ID)
@@ -168,24 +199,41 @@ func batch[O any](
 		if m.RequestID != "" {
 			m.RequestID = fmt.Sprintf("%s/%d", m.RequestID, i)
 		}
+		m.OutcomeOnly = true
 		mutations[i] = m
 	}
-	var results []*result
-	switch mode {
-	case plimsollv1.BatchMode_BATCH_MODE_UNSPECIFIED, plimsollv1.BatchMode_BATCH_MODE_ATOMIC:
-		results = s.mutate(ctx, mutations...)
-	case plimsollv1.BatchMode_BATCH_MODE_BEST_EFFORT:
-		for _, m := range mutations {
-			results = append(results, s.mutate(ctx, m)...)
+
+	if mode == plimsollv1.BatchMode_BATCH_MODE_BEST_EFFORT {
+		for i, m := range mutations {
+			if m != nil {
+				out[i] = s.toBatchResult(ctx, s.mutate(ctx, m)[0])
+			}
 		}
-	default:
-		return nil, s.connectError(ctx, &plimsoll.RequestError{Field: "mode", Problem: fmt.Sprintf("%d is unknown", mode)}, nil)
+		return out, nil
 	}
-	out := make([]*plimsollv1.BatchResult, len(results))
+	results := s.mutate(ctx, mutations...)
+	for _, r := range results {
+		if r.shared { // it is not about any one of them
+			return nil, s.connectError(ctx, r.err, r.decision)
+		}
+	}
 	for i, r := range results {
 		out[i] = s.toBatchResult(ctx, r)
 	}
 	return out, nil
+}
+
+// idOf is the id of the container that op is about.
+func idOf[O operation](op O) string {
+	switch op := any(op).(type) {
+	case interface {
+		GetContainer() *plimsollv1.Container
+	}:
+		return op.GetContainer().GetId()
+	case interface{ GetId() string }:
+		return op.GetId()
+	}
+	return ""
 }
 
 func allCommitted(results []*plimsollv1.BatchResult) bool {
@@ -199,20 +247,25 @@ func (s plimsollV1) toBatchResult(ctx context.Context, r *result) *plimsollv1.Ba
 	if r.decision.Ruleset != "" {
 		b.Verdict = toVerdict(r.decision)
 	}
-	switch st := statusOf(r.err); {
-	case r.err == nil && r.mutation.DryRun, st.reason == ReasonBatchRefused:
+	switch {
+	case r.err == nil && r.mutation.DryRun, errors.Is(r.err, errNotAlone):
 		b.Outcome = plimsollv1.BatchResult_OUTCOME_ADMITTED
 	case r.err == nil:
 		b.Outcome = plimsollv1.BatchResult_OUTCOME_COMMITTED
 	default:
-		b.Outcome = plimsollv1.BatchResult_OUTCOME_FAILED
-		if st.isDenial() {
-			b.Outcome = plimsollv1.BatchResult_OUTCOME_DENIED
-		}
-		told := s.connectError(ctx, r.err, r.decision)
-		b.Code, b.Message = codeName(told.Code()), told.Message()
+		s.fail(ctx, b, r.err, r.decision)
 	}
 	return b
+}
+
+// fail says in b why an operation failed.
+func (s plimsollV1) fail(ctx context.Context, b *plimsollv1.BatchResult, err error, decision *plimsoll.Decision) {
+	b.Outcome = plimsollv1.BatchResult_OUTCOME_FAILED
+	if statusOf(err).isDenial() {
+		b.Outcome = plimsollv1.BatchResult_OUTCOME_DENIED
+	}
+	told := s.connectError(ctx, err, decision)
+	b.Code, b.Message = codeName(told.Code()), told.Message()
 }
 
 // codeName is the name of a code as gRPC has it, such as NOT_FOUND.

@@ -107,8 +107,11 @@ func (s containerdContainers) List(ctx context.Context, req *containersapi.ListC
 // ListStream implements containerd.services.containers.v1.Containers. What it sends is
 // the state at one revision, however long that takes.
 func (s containerdContainers) ListStream(ctx context.Context, req *containersapi.ListContainersRequest, stream *connect.ServerStream[containersapi.ListContainerMessage]) error {
-	send := sender(ctx, stream.Send)
+	send, patience := sender(ctx, stream.Send), newPatience()
 	err := s.scan(ctx, req.GetFilters(), func(c *containersapi.Container) error {
+		if err := patience.check(); err != nil {
+			return err
+		}
 		return send(&containersapi.ListContainerMessage{Container: c})
 	})
 	if err != nil {

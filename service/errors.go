@@ -34,6 +34,7 @@ const (
 	ReasonMutationTimeout  = "MUTATION_TIMEOUT"
 	ReasonPolicyNotReady   = "POLICY_NOT_READY"
 	ReasonOverloaded       = "OVERLOADED"
+	ReasonSlowReader       = "SLOW_READER"
 	ReasonResponseTooLarge = "RESPONSE_TOO_LARGE"
 	ReasonNoSpace          = "STORAGE_FULL"
 	ReasonStoreClosed      = "STORAGE_CLOSED"
@@ -115,6 +116,10 @@ func statusOf(err error) status {
 			code: connect.CodeUnavailable, reason: ReasonPolicyNotReady, retryAfter: time.Second,
 			message: "no ruleset is active, so no mutation can be judged; nothing was stored",
 		}
+	case is(errSlowReader):
+		return status{code: connect.CodeResourceExhausted, reason: ReasonSlowReader}
+	case is(errTooManyWatches):
+		return status{code: connect.CodeResourceExhausted, reason: ReasonOverloaded, retryAfter: time.Minute}
 	case is(plimsoll.ErrOverloaded):
 		return status{
 			code: connect.CodeResourceExhausted, reason: ReasonOverloaded, retryAfter: time.Second,

@@ -19,6 +19,13 @@ import (
 // maxFilterBytes bounds a filter: matching it costs time for each container.
 const maxFilterBytes = 16 << 10
 
+// maxSelectors bounds the selectors of a filter, and maxFilters how many filters a
+// request may have.
+const (
+	maxSelectors = 64
+	maxFilters   = 64
+)
+
 // filterField returns the value of a field of a container, for a filter.
 type filterField func(c *plimsoll.Container, path []string) (value string, present bool)
 
@@ -83,6 +90,9 @@ func parseSelectors(text string) (filters.All, []selector, error) {
 	}
 	all, ok := filter.(filters.All)
 	selectors := scanSelectors(text)
+	if len(selectors) > maxSelectors {
+		return nil, nil, fmt.Errorf("has %d selectors; at most %d are allowed", len(selectors), maxSelectors)
+	}
 	if !ok || len(all) != len(selectors) {
 		return nil, nil, errors.New("cannot be understood")
 	}
@@ -269,9 +279,24 @@ func unquote(literal string) (string, error) {
 	return strconv.Unquote(literal)
 }
 
-// maxRegexpBytes bounds a regular expression: a{1000} compiles to a thousand
-// instructions.
-const maxRegexpBytes = 1 << 10
+// Bounds on a regular expression. A short one may compile to a large program:
+// (a{1000}){1000} to a million instructions.
+const (
+	maxRegexpBytes = 1 << 10
+	maxRegexpSize  = 4 << 10
+)
+
+// regexpSize estimates how many instructions re compiles to, before it does.
+func regexpSize(re *syntax.Regexp) int {
+	size := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		size += regexpSize(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		size *= max(re.Min, re.Max, 1)
+	}
+	return min(size, maxRegexpSize+1)
+}
 
 // regexpSelector is containerd's selector for ~=, but compiles its expression once
 // instead of for each record, and tells when it is bad.
@@ -282,6 +307,13 @@ func regexpSelector(path []string, literal string) (filters.Filter, error) {
 	}
 	if len(expr) > maxRegexpBytes {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are allowed", len(expr), maxRegexpBytes)
+	}
+	parsed, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	if regexpSize(parsed) > maxRegexpSize {
+		return nil, fmt.Errorf("it is too complex: it stands for more than %d steps", maxRegexpSize)
 	}
 	re, err := regexp.Compile(expr)
 	if err != nil {

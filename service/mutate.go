@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/storage"
@@ -32,6 +33,8 @@ type result struct {
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
 	err error
+	// shared says that err is about all mutations of the call, and not this one's own.
+	shared bool
 }
 
 // errNotAlone is the error of mutations that were fit, but were not committed because
@@ -49,7 +52,7 @@ func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) [
 	if err := s.commitAll(ctx, results); err != nil {
 		for _, r := range results {
 			if r.err == nil {
-				r.err = err
+				r.err, r.shared = err, !errors.Is(err, errNotAlone)
 			}
 		}
 	}
@@ -118,11 +121,16 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 	// 2. to 4. Judge each, whatever was found of the others: a caller wants to know
 	// everything that is wrong.
 	refused, replayed := false, 0
+	expiresAt := first.decision.Time.Add(s.options.RequestRetention) // the same for all
 	for _, r := range results {
+		if r.err != nil { // known before any state was looked at
+			refused = true
+			continue
+		}
 		r.decision.Attempts++
-		r.decision.Ruleset = rules.Digest
+		r.decision.Ruleset, r.decision.Replayed = rules.Digest, false
 		r.state = view.Revision()
-		writes, err := s.judge(ctx, rules, view, namespace, r)
+		writes, err := s.judge(ctx, rules, view, namespace, r, expiresAt)
 		switch {
 		case ctx.Err() != nil && err != nil && !errors.Is(err, plimsoll.ErrDenied):
 			return err
@@ -133,11 +141,13 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 		}
 		change.Writes = append(change.Writes, writes...)
 	}
-	if refused {
+	switch {
+	case refused:
 		return errNotAlone
-	}
-	if first.mutation.DryRun || replayed == len(results) {
+	case first.mutation.DryRun, replayed == len(results):
 		return nil
+	case replayed > 0: // together these were never asked for
+		return fmt.Errorf("%q: %w", first.mutation.RequestID, plimsoll.ErrRequestReused)
 	}
 
 	// 5. Commit, if nothing that was read has changed since.
@@ -155,7 +165,9 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 
 // judge says what would be written for one mutation, or why it must not be: an error of
 // any kind.
-func (s *Service) judge(ctx context.Context, rules *Ruleset, view storage.View, namespace *namespaceRecord, r *result) ([]storage.Write, error) {
+func (s *Service) judge(
+	ctx context.Context, rules *Ruleset, view storage.View, namespace *namespaceRecord, r *result, expiresAt time.Time,
+) ([]storage.Write, error) {
 	m := r.mutation
 	if replayed, err := s.replay(ctx, view, r); replayed || err != nil {
 		return nil, err
@@ -210,7 +222,7 @@ func (s *Service) judge(ctx context.Context, rules *Ruleset, view storage.View, 
 		Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: r.changed, Decision: r.decision.ID,
 	}}
 	if m.RequestID != "" {
-		record, err := s.recordRequest(r)
+		record, err := recordRequest(r, expiresAt)
 		if err != nil {
 			return nil, err
 		}

@@ -21,8 +21,10 @@ import (
 // while after each page, in case the next one is asked for. What is held costs the
 // store the space of what was replaced since.
 const (
-	// pageLifetime is how long a state is held after a page.
-	pageLifetime = 5 * time.Minute
+	// pageLifetime is how long a state is held after a page, and maxPageLifetime how
+	// long after the first one.
+	pageLifetime    = 5 * time.Minute
+	maxPageLifetime = 15 * time.Minute
 	// maxHeldRevisions bounds how many states are held. Beyond, the one that was used
 	// longest ago is let go of.
 	maxHeldRevisions = 64
@@ -36,6 +38,7 @@ type pageViews struct {
 
 type heldView struct {
 	view  storage.View // only ever reopened
+	since time.Time
 	used  time.Time
 	timer *time.Timer
 }
@@ -76,7 +79,7 @@ func (p *pageViews) hold(ctx context.Context, view storage.View) error {
 	if len(p.held) >= maxHeldRevisions {
 		p.dropOldest()
 	}
-	h := &heldView{view: again, used: time.Now()}
+	h := &heldView{view: again, since: time.Now(), used: time.Now()}
 	h.timer = time.AfterFunc(pageLifetime, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -88,7 +91,7 @@ func (p *pageViews) hold(ctx context.Context, view storage.View) error {
 
 func (h *heldView) touch() {
 	h.used = time.Now()
-	h.timer.Reset(pageLifetime)
+	h.timer.Reset(min(pageLifetime, maxPageLifetime-h.used.Sub(h.since)))
 }
 
 func (p *pageViews) dropOldest() {

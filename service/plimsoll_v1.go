@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -26,8 +28,16 @@ type plimsollV1 struct {
 const (
 	defaultPageSize = 100
 	maxPageSize     = 1000
-	maxPageBytes    = 4 << 20
+	// maxPageBytes bounds the messages of one answer. grpc-go's clients take 4 MiB
+	// unless they are told otherwise.
+	maxPageBytes = 3 << 20
 )
+
+// messageBytes is what a message takes in another.
+func messageBytes(m proto.Message) int {
+	size := proto.Size(m)
+	return size + protowire.SizeVarint(uint64(size)) + 1 //nolint:gosec // not negative
+}
 
 func pageSize(asked int32) (int, error) {
 	switch {
@@ -71,13 +81,19 @@ func filterFieldPlimsoll(c *plimsoll.Container, path []string) (string, bool) {
 	return "", false
 }
 
-// maxFilters bounds how many filters there may be.
-const maxFilters = 64
-
 // parseFilters parses filters of which one must hold. None selects all.
 func parseFilters(texts, fields []string, field filterField) (storage.Query, error) {
 	if len(texts) > maxFilters {
 		return storage.Query{}, &plimsoll.RequestError{Field: "filters", Problem: fmt.Sprintf("has more than %d filters", maxFilters)}
+	}
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+	}
+	if size > maxFilterBytes {
+		return storage.Query{}, &plimsoll.RequestError{
+			Field: "filters", Problem: fmt.Sprintf("have %d bytes together; at most %d are allowed", size, maxFilterBytes),
+		}
 	}
 	var matches []func(*plimsoll.Container) bool
 	for _, text := range texts {
@@ -104,7 +120,7 @@ func (s plimsollV1) GetContainer(ctx context.Context, req *plimsollv1.GetContain
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
 	}
-	if req.GetReadMask() == nil {
+	if len(req.GetReadMask().GetPaths()) == 0 {
 		mask.all = true
 	}
 	c, err := s.get(ctx, req.GetId())
@@ -166,12 +182,12 @@ func (s plimsollV1) listPage(ctx context.Context, req *plimsollv1.ListContainers
 		res.TotalSize = &total
 	}
 	bytes, last := 0, ""
-	for c, err := range order.scan(ctx, view, query, token.After, mask.payloads()) {
+	for c, err := range order.scan(ctx, view, query, token.After, size+1, mask.payloads()) {
 		if err != nil {
 			return nil, err
 		}
 		v := mask.apply(c)
-		if bytes += proto.Size(v); len(res.GetContainers()) == size || bytes > maxPageBytes && len(res.GetContainers()) > 0 {
+		if bytes += messageBytes(v); len(res.GetContainers()) == size || bytes > maxPageBytes && len(res.GetContainers()) > 0 {
 			res.NextPageToken = pageToken{Revision: view.Revision(), After: last, Digest: token.Digest}.String()
 			return res, s.pages.hold(ctx, view)
 		}
@@ -221,28 +237,43 @@ func (o order) place(c *plimsoll.Container) string {
 	return o.key(c) + "/" + c.ID
 }
 
-// scan yields what query selects after a place, empty for all. Sorted by anything but
-// ascending ids, all that is selected is held in memory without payloads.
-func (o order) scan(ctx context.Context, view storage.View, query storage.Query, after string, payloads bool) func(func(*plimsoll.Container, error) bool) {
+// scan yields the first of what query selects after a place, empty for all; at most a
+// number of them, unless they are sorted by ascending ids.
+func (o order) scan(
+	ctx context.Context, view storage.View, query storage.Query, after string, limit int, payloads bool,
+) iter.Seq2[*plimsoll.Container, error] {
 	if o.key == nil && !o.descending {
 		query.After, query.WithPayloads = after, payloads
 		return view.Scan(ctx, query)
 	}
 	return func(yield func(*plimsoll.Container, error) bool) {
-		type placed struct{ place, id string }
-		var all []placed
+		type placed struct {
+			place string
+			*plimsoll.Container
+		}
+		var first []placed
+		sort := func() {
+			slices.SortFunc(first, func(a, b placed) int { return o.compare(a.place, b.place) })
+			first = first[:min(limit, len(first))]
+		}
 		for c, err := range view.Scan(ctx, query) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			if place := o.place(c); after == "" || o.compare(place, after) > 0 {
-				all = append(all, placed{place, c.ID})
+				first = append(first, placed{place, c})
+			}
+			if len(first) == 2*limit+64 { // no more than that need be held
+				sort()
 			}
 		}
-		slices.SortFunc(all, func(a, b placed) int { return o.compare(a.place, b.place) })
-		for _, p := range all {
-			c, err := view.Get(ctx, plimsoll.Key{Namespace: query.Namespace, ID: p.id})
+		sort()
+		for _, p := range first {
+			c, err := p.Container, error(nil)
+			if payloads {
+				c, err = view.Get(ctx, plimsoll.Key{Namespace: query.Namespace, ID: c.ID})
+			}
 			if !yield(c, err) || err != nil {
 				return
 			}
@@ -288,17 +319,18 @@ func (s plimsollV1) historyPage(ctx context.Context, req *plimsollv1.GetHistoryR
 	}
 	defer func() { _ = view.Close() }()
 	res := &plimsollv1.GetHistoryResponse{CompactedRevision: uint64(view.Compacted())}
-	key := plimsoll.Key{Namespace: namespace, ID: req.GetId()}
+	key, bytes := plimsoll.Key{Namespace: namespace, ID: req.GetId()}, 0
 	for e, err := range s.store.History(ctx, key, token.Revision) {
 		if err != nil {
 			return nil, err
 		}
-		if len(res.GetEvents()) == size {
+		event := toEvent(e)
+		if bytes += messageBytes(event); len(res.GetEvents()) == size || bytes > maxPageBytes && len(res.GetEvents()) > 0 {
 			// A commit has at most one change of a container: the next page begins with e.
 			res.NextPageToken = pageToken{Revision: e.Revision, Digest: token.Digest}.String()
 			break
 		}
-		res.Events = append(res.Events, toEvent(e))
+		res.Events = append(res.Events, event)
 	}
 	return res, nil
 }

@@ -476,8 +476,7 @@ func TestBatch(t *testing.T) {
 	if err != nil || res.GetCommitted() {
 		t.Fatal(res, err)
 	}
-	// One that is malformed is known before any state is looked at.
-	expect(res.GetResults(), "c ADMITTED 0", "d ADMITTED 0", "a ADMITTED 0", "e FAILED 0 INVALID_ARGUMENT")
+	expect(res.GetResults(), "c ADMITTED 0", "d DENIED 0 PERMISSION_DENIED", "a FAILED 0 ALREADY_EXISTS", "e FAILED 0 INVALID_ARGUMENT")
 	res, err = create(atomic, nil, full("c"), full("d", "policy", "2"), full("a"))
 	if err != nil || res.GetCommitted() {
 		t.Fatal(res, err)
@@ -508,6 +507,17 @@ func TestBatch(t *testing.T) {
 	}
 	expect(res.GetResults(), "c COMMITTED 2", "d DENIED 0 PERMISSION_DENIED", "a FAILED 0 ALREADY_EXISTS", "e COMMITTED 3")
 
+	res, err = create(best, nil, full("no id!"), nil, full("f"))
+	if err != nil || res.GetCommitted() {
+		t.Fatal(res, err)
+	}
+	expect(res.GetResults(), "no id! FAILED 0 INVALID_ARGUMENT", "FAILED 0 INVALID_ARGUMENT", "f COMMITTED 4")
+	gone, err := c.BatchDelete(t.Context(), &plimsollv1.BatchDeleteRequest{Mode: best, Operations: []*plimsollv1.DeleteOperation{{Id: "no id!"}, {Id: "f"}}})
+	if err != nil || gone.GetCommitted() {
+		t.Fatal(gone, err)
+	}
+	expect(gone.GetResults(), "no id! FAILED 0 NOT_FOUND", "f COMMITTED 5")
+
 	stale := uint64(1)
 	updated, err := c.BatchUpdate(t.Context(), &plimsollv1.BatchUpdateRequest{Mode: best, Operations: []*plimsollv1.UpdateOperation{
 		{Container: full("a", "x", "1"), UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels", "snapshot_key", "extensions.nerdctl"}}, IfRevision: &stale},
@@ -517,14 +527,84 @@ func TestBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(updated.GetResults(), "a COMMITTED 4", "c FAILED 0 ABORTED", "nobody FAILED 0 NOT_FOUND")
+	expect(updated.GetResults(), "a COMMITTED 6", "c FAILED 0 ABORTED", "nobody FAILED 0 NOT_FOUND")
 	deleted, err := c.BatchDelete(t.Context(), &plimsollv1.BatchDeleteRequest{Operations: []*plimsollv1.DeleteOperation{{Id: "a"}, {Id: "b"}, {Id: "c"}}})
 	if err != nil || !deleted.GetCommitted() {
 		t.Fatal(deleted, err)
 	}
-	expect(deleted.GetResults(), "a COMMITTED 5", "b COMMITTED 5", "c COMMITTED 5")
+	expect(deleted.GetResults(), "a COMMITTED 7", "b COMMITTED 7", "c COMMITTED 7")
 	if _, all := f.contents(t); len(all) != 1 || all[0].ID != "e" {
 		t.Errorf("left are %v", all)
+	}
+
+	// What is not about any one operation is an error of the call.
+	f.SetRuleset(nil)
+	_, err = create(atomic, nil, full("x"), full("y"))
+	codeIs(t, err, connect.CodeUnavailable, "no ruleset")
+	_, err = create(best, []string{"plimsoll-dry-run", "maybe"}, full("x"))
+	codeIs(t, err, connect.CodeInvalidArgument, "plimsoll-dry-run")
+}
+
+// A batch that is sent again is done once, and one that is not the same is refused.
+func TestBatchRequestID(t *testing.T) {
+	f, c := newPlimsoll(t, service.Options{})
+	spec := []byte(`{"ociVersion": "1.3.0", "padding": "` + strings.Repeat("x", 20_000) + `"}`)
+	var creates []*plimsollv1.Container
+	for i := range 100 {
+		v := full(fmt.Sprintf("c%d", i))
+		v.Spec.Value = spec
+		creates = append(creates, v)
+	}
+	createAll(t, c, creates...)
+	update := func(mode plimsollv1.BatchMode, n int) (*plimsollv1.BatchUpdateResponse, error) {
+		req := &plimsollv1.BatchUpdateRequest{Mode: mode}
+		for i := range n {
+			req.Operations = append(req.Operations, &plimsollv1.UpdateOperation{
+				Container: full(fmt.Sprintf("c%d", i), "x", "1"), UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels.x"}},
+			})
+		}
+		ctx, _ := withHeaders(t.Context(), service.HeaderRequestID, "batch")
+		return c.BatchUpdate(ctx, req)
+	}
+	first, err := update(plimsollv1.BatchMode_BATCH_MODE_ATOMIC, 100)
+	if err != nil || !first.GetCommitted() {
+		t.Fatal(err)
+	}
+	check := f.unchanged(t)
+	again, err := update(plimsollv1.BatchMode_BATCH_MODE_ATOMIC, 100)
+	if diff := cmp.Diff(first, again, protocmp.Transform()); err != nil || diff != "" {
+		t.Errorf("again: %v (-first +again):\n%s", err, diff)
+	}
+	for _, other := range []struct {
+		mode plimsollv1.BatchMode
+		n    int
+	}{{plimsollv1.BatchMode_BATCH_MODE_ATOMIC, 99}, {plimsollv1.BatchMode_BATCH_MODE_BEST_EFFORT, 2}} {
+		res, err := update(other.mode, other.n)
+		if err != nil || res.GetCommitted() {
+			t.Fatal(res, err)
+		}
+		for _, r := range res.GetResults() {
+			if r.GetCode() != "ABORTED" || !strings.Contains(r.GetMessage(), "used for another request") {
+				t.Errorf("another batch: %v", r)
+			}
+		}
+	}
+	check()
+}
+
+// Filters that would take much memory or time are refused.
+func TestFilterBounds(t *testing.T) {
+	_, c := newPlimsoll(t, service.Options{})
+	for text, filters := range map[string][]string{
+		"more than 4096 steps":     {"id~=/" + strings.Repeat(".{900}", 6) + "/"},
+		"at most 64 are allowed":   {strings.Repeat("id,", 65) + "id"},
+		"at most 16384 are allowe": slices.Repeat([]string{"id==" + strings.Repeat("x", 1000)}, 17),
+	} {
+		_, err := c.ListContainers(t.Context(), &plimsollv1.ListContainersRequest{Filters: filters})
+		codeIs(t, err, connect.CodeInvalidArgument, text)
+	}
+	if _, err := c.ListContainers(t.Context(), &plimsollv1.ListContainersRequest{Filters: []string{`id~=/^[a-z]{1,76}$/,image~="nginx:(1|2)\\.[0-9]+"`}}); err != nil {
+		t.Error(err)
 	}
 }
 

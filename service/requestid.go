@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/plimsoll-project/plimsoll"
 	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
@@ -44,12 +46,13 @@ func checkRequestID(id string) error {
 // checkRequests checks what can be said of mutations before any state is looked at,
 // and takes the digest of those that have a request ID.
 func checkRequests(results []*result) error {
-	refused := false
+	refused := 0
 	var digest []byte
 	for _, r := range results {
 		if r.mutation.Operation == plimsoll.OperationCreate { // before existence, as containerd does
-			r.err = checkContainer(r.mutation.Container)
-			refused = refused || r.err != nil
+			if r.err = checkContainer(r.mutation.Container); r.err != nil {
+				refused++
+			}
 		}
 		if r.mutation.RequestID != "" && digest == nil {
 			var err error
@@ -59,7 +62,7 @@ func checkRequests(results []*result) error {
 		}
 		r.digest = digest
 	}
-	if refused {
+	if refused == len(results) { // the others are judged all the same
 		return errNotAlone
 	}
 	return nil
@@ -124,9 +127,12 @@ func (s *Service) replay(ctx context.Context, view storage.View, r *result) (boo
 }
 
 // recordRequest is the write that remembers the answer to r.
-func (s *Service) recordRequest(r *result) (storage.Write, error) {
+func recordRequest(r *result, expiresAt time.Time) (storage.Write, error) {
 	record := &storagev1.CommittedRequest{
 		Digest: r.digest, Decision: r.decision.ID, Container: toPlimsoll(r.object),
+	}
+	if r.mutation.OutcomeOnly {
+		record.Container = &plimsollv1.Container{Id: r.object.ID}
 	}
 	if asked := r.mutation.Container; asked == nil {
 		record.Container.Spec = nil // what was deleted is not answered
@@ -146,6 +152,6 @@ func (s *Service) recordRequest(r *result) (storage.Write, error) {
 	}
 	return storage.Write{
 		Operation: plimsoll.OperationCreate, Namespace: r.mutation.Key.Namespace,
-		Entry: &plimsoll.Entry{EntryKey: requestKey(r.mutation), Value: value, ExpiresAt: s.options.Now().Add(s.options.RequestRetention)},
+		Entry: &plimsoll.Entry{EntryKey: requestKey(r.mutation), Value: value, ExpiresAt: expiresAt},
 	}, nil
 }

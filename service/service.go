@@ -99,6 +99,9 @@ const (
 	MaxExtensionBytes = 256 << 10
 	// MaxContainerBytes bounds all of a container together.
 	MaxContainerBytes = 3 << 20
+	// MaxMetadataBytes bounds a container without its payloads: labels above all.
+	// Events and watches carry it, and indexes have an entry for each label.
+	MaxMetadataBytes = 256 << 10
 	// MaxListBytes bounds the containers that one List answers with, as containerd
 	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
 	// are told otherwise, containerd's 16.
@@ -152,6 +155,7 @@ type Service struct {
 	ruleset  atomic.Pointer[Ruleset]
 	inFlight *semaphore.Weighted
 	pages    pageViews
+	watches  atomic.Int64  // how many there are
 	drain    sync.Once     // closes draining
 	draining chan struct{} // closed when callers are to go elsewhere
 }

@@ -2,12 +2,31 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 )
 
 // sendTimeout is how long a caller may take to read one message of a stream.
 const sendTimeout = 30 * time.Second
+
+// listTimeout is how long a caller may take to read a list that is streamed. Its state is
+// held meanwhile, and costs the store what is replaced since.
+const listTimeout = 5 * time.Minute
+
+var errSlowReader = fmt.Errorf("the list was not read within %s", listTimeout)
+
+// patience with those who read a list that is streamed.
+type patience time.Time
+
+func newPatience() patience { return patience(time.Now()) }
+
+func (p patience) check() error {
+	if time.Since(time.Time(p)) > listTimeout {
+		return errSlowReader
+	}
+	return nil
+}
 
 type controllerKey struct{}
 

@@ -86,7 +86,15 @@ func checkContainer(c *plimsoll.Container) error {
 	if err := checkExtensions(c.Extensions); err != nil {
 		return err
 	}
-	return checkSize("container", sizeOf(c), MaxContainerBytes)
+	size := sizeOf(c)
+	payloads := len(c.Spec.Value) + len(c.Runtime.Options.Value)
+	for _, ext := range c.Extensions {
+		payloads += len(ext.Value)
+	}
+	if err := checkSize("container without its payloads", size-payloads, MaxMetadataBytes); err != nil {
+		return err
+	}
+	return checkSize("container", size, MaxContainerBytes)
 }
 
 func checkLabels(field string, all map[string]string) error {

@@ -18,11 +18,18 @@ const (
 	defaultBookmarkInterval = 10 * time.Second
 	minBookmarkInterval     = time.Second
 	snapshotPart            = 256 // containers in one message
+	maxWatches              = 4096
 )
+
+var errTooManyWatches = fmt.Errorf("there are %d watches already: %w", maxWatches, plimsoll.ErrOverloaded)
 
 // Watch implements plimsoll.v1.ContainerService.
 func (s plimsollV1) Watch(ctx context.Context, req *plimsollv1.WatchRequest, stream *connect.ServerStream[plimsollv1.WatchResponse]) error {
 	w, err := s.newWatch(ctx, req)
+	defer s.watches.Add(-1)
+	if s.watches.Add(1) > maxWatches && err == nil {
+		err = errTooManyWatches
+	}
 	if err == nil {
 		w.send = sender(ctx, stream.Send)
 		err = w.run(ctx)
@@ -197,16 +204,23 @@ func (w *watch) sendSnapshot(ctx context.Context) error {
 		part = nil
 		return err
 	}
+	bytes := 0
+	patience := newPatience()
 	for c, err := range view.Scan(ctx, w.query) {
 		if err != nil {
 			return err
 		}
-		if len(part) == snapshotPart {
+		v := toMetadata(c)
+		if bytes += messageBytes(v); len(part) == snapshotPart || bytes > maxPageBytes && len(part) > 0 {
 			if err := send(0); err != nil {
 				return err
 			}
+			if err := patience.check(); err != nil {
+				return err
+			}
+			bytes = messageBytes(v)
 		}
-		part = append(part, toMetadata(c))
+		part = append(part, v)
 	}
 	w.revision = view.Revision()
 	return send(w.revision)

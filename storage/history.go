@@ -88,9 +88,9 @@ func (h *History) Conflicts(f *Footprint, revision plimsoll.Revision, written ..
 			return false
 		}
 		if reads == nil { // most often there is nothing newer, and nothing to hash
-			reads = h.hash(f)
+			reads = h.hash(f, written)
 		}
-		if slices.Contains(written, t.key) || reads.touchedBy(t) {
+		if reads.touchedBy(t) {
 			return true
 		}
 	}
@@ -99,8 +99,9 @@ func (h *History) Conflicts(f *Footprint, revision plimsoll.Revision, written ..
 
 // hashedFootprint is a footprint whose ranges can be compared with touches.
 type hashedFootprint struct {
-	keys   map[plimsoll.Key]struct{}
-	ranges []hashedRange
+	keys    map[plimsoll.Key]struct{}
+	written map[plimsoll.Key]struct{}
+	ranges  []hashedRange
 }
 
 type hashedRange struct {
@@ -109,8 +110,13 @@ type hashedRange struct {
 	term      uint64
 }
 
-func (h *History) hash(f *Footprint) *hashedFootprint {
-	hf := &hashedFootprint{keys: f.keys, ranges: make([]hashedRange, 0, len(f.ranges))}
+func (h *History) hash(f *Footprint, written []plimsoll.Key) *hashedFootprint {
+	hf := &hashedFootprint{
+		keys: f.keys, written: make(map[plimsoll.Key]struct{}, len(written)), ranges: make([]hashedRange, 0, len(f.ranges)),
+	}
+	for _, key := range written {
+		hf.written[key] = struct{}{}
+	}
 	for r := range f.ranges {
 		hr := hashedRange{namespace: r.namespace, indexed: r.indexed}
 		if r.indexed {
@@ -124,6 +130,9 @@ func (h *History) hash(f *Footprint) *hashedFootprint {
 // touchedBy reports whether a committed write affects anything in f.
 func (f *hashedFootprint) touchedBy(t *touch) bool {
 	if _, ok := f.keys[t.key]; ok {
+		return true
+	}
+	if _, ok := f.written[t.key]; ok {
 		return true
 	}
 	for _, r := range f.ranges {

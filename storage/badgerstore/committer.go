@@ -196,7 +196,7 @@ func (b *batch) stage(r *request) {
 		}
 		if w.event != nil {
 			b.put(record{key: place.key(), value: w.event})
-			b.events = append(b.events, placedEvent{place, eventAt(w.told, b.revision)})
+			b.events = append(b.events, placedEvent{place, eventAt(w.told, b.revision), len(w.event)})
 			place.seq++
 		}
 		b.history.Record(b.revision, w.key, w.before, w.after)

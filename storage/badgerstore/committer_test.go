@@ -273,6 +273,7 @@ func TestTooLarge(t *testing.T) {
 	for name, c := range map[string]*plimsoll.Container{
 		"bytes":   sized("a", int(s.maxBytes)),
 		"entries": {ID: "a", Labels: labels},
+		"labels":  {ID: "x", Labels: map[string]string{"k": string(noise(valueThreshold))}},
 		"ID":      {ID: string(bytes.Repeat([]byte("x"), maxNameBytes))},
 	} {
 		var invalid *plimsoll.RequestError

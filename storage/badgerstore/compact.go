@@ -32,34 +32,38 @@ func (s *Store) Compact(ctx context.Context, upTo plimsoll.Revision) error {
 	// Nobody reads them any more, and nobody else writes them. To delete takes space at
 	// first.
 	space := newDiskSpace(s.options)
+	var start []byte // what is before has been deleted: not to be looked through again
 	for {
 		if err := space.require(s.options.MinFreeBytes / 2); err != nil {
 			return fmt.Errorf("compact: %w", err)
 		}
-		n, err := s.deleteEvents(ctx, compacted)
+		next, err := s.deleteEvents(ctx, start, compacted)
 		if err != nil {
 			return fmt.Errorf("compact: %w", err)
 		}
-		if n < compactPage {
+		if next == nil {
 			return nil
 		}
+		start = next
 	}
 }
 
-// deleteEvents deletes a number of events up to a revision, oldest first, and returns
-// how many.
-func (s *Store) deleteEvents(ctx context.Context, upTo plimsoll.Revision) (n int, err error) {
+// deleteEvents deletes a number of events from a key on, up to a revision, and returns
+// where to go on; nil if there are no more.
+func (s *Store) deleteEvents(ctx context.Context, start []byte, upTo plimsoll.Revision) (next []byte, err error) {
 	if err := s.usable(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
 	err = s.read(func() error {
 		txn := s.db.NewTransaction(true)
 		defer txn.Discard()
-		keys, err := eventKeys(txn, upTo)
+		keys, err := eventKeys(txn, start, upTo)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
-		n = len(keys)
+		if len(keys) == compactPage {
+			next = after(keys[len(keys)-1].event)
+		}
 		for _, k := range keys {
 			if k.history != nil {
 				if err := txn.Delete(k.history); err != nil {
@@ -76,15 +80,15 @@ func (s *Store) deleteEvents(ctx context.Context, upTo plimsoll.Revision) (n int
 		}
 		return nil
 	})
-	return n, err
+	return next, err
 }
 
 type eventKeyPair struct{ event, history []byte }
 
-func eventKeys(txn *badger.Txn, upTo plimsoll.Revision) (keys []eventKeyPair, err error) {
+func eventKeys(txn *badger.Txn, start []byte, upTo plimsoll.Revision) (keys []eventKeyPair, err error) {
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{kindEvent}})
 	defer it.Close()
-	for it.Rewind(); it.Valid() && len(keys) < compactPage; it.Next() {
+	for it.Seek(append([]byte{kindEvent}, start[min(1, len(start)):]...)); it.Valid() && len(keys) < compactPage; it.Next() {
 		key := it.Item().KeyCopy(nil)
 		e, err := parseEvent(key, it.Item())
 		if err != nil {

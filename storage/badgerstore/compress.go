@@ -24,8 +24,8 @@ const dictionary1ID = 1
 // minCompressBytes is the size below which there is nothing to gain.
 const minCompressBytes = 64
 
-// maxPayloadBytes bounds what a payload may come to when it is read. A commit cannot
-// have that much, so more is damage.
+// maxPayloadBytes bounds payloads before they are compressed. More, when they are read,
+// is damage.
 const maxPayloadBytes = 64 << 20
 
 // The coder's options are constants, so it either always works or never: the first

@@ -70,7 +70,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		"watch": func(t *testing.T, s *Store, _ storage.View) error {
 			n := 0
 			for _, err := range s.Watch(t.Context(), 0) {
-				if n++; err != nil || n == 2 {
+				if n++; err != nil || n == 5 {
 					return err
 				}
 			}
@@ -95,7 +95,8 @@ func TestDamageIsNoticed(t *testing.T) {
 		"index entry of other term": {copying(indexKey(a, term), indexKey(a, storage.Term{Field: term.Field, Value: "w"})), []string{"verify"}},
 		"event flipped":             {flipping(eventPlace{1, 0}.key()), []string{"watch", "verify"}},
 		"first event missing":       {deleting(eventPlace{1, 0}.key()), []string{"watch", "verify"}},
-		"last event missing":        {deleting(eventPlace{2, 0}.key()), []string{"watch", "verify"}},
+		"tail of a commit missing":  {deleting(eventPlace{3, 1}.key()), []string{"watch", "verify"}},
+		"last event missing":        {deleting(eventPlace{4, 0}.key()), []string{"watch", "verify"}},
 		"event of another revision": {copying(eventPlace{1, 0}.key(), eventPlace{2, 0}.key()), []string{"watch", "verify"}},
 		"key of no kind":            {func(txn *badger.Txn) error { return txn.Set([]byte("z"), []byte("z")) }, []string{"verify"}},
 	} {
@@ -103,6 +104,10 @@ func TestDamageIsNoticed(t *testing.T) {
 			s := openIn(t, Options{})
 			s.mustCommit(t, creating("a"))
 			s.mustCommit(t, creating("b"))
+			both := creating("c")
+			both.Writes = append(both.Writes, creating("d").Writes...)
+			s.mustCommit(t, both)
+			s.mustCommit(t, creating("e"))
 			if err := s.Verify(t.Context()); err != nil {
 				t.Fatalf("before the damage: %v", err)
 			}

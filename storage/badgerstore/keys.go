@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/storage"
@@ -128,7 +129,17 @@ func (p eventPlace) before(q eventPlace) bool {
 	return p.revision < q.revision || p.revision == q.revision && p.seq < q.seq
 }
 
-// follows reports whether p comes right after last: nothing is missing in between.
+// endOf is the place after all events of a revision.
+func endOf(revision plimsoll.Revision) eventPlace { return eventPlace{revision, math.MaxUint32} }
+
+// isEnd reports whether p is the end of its revision.
+func (p eventPlace) isEnd() bool { return p.seq == math.MaxUint32 }
+
+// follows reports whether p comes right after last: nothing is missing in between. A
+// commit must have been read to its end before the next one follows.
 func (p eventPlace) follows(last eventPlace) bool {
-	return p == eventPlace{last.revision, last.seq + 1} || p == eventPlace{last.revision + 1, 0}
+	if last.isEnd() {
+		return p == eventPlace{last.revision + 1, 0}
+	}
+	return p == eventPlace{last.revision, last.seq + 1}
 }

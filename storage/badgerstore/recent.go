@@ -8,24 +8,38 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// recentLimit bounds how many events are kept in memory: some megabytes.
-const recentLimit = 4096
+// Bounds on what is kept in memory. Up to twice as much is, so that not every commit
+// has to let go of something.
+const (
+	recentLimit = 4096
+	recentBytes = 16 << 20 // of the events as stored
+)
 
 // recentEvents are the latest events. Watches that keep up read them here, and need not
 // read the database, each for itself, and decode the same records.
 type recentEvents struct {
 	mu     sync.RWMutex
 	events []placedEvent // without gaps, oldest first; never changed, only replaced
+	bytes  int
 }
 
 // add takes what a commit leaves, before anybody is told of it.
 func (r *recentEvents) add(events []placedEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.events) >= 2*recentLimit {
-		r.events = slices.Clone(r.events[len(r.events)-recentLimit:])
-	}
 	r.events = append(r.events, events...)
+	for _, e := range events {
+		r.bytes += e.bytes
+	}
+	if len(r.events) <= 2*recentLimit && r.bytes <= 2*recentBytes {
+		return
+	}
+	first, bytes := len(r.events), 0
+	for first > 0 && len(r.events)-first < recentLimit && bytes < recentBytes {
+		first--
+		bytes += r.events[first].bytes
+	}
+	r.events, r.bytes = slices.Clone(r.events[first:]), bytes
 }
 
 // after returns copies of some events after last, of revisions up to upTo. It reports
@@ -43,7 +57,7 @@ func (r *recentEvents) after(last eventPlace, upTo plimsoll.Revision) ([]placedE
 		if e.place.revision > upTo {
 			break
 		}
-		page = append(page, placedEvent{e.place, copyEvent(e.event)})
+		page = append(page, placedEvent{place: e.place, event: copyEvent(e.event)})
 	}
 	return page, len(page) > 0
 }

@@ -137,10 +137,15 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		r.writes = append(r.writes, prepared)
 		earlier[key] = after
 	}
+	for _, w := range r.writes {
+		if err := w.checkSizes(); err != nil {
+			return nil, err
+		}
+	}
 	r.measure()
 	if r.bytes > s.maxBytes || r.count > s.maxCount {
 		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
-			"it takes %d bytes and %d entries in the database, and a commit may have %d and %d: make the spec or the labels smaller",
+			"it takes %d bytes and %d entries in the database, and a commit may have %d and %d: make the spec, the labels or the batch smaller",
 			r.bytes, r.count, s.maxBytes, s.maxCount)}
 	}
 	return r, nil
@@ -182,10 +187,6 @@ func prepareEntry(change *storage.Change, i int) (write, error) {
 		if err != nil {
 			return write{}, fmt.Errorf("encoding the entry: %w", err)
 		}
-		if len(value) >= valueThreshold {
-			return write{}, &plimsoll.RequestError{Field: "request", Problem: fmt.Sprintf(
-				"it takes %d bytes as one record, and %d are possible", len(value), valueThreshold)}
-		}
 		p.records = append(p.records, record{key, value, w.Entry.ExpiresAt})
 	}
 	if !w.LeavesEvent() {
@@ -204,6 +205,10 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 	payloads, err := encodePayloads(p.after)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the payloads: %w", err)
+	}
+	if len(payloads) > maxPayloadBytes {
+		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
+			"its payloads have %d bytes, and %d are possible", len(payloads), maxPayloadBytes)}
 	}
 	m.PayloadSize = uint64(len(payloads))
 	payloads, m.PayloadCompression = compress(payloads)
@@ -258,6 +263,20 @@ func (p *write) replace(before, after *metadata) {
 	for ; chunks < before.chunks; chunks++ {
 		p.deletes = append(p.deletes, payloadKey(p.key, chunks))
 	}
+}
+
+// checkSizes refuses what would go to Badger's value log, which does not report failed
+// writes: see valueThreshold.
+func (w write) checkSizes() error {
+	size := len(w.event)
+	for _, rec := range w.records {
+		size = max(size, len(rec.value))
+	}
+	if size >= valueThreshold {
+		return &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
+			"one record of it would have %d bytes, and %d are possible: make the labels smaller", size, valueThreshold)}
+	}
+	return nil
 }
 
 // entryBytes is more than what Badger adds to the size of a key and its value.

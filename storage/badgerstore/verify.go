@@ -3,7 +3,6 @@ package badgerstore
 import (
 	"context"
 	"errors"
-	"math"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -22,7 +21,7 @@ func (s *Store) Verify(ctx context.Context) error {
 	snap := s.acquire()
 	defer s.give(snap)
 	v := &verification{store: s, snap: snap, written: make(map[plimsoll.Key]plimsoll.Revision)}
-	v.last = eventPlace{snap.compacted, math.MaxUint32}
+	v.last = endOf(snap.compacted)
 	for _, part := range []struct {
 		kind  byte
 		check func(key []byte, item *badger.Item) error
@@ -94,7 +93,7 @@ func (v *verification) event(key []byte, item *badger.Item) error {
 	if !e.place.follows(v.last) {
 		return corrupted(key, "the event before it is missing")
 	}
-	v.last = e.place
+	v.last = e.end()
 	if e.event.Entry != nil {
 		return nil
 	}
@@ -189,7 +188,7 @@ func (v *verification) kind(key []byte, _ *badger.Item) error {
 
 func (v *verification) totals() error {
 	switch {
-	case v.last.revision != v.snap.revision:
+	case v.last != endOf(v.snap.revision):
 		return corrupted(metaKey, "it says revision %d, and the latest event is of %d", v.snap.revision, v.last.revision)
 	case v.told != uint64(len(v.written)):
 		return corrupted(metaKey, "events tell of %d containers, and there are %d", len(v.written), v.told)

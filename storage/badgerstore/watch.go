@@ -18,8 +18,7 @@ const watchPage = 256
 // Watch implements [storage.Store].
 func (s *Store) Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[plimsoll.Event, error] {
 	return func(yield func(plimsoll.Event, error) bool) {
-		// Places are ordered, and no event has the last of its revision.
-		last := eventPlace{after, math.MaxUint32}
+		last := endOf(after)
 		for {
 			page, changed, err := s.events(ctx, last)
 			if err != nil {
@@ -34,7 +33,7 @@ func (s *Store) Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[pl
 				if !yield(e.event, nil) {
 					return
 				}
-				last = e.place
+				last = e.end()
 			}
 			if len(page) > 0 {
 				continue
@@ -52,6 +51,15 @@ func (s *Store) Watch(ctx context.Context, after plimsoll.Revision) iter.Seq2[pl
 type placedEvent struct {
 	place eventPlace
 	event plimsoll.Event
+	bytes int // of the record; 0 if it was read from the database
+}
+
+// end is where reading goes on after e.
+func (e placedEvent) end() eventPlace {
+	if e.event.Last {
+		return endOf(e.place.revision)
+	}
+	return e.place
 }
 
 // events returns the next events after last, of one page at most. If there are
@@ -62,10 +70,10 @@ func (s *Store) events(ctx context.Context, last eventPlace) ([]placedEvent, <-c
 	}
 	snap, changed := s.latest()
 	defer s.give(snap)
-	if last.revision >= snap.revision && last.seq == math.MaxUint32 {
+	if last.revision >= snap.revision && last.isEnd() {
 		return nil, changed, nil // that revision has not been reached, or just so
 	}
-	if last.revision < snap.compacted {
+	if last.revision < snap.compacted || last.revision == snap.compacted && !last.isEnd() {
 		return nil, nil, &plimsoll.CompactedError{Oldest: snap.compacted}
 	}
 	if page, ok := s.recent.after(last, snap.revision); ok {
@@ -81,11 +89,11 @@ func (s *Store) events(ctx context.Context, last eventPlace) ([]placedEvent, <-c
 			if !e.place.follows(last) {
 				return false, corrupted(key, "the event before it is missing")
 			}
-			page, last = append(page, e), e.place
+			page, last = append(page, e), e.end()
 			return len(page) < watchPage, nil
 		})
 	})
-	if err == nil && len(page) == 0 && last.revision < snap.revision {
+	if err == nil && len(page) == 0 {
 		err = corrupted(last.key(), "the events after it are missing")
 	}
 	return page, changed, err
@@ -111,7 +119,7 @@ func parseEvent(key []byte, item *badger.Item) (placedEvent, error) {
 		}
 		return nil
 	})
-	return placedEvent{place, event}, err
+	return placedEvent{place: place, event: event}, err
 }
 
 // checkLatestEvent compares the revision of the database with that of its latest

@@ -150,6 +150,42 @@ func (s *suite) compactions(t *testing.T) {
 			f.Fatal(err)
 		}
 	})
+	s.run(t, "a watch in the middle of a commit does not lose the rest of it", func(f *fixture) {
+		var writes []storage.Write
+		for i := range 600 {
+			writes = append(writes, create(simple(fmt.Sprintf("%05d", i))))
+		}
+		f.commit(writes...)
+		f.commit(create(simple("second")))
+		if s.reopen != nil { // so that nothing is in memory
+			f.close()
+			f.Store, f.closed = s.reopen(f.T, f.Store), false
+		}
+		seen := 0
+		for e, err := range f.Watch(f.ctx, 0) {
+			if seen++; errors.Is(err, plimsoll.ErrCompacted) {
+				return // told so
+			}
+			if err != nil {
+				f.Fatal(err)
+			}
+			if seen == 10 {
+				if err := f.Compact(f.ctx, 1); err != nil {
+					f.Fatal(err)
+				}
+				f.commit(create(simple("third")))
+			}
+			if e.Last != (seen == 600 || e.Revision > 1) {
+				f.Errorf("event %d of revision %d is last: %v", seen, e.Revision, e.Last)
+			}
+			if e.Revision == 2 {
+				if seen != 601 {
+					f.Errorf("the second commit came as event %d", seen)
+				}
+				return
+			}
+		}
+	})
 	s.run(t, "views see what they saw", func(f *fixture) {
 		prepare(f, 0)
 		v := f.view()

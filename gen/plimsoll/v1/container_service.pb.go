@@ -31,8 +31,8 @@ type BatchMode int32
 const (
 	// As BATCH_MODE_ATOMIC.
 	BatchMode_BATCH_MODE_UNSPECIFIED BatchMode = 0
-	// All or nothing, in one commit. All operations are judged on the state before
-	// the batch, and the answer says of each what was found.
+	// All or nothing, in one commit. The answer says of each operation what was
+	// found.
 	BatchMode_BATCH_MODE_ATOMIC BatchMode = 1
 	// Each on its own, in order, whatever becomes of the others.
 	BatchMode_BATCH_MODE_BEST_EFFORT BatchMode = 2
@@ -417,7 +417,8 @@ func (x *ListContainersResponse) GetTotalSize() int64 {
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Stream the changes after this revision: that of an earlier answer, or 0 for
-	// all that are kept. Without it the watch begins with what comes next. It may lie
+	// all there ever were, which is OUT_OF_RANGE once some are not kept any more.
+	// Without it the watch begins with what comes next. It may lie
 	// ahead of the latest revision.
 	AfterRevision *uint64 `protobuf:"varint,1,opt,name=after_revision,json=afterRevision,proto3,oneof" json:"after_revision,omitempty"`
 	// Filters, of which one must hold before or after a change for it to be shown.
