@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -622,5 +623,49 @@ func TestUnserved(t *testing.T) {
 				t.Errorf("%s: %v", method, err)
 			}
 		}
+	}
+}
+
+// The API works in JSON and over HTTP/1.1, too, and there errors have their details.
+func TestContainerdOverConnect(t *testing.T) {
+	f := newFixture(t, nil, service.Options{})
+	srv := f.serve(t)
+	url := srv.URL + "/containerd.services.containers.v1.Containers/"
+	header := http.Header{"containerd-namespace": {"default"}}
+	body := `{"container": {"id": "web", "runtime": {"name": "` + runc + `", "options": {"@type": "example.org/o", "value": {"n": 1e3}}},
+		"spec": {"@type": "` + specType + `", "value": {"ociVersion": "1.2.0"}}, "extensions": {"x": {"@type": "example.org/x", "value": {"a": [1]}}}}}`
+	status, _, answer, err := post(t.Context(), srv.Client(), url+"Create", "application/json", header, []byte(body))
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("Create: %d %s %v", status, answer, err)
+	}
+	for _, part := range []string{`"options":{"@type":"example.org/o","value":{"n": 1e3}}`, `"extensions":{"x":{"@type":"example.org/x","value":{"a": [1]}}}`} {
+		if !bytes.Contains(answer, []byte(part)) {
+			t.Errorf("the answer lacks %s: %s", part, answer)
+		}
+	}
+	status, _, answer, err = post(t.Context(), srv.Client(), url+"Get", "application/json", nil, []byte(`{"id": "web"}`))
+	if err != nil || status != http.StatusBadRequest || !bytes.Contains(answer, []byte("google.rpc.ErrorInfo")) {
+		t.Errorf("Get without a namespace: %d %s %v", status, answer, err)
+	}
+	status, _, answer, err = post(t.Context(), srv.Client(), url+"Update", "application/json", header, []byte(`{"container": {"id": "web"}, "update_mask": "extensions.x"}`))
+	if err != nil || status != http.StatusOK || bytes.Contains(answer, []byte("extensions")) {
+		t.Errorf("Update: %d %s %v", status, answer, err)
+	}
+	for name, options := range map[string][]connect.ClientOption{"connect": nil, "json": {connect.WithCodec(service.JSONCodecs()[0])}, "grpc-web": {connect.WithGRPCWeb()}} {
+		client := connect.NewClient[containersapi.ListContainersRequest, containersapi.ListContainerMessage](srv.Client(), url+"ListStream", options...)
+		ctx, info := connect.NewClientContext(t.Context())
+		info.RequestHeader().Set("containerd-namespace", "default")
+		stream, err := client.CallServerStream(ctx, connect.NewRequest(&containersapi.ListContainersRequest{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for stream.Receive() {
+			n++
+		}
+		if n != 1 || stream.Err() != nil {
+			t.Errorf("%s: %d containers, %v", name, n, stream.Err())
+		}
+		_ = stream.Close()
 	}
 }

@@ -34,13 +34,15 @@ func (s *Service) Handler() http.Handler {
 	options := connect.WithHandlerOptions(s.handlerOptions()...)
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
+	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName}
 	for _, r := range s.containerdServices(options) {
+		names = append(names, r.name)
 		for procedure, handler := range r.handlers {
 			mux.Handle(procedure, handler)
 		}
 	}
-	mux.Handle(grpchealth.NewHandler(healthChecker{s}, options))
-	reflector := grpcreflect.NewStaticReflector(append(s.serviceNames(), grpchealth.HealthV1ServiceName)...)
+	mux.Handle(grpchealth.NewHandler(healthChecker{s, names}, options))
+	reflector := grpcreflect.NewStaticReflector(append(slices.Clone(names), grpchealth.HealthV1ServiceName)...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options))
 
@@ -57,7 +59,7 @@ func (s *Service) Handler() http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.Handle("/", s.unserved(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/", s.unserved(names, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz",
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})))
@@ -99,15 +101,6 @@ func (s *Service) containerdServices(options ...connect.HandlerOption) []*rpcSer
 		containerdIntrospection{s}.service(options...),
 		containerdVersion{s}.service(options...),
 	}
-}
-
-// serviceNames are the names of the services that health and reflection know.
-func (s *Service) serviceNames() []string {
-	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName}
-	for _, r := range s.containerdServices() {
-		names = append(names, r.name)
-	}
-	return names
 }
 
 // refuseForeignPages refuses what a web page sends over plain text, unless the page
@@ -177,10 +170,13 @@ func (b *boundedGzip) Read(p []byte) (int, error) {
 
 // healthChecker answers gRPC health checks: serving means that mutations can be
 // judged and committed.
-type healthChecker struct{ *Service }
+type healthChecker struct {
+	*Service
+	names []string // of the services that are served
+}
 
 func (h healthChecker) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
-	if req.Service != "" && !slices.Contains(h.serviceNames(), req.Service) {
+	if req.Service != "" && !slices.Contains(h.names, req.Service) {
 		return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("unknown service %s", req.Service))
 	}
 	status := grpchealth.StatusServing

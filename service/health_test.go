@@ -105,9 +105,16 @@ func TestReflection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []protoreflect.FullName{"containerd.v1.Containers", grpchealth.HealthV1ServiceName} {
+	for _, want := range []protoreflect.FullName{
+		"containerd.v1.Containers", grpchealth.HealthV1ServiceName, "containerd.services.containers.v1.Containers",
+		"containerd.services.namespaces.v1.Namespaces", "containerd.services.leases.v1.Leases", "containerd.services.events.v1.Events",
+		"containerd.services.introspection.v1.Introspection", "containerd.services.version.v1.Version",
+	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("services %v lack %s", names, want)
+		}
+		if _, err := stream.FileContainingSymbol(want); err != nil {
+			t.Errorf("%s cannot be described: %v", want, err)
 		}
 	}
 

@@ -42,9 +42,8 @@ var containerdProcedure = regexp.MustCompile(`^/(containerd\.(?:services|runtime
 
 // unserved answers calls of those of containerd's services and methods that Plimsoll
 // has no use for, in a way that its clients can read; other requests go on to next.
-func (s *Service) unserved(next http.Handler) http.Handler {
+func (s *Service) unserved(served []string, next http.Handler) http.Handler {
 	writer := connect.NewErrorWriter(s.handlerOptions()...)
-	served := s.serviceNames()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		called := containerdProcedure.FindStringSubmatch(r.URL.Path)
 		if called == nil || r.Method != http.MethodPost || !writer.IsSupported(r) {
