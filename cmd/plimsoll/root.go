@@ -82,7 +82,10 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: "server", Title: "Server:"},
 		&cobra.Group{ID: "containers", Title: "Containers:"},
 	)
-	root.AddCommand(newServe(), newDev(), newCreate(), newGet(), newList(), newUpdate(), newLabel(), newDelete(), newVersion())
+	root.AddCommand(newServe(), newDev(), newVersion(),
+		newGet(), newList(), newDescribe(), newHistory(), newWatch(),
+		newCreate(), newApply(), newEdit(), newUpdate(), newLabel(), newDelete(), newDiff(), newReview(),
+		newExport(), newImport())
 	return root
 }
 

@@ -185,9 +185,12 @@ func manifestCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: manifest FILE OUT")
 	}
-	containers, err := readManifests(ts.MkAbs(args[0]), nil)
+	manifests, err := readManifests(ts.MkAbs(args[0]), nil)
 	ts.Check(err)
-	request, err := service.JSONCodecs()[0].Marshal(&containerdv1.CreateContainerRequest{Container: containers[0]})
+	c := manifests[0].container
+	request, err := service.JSONCodecs()[0].Marshal(&containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
+		Id: c.GetId(), Labels: c.GetLabels(), Image: c.GetImage(), Runtime: c.GetRuntime().GetName(), Spec: c.GetSpec(), Rootfs: c.GetSnapshotKey(),
+	}})
 	ts.Check(err)
 	var compact bytes.Buffer
 	ts.Check(json.Compact(&compact, request))
