@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -70,9 +69,6 @@ func edit(cmd *cobra.Command, c *client, p *printer, mutation *mutationFlags, st
 	if err := file.Close(); err != nil {
 		return err
 	}
-	kept := func(err error) error {
-		return fmt.Errorf("%w; what you wrote is kept in %s", err, file.Name())
-	}
 	var failure error // of the last attempt
 	for {
 		opened := append(editHeader(stored.GetId(), mutation, failure), text...)
@@ -80,7 +76,7 @@ func edit(cmd *cobra.Command, c *client, p *printer, mutation *mutationFlags, st
 			return err
 		}
 		if err := openEditor(cmd, file.Name()); err != nil {
-			return kept(err)
+			return fmt.Errorf("%w; what you wrote is kept in %s", err, file.Name())
 		}
 		saved, err := os.ReadFile(file.Name())
 		if err != nil {
@@ -89,8 +85,9 @@ func edit(cmd *cobra.Command, c *client, p *printer, mutation *mutationFlags, st
 		text = withoutComments(saved)
 		switch {
 		case failure != nil && (len(bytes.TrimSpace(text)) == 0 || bytes.Equal(saved, opened)):
-			report(cmd.ErrOrStderr(), mutation.failed("", failure))
-			return kept(errors.New("edit given up"))
+			code := report(cmd.ErrOrStderr(), mutation.failed("", failure))
+			cmd.PrintErrf("plimsoll: what you wrote is kept in %s\n", file.Name())
+			return reportedError(code)
 		case len(bytes.TrimSpace(text)) == 0 || bytes.Equal(saved, opened):
 			return givenUp(cmd, file.Name(), stored)
 		}
@@ -175,4 +172,3 @@ func openEditor(cmd *cobra.Command, path string) error {
 	}
 	return nil
 }
-

@@ -82,7 +82,7 @@ func explain(err *connect.Error) string {
 		return "nobody known here vouches for the server's certificate: name its authority with --ca-cert"
 	case errors.As(err, &verify):
 		return fmt.Sprintf("the server's certificate is refused: %v", verify.Err)
-	case isDial(err):
+	case errors.As(err, &network) && network.Op == "dial":
 		return fmt.Sprintf("no server: %v; start one with: plimsoll serve, or say where it is with --address", network)
 	}
 	if isBroken(err) {

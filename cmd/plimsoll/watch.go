@@ -144,10 +144,13 @@ func isPassing(err error) bool {
 
 func reasonOf(err error) string {
 	var remote *connect.Error
-	if errors.As(err, &remote) {
+	switch {
+	case err == nil:
+		return "the server ended the stream"
+	case errors.As(err, &remote):
 		return remote.Message()
 	}
-	return "the server ended the stream"
+	return err.Error()
 }
 
 // stream shows what one stream brings. connected is called with its first message.
@@ -182,7 +185,7 @@ var errSilence = errors.New("the server was silent for longer than --timeout")
 
 func (w *watch) cause(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilence) {
-		return connect.NewError(connect.CodeUnavailable, errSilence)
+		return errSilence
 	}
 	return err
 }
