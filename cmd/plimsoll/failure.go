@@ -110,8 +110,8 @@ func reportRemote(w io.Writer, attempt *attemptError, remote *connect.Error) int
 		printDenial(w, attempt, remote, verdict)
 		return exitDenied
 	}
-	message := remote.Message()
-	if !strings.Contains(message, strconv.Quote(attempt.about)) { // most name the container themselves
+	message := strings.TrimPrefix(remote.Message(), "operation 0: ") // of a batch of one
+	if !strings.Contains(message, strconv.Quote(attempt.about)) {    // most name the container themselves
 		message = attempt.lead() + message
 	}
 	_, _ = fmt.Fprintf(w, "plimsoll: %s%s\n", printable(message), decisionOf(remote.Meta()))

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -97,7 +97,8 @@ func keysOf[V any](a, b map[string]V) []string {
 }
 
 // equalPayload reports whether two payloads say the same. Of JSON neither white
-// space nor the order of members does: YAML has its own.
+// space, nor the order of members, nor how a fraction is written does: YAML has its
+// own way with each.
 func equalPayload(a, b *anypb.Any) bool {
 	if (a == nil) != (b == nil) || a.GetTypeUrl() != b.GetTypeUrl() {
 		return false
@@ -110,7 +111,37 @@ func equalPayload(a, b *anypb.Any) bool {
 		return false
 	}
 	y, err := exactJSON(b.GetValue())
-	return err == nil && reflect.DeepEqual(x, y)
+	return err == nil && sameJSON(x, y)
+}
+
+// sameJSON compares what exactJSON returns.
+func sameJSON(a, b any) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, sameJSON)
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, sameJSON)
+	case json.Number:
+		b, ok := b.(json.Number)
+		return ok && sameNumber(a, b)
+	}
+	return a == b
+}
+
+// sameNumber compares integers digit by digit, which no floating-point number may
+// have room for, and others as what floating-point makes of them.
+func sameNumber(a, b json.Number) bool {
+	if a == b || !strings.ContainsAny(a.String()+b.String(), ".eE") {
+		return a == b
+	}
+	x, err := a.Float64()
+	if err != nil {
+		return false
+	}
+	y, err := b.Float64()
+	return err == nil && x == y
 }
 
 // exactJSON decodes JSON and leaves numbers as they are written.

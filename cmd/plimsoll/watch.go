@@ -108,7 +108,7 @@ func (w *watch) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case connect.CodeOf(err) == connect.CodeOutOfRange && connect.IsWireError(err):
-			return fmt.Errorf("%w\nchanges that old are not kept; see what is there now, and watch from there, with --snapshot", err)
+			return connect.NewWireError(connect.CodeOutOfRange, fmt.Errorf("%s; to see what is there now and go on from that: --snapshot", reasonOf(err)))
 		case !w.started || !isPassing(err):
 			return err
 		case !lost:
