@@ -118,13 +118,15 @@ func (c *client) mutate(ctx context.Context, change *change) (*outcome, error) {
 // resultError is the error that the operation would have failed with on its own, or
 // nil. So whatever was asked for, and how, what a person sees is the same.
 func resultError(r *plimsollv1.BatchResult) error {
+	reason := ""
 	switch r.GetOutcome() {
 	case plimsollv1.BatchResult_OUTCOME_COMMITTED, plimsollv1.BatchResult_OUTCOME_ADMITTED:
 		return nil
 	case plimsollv1.BatchResult_OUTCOME_DENIED:
-		return remoteError(codeOf(r.GetCode()), r.GetMessage(), service.ReasonPolicyDenied, r.GetVerdict())
+		reason = service.ReasonPolicyDenied
+	case plimsollv1.BatchResult_OUTCOME_FAILED, plimsollv1.BatchResult_OUTCOME_UNSPECIFIED:
 	}
-	return remoteError(codeOf(r.GetCode()), r.GetMessage(), "", r.GetVerdict())
+	return remoteError(codeOf(r.GetCode()), r.GetMessage(), reason, r.GetVerdict())
 }
 
 // codeOf is the code with a name such as NOT_FOUND.

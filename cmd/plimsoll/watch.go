@@ -106,7 +106,7 @@ func (w *watch) run(ctx context.Context) error {
 		})
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // interrupted, as it should be
 		case connect.CodeOf(err) == connect.CodeOutOfRange && connect.IsWireError(err):
 			return connect.NewWireError(connect.CodeOutOfRange, fmt.Errorf("%s; to see what is there now and go on from that: --snapshot", reasonOf(err)))
 		case !w.started || !isPassing(err):
@@ -223,13 +223,13 @@ func watchRow(at, revision, change, id, fields, user string) string {
 // changeOf says what an event is, and if that is more, what it is to a filter.
 func changeOf(e *plimsollv1.Event) string {
 	text := operationOf(e.GetOperation())
-	if e.GetOperation() == plimsollv1.Operation_OPERATION_UPDATE {
-		switch e.GetSelection() {
-		case plimsollv1.Event_SELECTION_ENTERED:
-			text += " (entered)"
-		case plimsollv1.Event_SELECTION_LEFT:
-			text += " (left)"
-		}
+	if e.GetOperation() != plimsollv1.Operation_OPERATION_UPDATE {
+		return text
+	}
+	if e.GetSelection() == plimsollv1.Event_SELECTION_ENTERED {
+		text += " (entered)"
+	} else if e.GetSelection() == plimsollv1.Event_SELECTION_LEFT {
+		text += " (left)"
 	}
 	return text
 }
