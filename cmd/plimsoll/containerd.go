@@ -20,9 +20,9 @@ import (
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
-// containerd is a running containerd, of which only the metadata of containers is
+// daemon is a running containerd, of which only the metadata of containers is
 // read.
-type containerd struct {
+type daemon struct {
 	*grpc.ClientConn
 	address string
 }
@@ -32,7 +32,7 @@ type containerd struct {
 const maxContainerdMessage = 16 << 20
 
 // dialContainerd prepares to talk to a containerd. Nothing is sent yet.
-func dialContainerd(address string) (*containerd, error) {
+func dialContainerd(address string) (*daemon, error) {
 	if path, ok := strings.CutPrefix(address, "unix://"); !ok || !strings.HasPrefix(path, "/") {
 		return nil, usagef("--from %q is no unix:///PATH, such as unix:///run/containerd/containerd.sock", address)
 	}
@@ -41,25 +41,25 @@ func dialContainerd(address string) (*containerd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
-	return &containerd{conn, address}, nil
+	return &daemon{conn, address}, nil
 }
 
 // containers yields the containers of a namespace, or if that is empty of all, which
 // each must come within the timeout.
-func (c *containerd) containers(ctx context.Context, namespace string, timeout time.Duration) iter.Seq2[*manifest, error] {
+func (d *daemon) containers(ctx context.Context, namespace string, timeout time.Duration) iter.Seq2[*manifest, error] {
 	return func(yield func(*manifest, error) bool) {
 		namespaces := []string{namespace}
 		if namespace == "" {
 			var err error
-			if namespaces, err = c.namespaces(ctx, timeout); err != nil {
-				yield(nil, c.failed(err))
+			if namespaces, err = d.namespaces(ctx, timeout); err != nil {
+				yield(nil, d.failed(err))
 				return
 			}
 		}
 		for _, ns := range namespaces {
-			for m, err := range c.containersOf(ctx, ns) {
+			for m, err := range d.containersOf(ctx, ns) {
 				if err != nil {
-					err = c.failed(err)
+					err = d.failed(err)
 				}
 				if !yield(m, err) || err != nil {
 					return
@@ -69,25 +69,25 @@ func (c *containerd) containers(ctx context.Context, namespace string, timeout t
 	}
 }
 
-func (c *containerd) failed(err error) error {
-	return fmt.Errorf("containerd at %s: %s; is it running, and may you read its socket?", c.address, status.Convert(err).Message())
+func (d *daemon) failed(err error) error {
+	return fmt.Errorf("containerd at %s: %s; is it running, and may you read its socket?", d.address, status.Convert(err).Message())
 }
 
-func (c *containerd) namespaces(ctx context.Context, timeout time.Duration) ([]string, error) {
+func (d *daemon) namespaces(ctx context.Context, timeout time.Duration) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	res, err := namespacesapi.NewNamespacesClient(c).List(ctx, &namespacesapi.ListNamespacesRequest{})
+	res, err := namespacesapi.NewNamespacesClient(d).List(ctx, &namespacesapi.ListNamespacesRequest{})
 	if err != nil {
 		return nil, err
 	}
 	return namesOf(res), nil
 }
 
-func (c *containerd) containersOf(ctx context.Context, namespace string) iter.Seq2[*manifest, error] {
+func (d *daemon) containersOf(ctx context.Context, namespace string) iter.Seq2[*manifest, error] {
 	return func(yield func(*manifest, error) bool) {
 		ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(ctx, service.HeaderNamespace, namespace))
 		defer cancel()
-		stream, err := containersapi.NewContainersClient(c).ListStream(ctx, &containersapi.ListContainersRequest{})
+		stream, err := containersapi.NewContainersClient(d).ListStream(ctx, &containersapi.ListContainersRequest{})
 		if err != nil {
 			yield(nil, err)
 			return

@@ -8,10 +8,11 @@ import (
 
 const manifestHelp = `
 A file has YAML documents or JSON: the fields id, labels, image, runtime, spec,
-snapshotter, snapshot_key (or rootfs), extensions and sandbox_id; created_at,
-updated_at and revision are ignored. A runtime is its name, or {name, options}. A
-spec is an OCI runtime spec, or {"@type": URL, "value": …} for any other type. With
-a field namespace a container goes there, without it where --namespace says.`
+snapshotter, snapshot_key, extensions and sandbox_id; created_at, updated_at and
+revision are ignored. A runtime is its name, or {name, options}. A spec is an OCI
+runtime spec, or {"@type": URL, "value": …} for any other type. rootfs is another name
+of snapshot_key, of overlayfs unless snapshotter says otherwise. With a field namespace
+a container goes there, without it where --namespace says.`
 
 // fileFlag is the file that a command reads containers from.
 type fileFlag struct{ path string }

@@ -46,12 +46,12 @@ The exit code is 3 if any container was denied, else 1 if any failed otherwise.
 			}
 			var source iter.Seq2[*manifest, error]
 			if from != "" {
-				containerd, err := dialContainerd(from)
+				daemon, err := dialContainerd(from)
 				if err != nil {
 					return err
 				}
-				defer func() { _ = containerd.Close() }()
-				source = containerd.containers(cmd.Context(), flags.namespace, flags.timeout)
+				defer func() { _ = daemon.Close() }()
+				source = daemon.containers(cmd.Context(), flags.namespace, flags.timeout)
 			} else {
 				manifests, err := readManifests(args[0], cmd.InOrStdin())
 				if err != nil {

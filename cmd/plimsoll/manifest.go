@@ -37,7 +37,7 @@ type manifest struct {
 // readManifests reads containers from a file, or from stdin if path is "-": YAML
 // documents, JSON values one after the other, or what list prints. Fields are those
 // of plimsoll.v1.Container; besides, a runtime may be just its name, rootfs is the
-// snapshot key, namespace says where the container belongs, and a spec without
+// key of a snapshot of overlayfs unless snapshotter says otherwise, namespace says where the container belongs, and a spec without
 // "@type" is taken for an OCI runtime spec.
 func readManifests(path string, stdin io.Reader) ([]*manifest, error) {
 	data, err := readFile(path, stdin)
@@ -116,6 +116,10 @@ func nameOf(path string) string {
 	return path
 }
 
+// rootfsSnapshotter is that of a new container of which a file gives only the rootfs,
+// as in containerd.v1: containerd's own default.
+const rootfsSnapshotter = "overlayfs"
+
 func parseManifest(object []byte) (*manifest, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
@@ -128,11 +132,12 @@ func parseManifest(object []byte) (*manifest, error) {
 		}
 		delete(members, "namespace")
 	}
-	if raw, ok := members["rootfs"]; ok {
+	rootfs, isRootfs := members["rootfs"]
+	if isRootfs {
 		if members["snapshot_key"] != nil || members["snapshotKey"] != nil {
 			return nil, errors.New("rootfs and snapshot_key are the same field: give one of them")
 		}
-		members["snapshot_key"] = raw
+		members["snapshot_key"] = rootfs
 		delete(members, "rootfs")
 	}
 	if raw := bytes.TrimSpace(members["runtime"]); bytes.HasPrefix(raw, []byte(`"`)) {
@@ -162,6 +167,9 @@ func parseManifest(object []byte) (*manifest, error) {
 		return nil, withoutPosition(err)
 	}
 	m.container.Spec = spec
+	if isRootfs && m.container.GetSnapshotKey() != "" && m.container.GetSnapshotter() == "" {
+		m.container.Snapshotter = rootfsSnapshotter
+	}
 	clearOutput(m.container)
 	return m, nil
 }
