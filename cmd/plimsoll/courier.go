@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"connectrpc.com/connect"
@@ -79,12 +80,17 @@ func (c *courier) WrapStreamingHandler(next connect.StreamingHandlerFunc) connec
 }
 
 // isBroken reports whether err is that of a connection which was there and ended
-// before the answer did.
+// before the answer did. Over HTTP/2 only the text of an error says so.
 func isBroken(err error) bool {
-	if err == nil || connect.IsWireError(err) || isDial(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || connect.IsWireError(err) || isDial(err) {
 		return false
 	}
-	return connect.CodeOf(err) == connect.CodeUnavailable || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "http2: client connection lost") || strings.Contains(err.Error(), "GOAWAY")
 }
 
 func isDial(err error) bool {

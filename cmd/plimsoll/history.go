@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -43,6 +44,9 @@ Changes that are not kept any more are missing; that is said on standard error.`
 			history, err := c.history(cmd.Context(), args[0], limit)
 			if err != nil {
 				return err
+			}
+			if len(history.GetEvents()) == 0 {
+				return connect.NewWireError(connect.CodeNotFound, fmt.Errorf("no changes of container %q are kept", args[0]))
 			}
 			if history.GetNextPageToken() != "" {
 				defer cmd.PrintErrf("… and earlier ones; --limit 0 for all\n")

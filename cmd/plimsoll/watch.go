@@ -216,7 +216,7 @@ func (w *watch) show(step *plimsollv1.WatchResponse) error {
 
 // watchRow is a row of a table whose other rows are not known yet.
 func watchRow(at, revision, change, id, fields, user string) string {
-	row := fmt.Sprintf("%-8s   %-8s   %-14s   %-20s   %-30s   %s", orDash(at), revision, change, cell(id), cell(fields), cell(user))
+	row := fmt.Sprintf("%-8s   %-8s   %-16s   %-20s   %-24s   %s", orDash(at), revision, change, cell(id), cell(fields), cell(user))
 	return strings.TrimRight(row, " ") + "\n"
 }
 
