@@ -25,6 +25,9 @@ no backup of the server: history, decisions and revisions stay behind.
   plimsoll export --all-namespaces -o jsonl | gzip > containers.jsonl.gz
   plimsoll export -n build | plimsoll import - --address http://other:1876 -n build`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if all && cmd.Flags().Changed("namespace") {
+				return usagef("--all-namespaces leaves nothing for --namespace to say")
+			}
 			filters, err := selects.all()
 			if err != nil {
 				return err
@@ -56,7 +59,6 @@ no backup of the server: history, decisions and revisions stay behind.
 	output.addFormats(cmd, []string{"yaml", "jsonl", "json"})
 	selects.add(cmd)
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "export all namespaces; each container says which is its own")
-	cmd.MarkFlagsMutuallyExclusive("all-namespaces", "namespace")
 	flags.completeLabels(cmd)
 	return cmd
 }
