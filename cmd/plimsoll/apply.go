@@ -73,6 +73,9 @@ func apply(cmd *cobra.Command, c *client, p *printer, m *manifest) error {
 			_, err := fmt.Fprintf(p.w, "%s unchanged   revision %d\n", printable(stored.GetId()), stored.GetRevision())
 			return err
 		}
+		if err := neverChanges(change.GetUpdate()); err != nil {
+			return err
+		}
 		o, err := c.mutate(cmd.Context(), change)
 		switch code := connect.CodeOf(err); {
 		case err == nil && stored == nil:

@@ -12,6 +12,7 @@ import (
 	containersapi "github.com/containerd/containerd/api/services/containers/v1"
 	namespacesapi "github.com/containerd/containerd/api/services/namespaces/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -57,7 +58,7 @@ func (d *daemon) containers(ctx context.Context, namespace string, timeout time.
 			}
 		}
 		for _, ns := range namespaces {
-			for m, err := range d.containersOf(ctx, ns) {
+			for m, err := range d.containersOf(ctx, ns, timeout) {
 				if err != nil {
 					err = d.failed(err)
 				}
@@ -70,6 +71,9 @@ func (d *daemon) containers(ctx context.Context, namespace string, timeout time.
 }
 
 func (d *daemon) failed(err error) error {
+	if status.Code(err) == codes.Canceled || status.Code(err) == codes.DeadlineExceeded {
+		return fmt.Errorf("containerd at %s: interrupted, or no answer in the time that --timeout gives", d.address)
+	}
 	return fmt.Errorf("containerd at %s: %s; is it running, and may you read its socket?", d.address, status.Convert(err).Message())
 }
 
@@ -83,10 +87,12 @@ func (d *daemon) namespaces(ctx context.Context, timeout time.Duration) ([]strin
 	return namesOf(res), nil
 }
 
-func (d *daemon) containersOf(ctx context.Context, namespace string) iter.Seq2[*manifest, error] {
+func (d *daemon) containersOf(ctx context.Context, namespace string, timeout time.Duration) iter.Seq2[*manifest, error] {
 	return func(yield func(*manifest, error) bool) {
 		ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(ctx, service.HeaderNamespace, namespace))
 		defer cancel()
+		patience := time.AfterFunc(timeout, cancel)
+		defer patience.Stop()
 		stream, err := containersapi.NewContainersClient(d).ListStream(ctx, &containersapi.ListContainersRequest{})
 		if err != nil {
 			yield(nil, err)
@@ -101,9 +107,11 @@ func (d *daemon) containersOf(ctx context.Context, namespace string) iter.Seq2[*
 				yield(nil, err)
 				return
 			}
+			patience.Stop() // what is done with it takes its own time
 			if !yield(&manifest{namespace: namespace, container: fromContainerd(message.GetContainer())}, nil) {
 				return
 			}
+			patience.Reset(timeout)
 		}
 	}
 }

@@ -131,7 +131,8 @@ func parseEdit(text []byte, stored *plimsollv1.Container) (*plimsollv1.UpdateOpe
 	if m.container.GetId() != stored.GetId() {
 		return nil, fmt.Errorf("the id was %q and cannot be changed", stored.GetId())
 	}
-	return updateTo(m.container, stored), nil
+	update := updateTo(m.container, stored)
+	return update, neverChanges(update)
 }
 
 // editHeader are the comments above what is edited.

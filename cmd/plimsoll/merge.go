@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func (m *manifest) appliedTo(stored *plimsollv1.Container) *plimsollv1.Container
 // updateTo returns what makes stored as wanted, whatever else happens: it names only
 // the fields that differ, and is only for stored as it is. Nil if nothing differs.
 //
-// Fields that never change are named, too. The server says so.
+// Fields that never change are named, too: see neverChanges.
 func updateTo(wanted, stored *plimsollv1.Container) *plimsollv1.UpdateOperation {
 	var paths []string
 	add := func(path string, differs bool) {
@@ -88,6 +89,17 @@ func updateTo(wanted, stored *plimsollv1.Container) *plimsollv1.UpdateOperation 
 	return &plimsollv1.UpdateOperation{
 		Container: changed, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}, IfRevision: proto.Uint64(stored.GetRevision()),
 	}
+}
+
+// neverChanges is the error of an update that names what never changes.
+func neverChanges(op *plimsollv1.UpdateOperation) error {
+	for _, path := range op.GetUpdateMask().GetPaths() {
+		switch path {
+		case "runtime", "snapshotter", "sandbox_id":
+			return fmt.Errorf("the %s of container %q never changes: delete it and create it anew", path, op.GetContainer().GetId())
+		}
+	}
+	return nil
 }
 
 func keysOf[V any](a, b map[string]V) []string {

@@ -55,6 +55,9 @@ change is denied.
 					return err
 				}
 				change := m.change(stored)
+				if err := neverChanges(change.GetUpdate()); err != nil {
+					return err
+				}
 				if change == nil {
 					change = updating(&plimsollv1.UpdateOperation{Container: stored})
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
@@ -41,7 +42,7 @@ only: it says so if that revision is too old.
   plimsoll watch -o jsonl --after-revision 17 | while read -r step; do …; done
   plimsoll watch --jq '.commit.events[]? | .container.id'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			req := &plimsollv1.WatchRequest{Snapshot: snapshot}
+			req := &plimsollv1.WatchRequest{Snapshot: snapshot, BookmarkInterval: durationpb.New(heartbeat(flags.timeout))}
 			var err error
 			if req.Filters, err = selects.all(); err != nil {
 				return err
@@ -78,6 +79,12 @@ only: it says so if that revision is too old.
 	cmd.Flags().BoolVar(&snapshot, "snapshot", false, "begin with the containers as they are")
 	flags.completeLabels(cmd)
 	return cmd
+}
+
+// heartbeat is how often the server is to say something, so that its silence means
+// something: often enough for a few to get lost, in the bounds that it sets.
+func heartbeat(silence time.Duration) time.Duration {
+	return max(time.Second, min(10*time.Second, silence/3))
 }
 
 // watch shows changes and takes itself up again after the last it has shown.
