@@ -120,6 +120,7 @@ func nameOf(path string) string {
 // as in containerd.v1: containerd's own default.
 const rootfsSnapshotter = "overlayfs"
 
+// parseManifest reads one container, as readManifests says.
 func parseManifest(object []byte) (*manifest, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
