@@ -9,16 +9,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
-	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
+	"github.com/plimsoll-project/plimsoll/gen/plimsoll/v1/plimsollv1connect"
 	"github.com/plimsoll-project/plimsoll/internal/server"
-	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // clientFlags are the flags of all commands that talk to a server.
@@ -27,7 +25,6 @@ type clientFlags struct {
 	namespace string
 	caCert    string
 	timeout   time.Duration
-	output    string
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
@@ -38,13 +35,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 		"`namespace` of the containers (default: the server's)")
 	flags.StringVar(&f.caCert, "ca-cert", "", "PEM `file` with the authority to trust for https (default: the system's)")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long one call may take")
-	flags.StringVarP(&f.output, "output", "o", "table", "`format` of the output: table, json or yaml")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-// printer writes results to the command's standard output.
-func (f *clientFlags) printer(cmd *cobra.Command) *printer {
-	return &printer{w: cmd.OutOrStdout(), format: f.output}
+	f.completeNamespaces(cmd)
 }
 
 func envOr(name, otherwise string) string {
@@ -54,62 +45,44 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// mutationFlags are those of commands that change something.
-type mutationFlags struct {
-	dryRun     bool
-	ifRevision string
+// client calls the container service in one namespace.
+type client struct {
+	plimsollv1connect.ContainerServiceClient
+	// namespace is empty for the server's default.
+	namespace string
+
+	http    *http.Client
+	base    string
+	courier courier
 }
 
-func (f *mutationFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "judge, and show the result, but store nothing")
-	cmd.Flags().StringVar(&f.ifRevision, "if-revision", "", "only if the container is at this `revision`; 0: only if there is none")
-}
-
-// failed gives the error of a mutation what its report needs to know. about names
-// the container if there are several.
-func (f *mutationFlags) failed(about string, err error) error {
-	return &attemptError{about: about, dryRun: f.dryRun, err: err}
-}
-
-// call is one call to the server: the context to make it with, and its headers.
-type call struct {
-	context.Context
-	info   connect.CallInfo
-	client containerdv1connect.ContainersClient
-}
-
-func (f *clientFlags) call(ctx context.Context, mutation *mutationFlags) (*call, context.CancelFunc, error) {
-	switch f.output {
-	case "table", "json", "yaml":
-	default:
-		return nil, nil, usagef("--output %q is none of table, json, yaml", f.output)
-	}
+// client returns a client of the server and namespace that the flags name. Nothing
+// is sent yet. mutation may be nil.
+func (f *clientFlags) client(mutation *mutationFlags) (*client, error) {
 	if f.timeout <= 0 {
-		return nil, nil, usagef("--timeout %s leaves no time at all", f.timeout)
+		return nil, usagef("--timeout %s leaves no time at all", f.timeout)
 	}
 	httpClient, base, err := f.dial()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	ctx, info := connect.NewClientContext(ctx)
-	if f.namespace != "" {
-		info.RequestHeader().Set(service.HeaderNamespace, f.namespace)
-	}
+	c := &client{http: httpClient, base: base, courier: courier{timeout: f.timeout}}
 	if mutation != nil {
-		if mutation.dryRun {
-			info.RequestHeader().Set(service.HeaderDryRun, "true")
+		if err := mutation.check(); err != nil {
+			return nil, err
 		}
-		if mutation.ifRevision != "" {
-			if _, err := strconv.ParseUint(mutation.ifRevision, 10, 64); err != nil {
-				cancel()
-				return nil, nil, usagef("--if-revision %q is no revision: a whole number, 0 for none", mutation.ifRevision)
-			}
-			info.RequestHeader().Set(service.HeaderIfRevision, mutation.ifRevision)
-		}
+		c.courier.dryRun, c.courier.ifRevision = mutation.dryRun, mutation.ifRevision
+		c.courier.requestIDs = &requestIDs{chosen: mutation.requestID}
 	}
-	client := containerdv1connect.NewContainersClient(httpClient, base)
-	return &call{Context: ctx, info: info, client: client}, cancel, nil
+	return c.in(f.namespace), nil
+}
+
+// in returns the client for another namespace.
+func (c *client) in(namespace string) *client {
+	other := *c
+	other.namespace, other.courier.namespace = namespace, namespace
+	other.ContainerServiceClient = plimsollv1connect.NewContainerServiceClient(c.http, c.base, connect.WithInterceptors(&other.courier))
+	return &other
 }
 
 // dial returns an HTTP client for the address, and the base URL to use with it.

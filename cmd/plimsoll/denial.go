@@ -17,14 +17,16 @@ import (
 // where to read more.
 func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verdict *plimsollv1.Verdict) {
 	_, _ = fmt.Fprintf(w, "%s%s\n", printable(attempt.lead()+headline(remote, verdict)), decisionOf(remote.Meta()))
-	rows := tableOf(verdict.GetViolations())
+	shown := verdict.GetViolations()
+	shown = shown[:min(maxViolations, len(shown))]
+	rows := tableOf(shown)
 	if widest(rows) > maxDenialWidth {
-		rows = listOf(verdict.GetViolations())
+		rows = listOf(shown)
 	}
 	for line := range strings.Lines(rows) {
 		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}
-	if more := int(verdict.GetViolationCount()) - len(verdict.GetViolations()); more > 0 {
+	if more := int(verdict.GetViolationCount()) - len(shown); more > 0 {
 		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
 	}
 	switch {
@@ -49,6 +51,10 @@ func headline(remote *connect.Error, verdict *plimsollv1.Verdict) string {
 	}
 	return text
 }
+
+// maxViolations is how many violations a person is shown. What is wrong with most is
+// seen from the first few; JSON has them all.
+const maxViolations = 50
 
 // maxDenialWidth is how wide a denial may be as a table. Most terminals show that
 // much of a line, and what is wider is hard to follow.

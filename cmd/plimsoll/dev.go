@@ -17,7 +17,6 @@ import (
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/examples"
-	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
 	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
 	"github.com/plimsoll-project/plimsoll/internal/server"
 )
@@ -110,20 +109,18 @@ Each decision is shown below. Ctrl-C ends the server.
 }
 
 func createSamples(ctx context.Context, base string) error {
-	containers, err := readManifests("-", bytes.NewReader(examples.SampleContainers))
+	manifests, err := readManifests("-", bytes.NewReader(examples.SampleContainers))
 	if err != nil {
 		return err
 	}
-	flags := clientFlags{address: base, timeout: 30 * time.Second, output: "table"}
-	for _, c := range containers {
-		call, cancel, err := flags.call(ctx, nil)
-		if err != nil {
-			return err
-		}
-		_, err = call.client.Create(call, &containerdv1.CreateContainerRequest{Container: c})
-		cancel()
+	flags := clientFlags{address: base, timeout: 30 * time.Second}
+	c, err := flags.client(nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range manifests {
 		// With --data they are there from the last time.
-		if err != nil && connect.CodeOf(err) != connect.CodeAlreadyExists {
+		if _, err := c.mutate(ctx, creation(m.container)); err != nil && connect.CodeOf(err) != connect.CodeAlreadyExists {
 			return err
 		}
 	}

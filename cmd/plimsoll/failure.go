@@ -62,7 +62,7 @@ func report(w io.Writer, err error) int {
 	if connect.IsWireError(err) {
 		return reportRemote(w, attempt, remote)
 	}
-	_, _ = fmt.Fprintf(w, "plimsoll: %s%s\n", printable(attempt.lead()), printable(explain(remote)))
+	_, _ = fmt.Fprintf(w, "plimsoll: %s%s%s\n", printable(attempt.lead()), printable(explain(remote)), printable(howToRepeat(err)))
 	return exitError
 }
 
@@ -77,7 +77,7 @@ func explain(err *connect.Error) string {
 	case errors.Is(err, context.Canceled):
 		return "interrupted before there was an answer"
 	case errors.Is(err, context.DeadlineExceeded), err.Code() == connect.CodeDeadlineExceeded:
-		return "no answer in the time that --timeout gives; what was asked for may have been done all the same"
+		return "no answer in the time that --timeout gives"
 	case errors.As(err, &untrusted):
 		return "nobody known here vouches for the server's certificate: name its authority with --ca-cert"
 	case errors.As(err, &verify):
@@ -85,7 +85,20 @@ func explain(err *connect.Error) string {
 	case errors.As(err, &network) && network.Op == "dial":
 		return fmt.Sprintf("no server: %v; start one with: plimsoll serve, or say where it is with --address", network)
 	}
+	if isBroken(err) {
+		return fmt.Sprintf("the connection broke before there was an answer: %s", err.Message())
+	}
 	return fmt.Sprintf("no proper answer: %s; is --address that of a Plimsoll server, with https if it speaks TLS?", err.Message())
+}
+
+// howToRepeat says what is to be done about a mutation that had no answer. It may have
+// been made all the same.
+func howToRepeat(err error) string {
+	var lost *undeliveredError
+	if !errors.As(err, &lost) || isDial(err) && !lost.sent {
+		return ""
+	}
+	return "; it may have been done all the same: repeat it safely with --request-id " + lost.requestID
 }
 
 // reportRemote reports an error that the server answered with.
@@ -97,8 +110,8 @@ func reportRemote(w io.Writer, attempt *attemptError, remote *connect.Error) int
 		printDenial(w, attempt, remote, verdict)
 		return exitDenied
 	}
-	message := remote.Message()
-	if !strings.Contains(message, strconv.Quote(attempt.about)) { // most name the container themselves
+	message := strings.TrimPrefix(remote.Message(), "operation 0: ") // of a batch of one
+	if !strings.Contains(message, strconv.Quote(attempt.about)) {    // most name the container themselves
 		message = attempt.lead() + message
 	}
 	_, _ = fmt.Fprintf(w, "plimsoll: %s%s\n", printable(message), decisionOf(remote.Meta()))

@@ -6,50 +6,83 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"sigs.k8s.io/yaml"
 
-	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // ociSpecType is the type of a spec that does not name one.
 const ociSpecType = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 
+// manifest is a container as a file describes it.
+type manifest struct {
+	// namespace is where the file wants it; empty if it does not say.
+	namespace string
+	// container has the fields that the file gives, but for those that only the
+	// server sets.
+	container *plimsollv1.Container
+	// given are the fields that the file gives, by their names in Container.
+	given map[string]bool
+}
+
 // readManifests reads containers from a file, or from stdin if path is "-": YAML
-// documents or JSON, with the fields of containerd.v1.Container. A spec without
+// documents, JSON values one after the other, or what list prints. Fields are those
+// of plimsoll.v1.Container; besides, a runtime may be just its name, rootfs is the
+// key of a snapshot of overlayfs unless snapshotter says otherwise, namespace says where the container belongs, and a spec without
 // "@type" is taken for an OCI runtime spec.
-func readManifests(path string, stdin io.Reader) ([]*containerdv1.Container, error) {
+func readManifests(path string, stdin io.Reader) ([]*manifest, error) {
 	data, err := readFile(path, stdin)
 	if err != nil {
 		return nil, err
 	}
-	var containers []*containerdv1.Container
-	for i, document := range splitYAML(data) {
+	documents, err := splitDocuments(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s, document %d: %w", nameOf(path), len(documents)+1, err)
+	}
+	var manifests []*manifest
+	for i, document := range documents {
 		object, err := toJSON(document)
 		if err == nil && string(object) == "null" {
 			continue // nothing but comments
 		}
-		var c *containerdv1.Container
+		var listed []json.RawMessage
 		if err == nil {
-			c, err = parseContainer(object)
+			listed, err = containersIn(object)
+		}
+		for j := 0; j < len(listed) && err == nil; j++ {
+			var m *manifest
+			if m, err = parseManifest(listed[j]); err == nil {
+				manifests = append(manifests, m)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s, document %d: %w", nameOf(path), i+1, err)
 		}
-		containers = append(containers, c)
 	}
-	if len(containers) == 0 {
+	if len(manifests) == 0 {
 		return nil, fmt.Errorf("%s: no container in it", nameOf(path))
 	}
-	return containers, nil
+	return manifests, nil
+}
+
+// containersIn returns the containers of a document: those of a list, or it alone.
+func containersIn(object []byte) ([]json.RawMessage, error) {
+	var list struct {
+		Containers *[]json.RawMessage `json:"containers"`
+	}
+	if err := json.Unmarshal(object, &list); err == nil && list.Containers != nil {
+		return *list.Containers, nil
+	}
+	return []json.RawMessage{object}, nil
 }
 
 // readSpec reads an OCI runtime spec, or the JSON of an Any, from a file.
@@ -83,10 +116,33 @@ func nameOf(path string) string {
 	return path
 }
 
-func parseContainer(object []byte) (*containerdv1.Container, error) {
+// rootfsSnapshotter is that of a new container of which a file gives only the rootfs,
+// as in containerd.v1: containerd's own default.
+const rootfsSnapshotter = "overlayfs"
+
+// parseManifest reads one container, as readManifests says.
+func parseManifest(object []byte) (*manifest, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
 		return nil, errors.New("a container is an object with fields such as id, image and spec")
+	}
+	m := &manifest{container: &plimsollv1.Container{}, given: map[string]bool{}}
+	if raw, ok := members["namespace"]; ok {
+		if err := json.Unmarshal(raw, &m.namespace); err != nil {
+			return nil, errors.New("namespace: not a text")
+		}
+		delete(members, "namespace")
+	}
+	rootfs, isRootfs := members["rootfs"]
+	if isRootfs {
+		if members["snapshot_key"] != nil || members["snapshotKey"] != nil {
+			return nil, errors.New("rootfs and snapshot_key are the same field: give one of them")
+		}
+		members["snapshot_key"] = rootfs
+		delete(members, "rootfs")
+	}
+	if raw := bytes.TrimSpace(members["runtime"]); bytes.HasPrefix(raw, []byte(`"`)) {
+		members["runtime"] = slices.Concat([]byte(`{"name":`), raw, []byte(`}`))
 	}
 	var spec *anypb.Any
 	if raw, ok := members["spec"]; ok {
@@ -95,35 +151,54 @@ func parseContainer(object []byte) (*containerdv1.Container, error) {
 			return nil, fmt.Errorf("spec: %w", err)
 		}
 		delete(members, "spec")
+		m.given["spec"] = true
 	}
-	if err := checkFields(members); err != nil {
-		return nil, err
+	for name := range members {
+		field, err := fieldOf(name)
+		if err != nil {
+			return nil, err
+		}
+		m.given[field] = true
 	}
 	rest, err := json.Marshal(members)
 	if err != nil {
 		return nil, err
 	}
-	c := &containerdv1.Container{}
-	if err := service.JSONCodecs()[0].Unmarshal(rest, c); err != nil {
+	if err := service.JSONCodecs()[0].Unmarshal(rest, m.container); err != nil {
 		return nil, withoutPosition(err)
 	}
-	c.Spec = spec
-	return c, nil
+	m.container.Spec = spec
+	if isRootfs && m.container.GetSnapshotKey() != "" && m.container.GetSnapshotter() == "" {
+		m.container.Snapshotter = rootfsSnapshotter
+	}
+	clearOutput(m.container)
+	return m, nil
 }
 
-// checkFields refuses fields that a container does not have.
-func checkFields(members map[string]json.RawMessage) error {
+// fieldOf is the name of a field that may be written in lower case or in camel case.
+func fieldOf(name string) (string, error) {
 	var known []string
-	fields := (&containerdv1.Container{}).ProtoReflect().Descriptor().Fields()
+	fields := (&plimsollv1.Container{}).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
-		known = append(known, fields.Get(i).JSONName())
-	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if !slices.Contains(known, name) {
-			return fmt.Errorf("unknown field %q; known are %s", name, strings.Join(known, ", "))
+		f := fields.Get(i)
+		if name == f.TextName() || name == f.JSONName() {
+			return f.TextName(), nil
 		}
+		known = append(known, f.TextName())
 	}
-	return nil
+	return "", fmt.Errorf("unknown field %q; known are %s, and rootfs for snapshot_key", name, strings.Join(known, ", "))
+}
+
+// clearOutput takes away what only the server sets.
+func clearOutput(c *plimsollv1.Container) {
+	c.CreatedAt, c.UpdatedAt, c.Revision = nil, nil, 0
+}
+
+// formatManifest is the container as a manifest that create and apply take, in JSON.
+func formatManifest(c *plimsollv1.Container) ([]byte, error) {
+	c = proto.CloneOf(c)
+	clearOutput(c)
+	return service.JSONCodecs()[0].Marshal(c)
 }
 
 // parseSpec makes an Any of an OCI runtime spec, or of the JSON of an Any. The bytes
@@ -173,6 +248,38 @@ func checkMembers(object []byte) error {
 		return errors.New(strings.TrimPrefix(err.Error(), "jsontext: "))
 	}
 	return nil
+}
+
+// splitDocuments splits a stream into its documents, leaving out empty ones: YAML
+// between lines of ---, or JSON values one after the other. Of a stream that is
+// broken it returns the documents before that.
+func splitDocuments(data []byte) ([][]byte, error) {
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		if documents, err := splitJSON(data); err == nil || !bytes.Contains(data, []byte("\n---")) {
+			return documents, err
+		}
+	}
+	return splitYAML(data), nil
+}
+
+// splitJSON splits JSON values. What does not even begin with one is left to YAML,
+// in which {a: b} is an object, too.
+func splitJSON(data []byte) ([][]byte, error) {
+	var documents [][]byte
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	for {
+		var value json.RawMessage
+		err := decoder.Decode(&value)
+		switch {
+		case errors.Is(err, io.EOF):
+			return documents, nil
+		case err != nil && len(documents) == 0:
+			return splitYAML(data), nil
+		case err != nil:
+			return documents, err
+		}
+		documents = append(documents, value)
+	}
 }
 
 // splitYAML splits a stream into its documents, leaving out empty ones.

@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -95,6 +96,56 @@ func TestReportIsSafe(t *testing.T) {
 		t.Errorf("exit code is %d", code)
 	}
 	safe(t, out.String())
+}
+
+// So is what callers have stored, however it is shown.
+func TestContainersAreSafe(t *testing.T) {
+	payload := &anypb.Any{TypeUrl: hostile, Value: []byte(`{"a": "` + "\u009b\u202e" + `"}`)}
+	c := &plimsollv1.Container{
+		Id: hostile, Labels: map[string]string{hostile: hostile}, Image: hostile,
+		Runtime: &plimsollv1.Runtime{Name: hostile, Options: payload}, Spec: payload,
+		Snapshotter: hostile, SnapshotKey: hostile, SandboxId: hostile, Extensions: map[string]*anypb.Any{hostile: payload},
+	}
+	event := &plimsollv1.Event{
+		Operation: plimsollv1.Operation_OPERATION_UPDATE, Namespace: hostile, Container: c, Changed: []string{hostile},
+		User: &plimsollv1.User{Name: hostile, Via: hostile}, DecisionId: hostile, Ruleset: hostile,
+	}
+	verdict := &plimsollv1.Verdict{Violations: []*plimsollv1.Violation{{Message: hostile, Field: hostile, Fix: hostile, Source: &plimsollv1.Source{Name: hostile}}}}
+	var out bytes.Buffer
+	for _, format := range []string{"table", "wide", "json", "jsonl", "name"} {
+		p := &printer{w: &out, format: format}
+		if err := p.print(&plimsollv1.ListContainersResponse{Containers: []*plimsollv1.Container{c}}, c); err != nil {
+			t.Error(err)
+		}
+	}
+	query, err := compileJQ(".id, .spec, .labels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&printer{w: &out, format: "json", jq: query}).one(&plimsollv1.Container{Id: strings.ReplaceAll(hostile, "\t", ""), Spec: payload}); err != nil {
+		t.Error(err)
+	}
+	if err := printHistory(&out, []*plimsollv1.Event{event}, true); err != nil {
+		t.Error(err)
+	}
+	if err := describe(&out, c, &plimsollv1.GetHistoryResponse{Events: []*plimsollv1.Event{event}, NextPageToken: "x"}); err != nil {
+		t.Error(err)
+	}
+	w := &watch{request: &plimsollv1.WatchRequest{}, printer: &printer{w: &out, format: "table"}}
+	if err := w.show(&plimsollv1.WatchResponse{Step: &plimsollv1.WatchResponse_Commit_{Commit: &plimsollv1.WatchResponse_Commit{Events: []*plimsollv1.Event{event}}}}); err != nil {
+		t.Error(err)
+	}
+	out.WriteString(byRule([]denied{{name: hostile, verdict: verdict}, {name: hostile, message: hostile}}, false))
+	i := importing{failures: []string{hostile}}
+	if err := i.print(&out, &out); err != nil {
+		t.Error(err)
+	}
+	safe(t, out.String())
+	text, err := unifiedDiff(&plimsollv1.Container{Id: "x"}, &plimsollv1.Container{Id: "x", Image: hostile})
+	if err != nil {
+		t.Error(err)
+	}
+	safe(t, text)
 }
 
 func TestDecisionOf(t *testing.T) {

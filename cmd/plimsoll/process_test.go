@@ -12,9 +12,9 @@ import (
 	"syscall"
 )
 
-// process is a server in a process of its own: the real binary.
+// process is the real binary in a process of its own, mostly as a server.
 type process struct {
-	// address is the TCP address that it says it listens on.
+	// address is the TCP address that a server says it listens on.
 	address string
 
 	cmd    *exec.Cmd
@@ -34,14 +34,29 @@ var (
 	greetingLine = regexp.MustCompile(`listens on https?://(\S+:\d+):`)
 )
 
-// startProcess starts cmd and returns when it says that it is ready. Whoever started
-// it ends it.
+// startProcess starts cmd, a server, and returns when it says that it is ready.
+// Whoever started it ends it.
 func startProcess(ctx context.Context, cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, exited: make(chan struct{}), grown: make(chan struct{})}
 	ready := readyLine
 	if slices.Contains(cmd.Args, "dev") {
 		ready = greetingLine
 	}
+	p, err := launch(cmd)
+	if err != nil {
+		return nil, err
+	}
+	m, err := p.await(ctx, ready)
+	if err != nil {
+		p.kill()
+		return nil, err
+	}
+	p.address = m[1]
+	return p, nil
+}
+
+// launch starts cmd. Whoever started it ends it.
+func launch(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, exited: make(chan struct{}), grown: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = stream{p, &p.stdout}, stream{p, &p.stderr}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -50,20 +65,24 @@ func startProcess(ctx context.Context, cmd *exec.Cmd) (*process, error) {
 		p.err = cmd.Wait()
 		close(p.exited)
 	}()
+	return p, nil
+}
+
+// await returns when what the process has written matches.
+func (p *process) await(ctx context.Context, pattern *regexp.Regexp) (match []string, err error) {
 	for {
 		stdout, stderr, grown := p.output()
-		if m := ready.FindStringSubmatch(stdout + stderr); m != nil {
-			p.address = m[1]
-			return p, nil
+		if m := pattern.FindStringSubmatch(stdout + stderr); m != nil {
+			return m, nil
 		}
 		select {
 		case <-grown:
 		case <-p.exited:
-			_, stderr, _ := p.output()
-			return nil, fmt.Errorf("the server ended before it was ready: %w\n%s", p.err, stderr)
+			if stdout, stderr, _ := p.output(); !pattern.MatchString(stdout + stderr) {
+				return nil, fmt.Errorf("the process ended and did not write %s: %w\n%s%s", pattern, p.err, stdout, stderr)
+			}
 		case <-ctx.Done():
-			_ = p.stop(syscall.SIGKILL)
-			return nil, fmt.Errorf("the server was not ready in time: %w\n%s%s", context.Cause(ctx), stdout, stderr)
+			return nil, fmt.Errorf("the process did not write %s in time: %w\n%s%s", pattern, context.Cause(ctx), stdout, stderr)
 		}
 	}
 }
@@ -80,7 +99,7 @@ func (p *process) stop(signal syscall.Signal) error {
 	}
 	if p.err != nil {
 		_, stderr, _ := p.output()
-		return fmt.Errorf("the server ended with %w\n%s", p.err, stderr)
+		return fmt.Errorf("the process ended with %w\n%s", p.err, stderr)
 	}
 	return nil
 }

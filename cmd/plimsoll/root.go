@@ -36,7 +36,7 @@ Environment:
   PLIMSOLL_NAMESPACE   default of --namespace
   PLIMSOLL_…           settings of serve and dev: the flag's name in capitals, with _ for -
 
-Exit codes:
+Exit codes, but for diff, which has its own:
   0   done
   1   something went wrong
   3   denied by a policy or validator; nothing was stored
@@ -82,7 +82,10 @@ func newRoot() *cobra.Command {
 		&cobra.Group{ID: "server", Title: "Server:"},
 		&cobra.Group{ID: "containers", Title: "Containers:"},
 	)
-	root.AddCommand(newServe(), newDev(), newCreate(), newGet(), newList(), newUpdate(), newLabel(), newDelete(), newVersion())
+	root.AddCommand(newServe(), newDev(), newVersion(),
+		newGet(), newList(), newDescribe(), newHistory(), newWatch(),
+		newCreate(), newApply(), newEdit(), newUpdate(), newLabel(), newDelete(), newDiff(), newReview(),
+		newExport(), newImport())
 	return root
 }
 

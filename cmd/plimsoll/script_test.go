@@ -45,6 +45,10 @@ const startTimeout = time.Minute
 //
 //	server NAME [VAR=VALUE…] ARGS…   start plimsoll ARGS; $NAME is its address once it is ready
 //	end NAME [SIGNAL]                end it by a signal (TERM); it must exit with 0 unless killed
+//	follow NAME ARGS…                start plimsoll ARGS, a client; it is ended as a server is
+//	sees NAME REGEXP                 wait until it has written what matches
+//	breaks NAME ADDRESS              a proxy of $ADDRESS at $NAME which breaks the connection instead of the first answer
+//	containerd NAME FILE             a containerd at $NAME with the containers of a file
 //	exits CODE PROGRAM ARGS…         run a program that must exit with CODE
 //	silent NAME                      something listens at $NAME and never answers
 //	webserver NAME                   something at $NAME that is no Plimsoll
@@ -106,6 +110,10 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":      serverCommand,
 			"end":         endCommand,
+			"follow":      followCommand,
+			"sees":        seesCommand,
+			"breaks":      breaksCommand,
+			"containerd":  containerdCommand,
 			"exits":       exitsCommand,
 			"silent":      silentCommand,
 			"webserver":   webserverCommand,
@@ -185,9 +193,12 @@ func manifestCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: manifest FILE OUT")
 	}
-	containers, err := readManifests(ts.MkAbs(args[0]), nil)
+	manifests, err := readManifests(ts.MkAbs(args[0]), nil)
 	ts.Check(err)
-	request, err := service.JSONCodecs()[0].Marshal(&containerdv1.CreateContainerRequest{Container: containers[0]})
+	c := manifests[0].container
+	request, err := service.JSONCodecs()[0].Marshal(&containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
+		Id: c.GetId(), Labels: c.GetLabels(), Image: c.GetImage(), Runtime: c.GetRuntime().GetName(), Spec: c.GetSpec(), Rootfs: c.GetSnapshotKey(),
+	}})
 	ts.Check(err)
 	var compact bytes.Buffer
 	ts.Check(json.Compact(&compact, request))
@@ -227,7 +238,14 @@ var masks = []struct {
 	{regexp.MustCompile(`"line": \d+`), `"line": LINE`},
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d+\b`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d `), "HH:MM:SS "},
-	{regexp.MustCompile(`(?m)\b[0-9.]+[mµ]?s$`), "DURATION"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIMESTAMP"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b`), "YYYY-MM-DD HH:MM:SS"},
+	{regexp.MustCompile(`\((now|\d+ seconds? ago)\)`), "(AGO)"},
+	{regexp.MustCompile(`(revision"?: )"\d+"`), `${1}"REVISION"`},
+	{regexp.MustCompile(`(?m)\b[0-9.]+[mµ]?s([,)]|$| \()`), "DURATION$1"},
+	{regexp.MustCompile(`\bruleset [0-9a-f]{12}\b`), "ruleset RULESET"},
+	{regexp.MustCompile(`\bSpec, [0-9.]+ k?B\b`), "Spec, SIZE"},
+	{regexp.MustCompile(`(?m)\S* ?\(unix\)$`), "USER"},
 }
 
 func maskCommand(ts *testscript.TestScript, neg bool, args []string) {
