@@ -175,7 +175,7 @@ func immutable(field, stored, want string) error {
 func UnknownMaskPath(path string, valid []string) error {
 	problem := fmt.Sprintf("unknown path %q", path)
 	switch path {
-	case "id", "runtime", "created_at", "updated_at":
+	case "id", "runtime", "snapshotter", "sandbox_id", "created_at", "updated_at", "revision":
 		problem = fmt.Sprintf("%s cannot be changed", path)
 	}
 	return &RequestError{Field: "update_mask", Problem: problem + "; valid paths are " + strings.Join(valid, ", ")}

@@ -89,7 +89,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		WorkdirRoot:        t.TempDir(),
 		UpdateScripts:      *updateScripts,
 		RequireUniqueNames: true,
-		Deadline:           time.Now().Add(2 * time.Minute),
+		Deadline:           time.Now().Add(8 * time.Minute),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
 			env.Setenv("WASM", filepath.Join(root, "plugins", "testdata"))

@@ -147,7 +147,7 @@ func TestBufferedConnWriteDeadline(t *testing.T) {
 		if _, err := c.Read(make([]byte, 1)); err == nil {
 			t.Error("the connection is still open")
 		}
-		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := peer.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("the other side reads %v", err)
 		}
 		_ = c.Close()
