@@ -26,9 +26,12 @@ type Input struct {
 	// Object is the state after the merge; on delete the one to be removed.
 	Object *Container
 	// Old is the stored state; nil on create.
-	Old        *Container
-	UpdateMask []string
-	RequestID  string
+	Old *Container
+	// RuntimeOptions, if set, is the runtime options of both in JSON, for whoever
+	// cannot read their payload. They never change.
+	RuntimeOptions json.RawMessage
+	UpdateMask     []string
+	RequestID      string
 
 	once sync.Once
 	doc  []byte
@@ -93,14 +96,14 @@ func (in *Input) encode() ([]byte, error) {
 	}
 	doc = append(doc[:len(doc)-1], `,"object":`...)
 	start := len(doc)
-	if doc, err = appendObject(doc, in.Object); err != nil {
+	if doc, err = appendObject(doc, in.Object, in.RuntimeOptions); err != nil {
 		return nil, err
 	}
 	end := len(doc)
 	doc = append(doc, `,"old_object":`...)
 	if in.Old != nil && in.Old == in.Object {
 		doc = append(doc, doc[start:end]...)
-	} else if doc, err = appendObject(doc, in.Old); err != nil {
+	} else if doc, err = appendObject(doc, in.Old, in.RuntimeOptions); err != nil {
 		return nil, err
 	}
 	return append(doc, '}'), nil
@@ -108,7 +111,7 @@ func (in *Input) encode() ([]byte, error) {
 
 // appendObject writes the spec last and as it is: encoding/json would validate and
 // compact it again, and it is by far the largest part.
-func appendObject(doc []byte, c *Container) ([]byte, error) {
+func appendObject(doc []byte, c *Container, options json.RawMessage) ([]byte, error) {
 	if c == nil {
 		return append(doc, "null"...), nil
 	}
@@ -119,7 +122,9 @@ func appendObject(doc []byte, c *Container) ([]byte, error) {
 		ExtTypes:   make(map[string]string, len(c.Extensions)),
 		Extensions: make(map[string]json.RawMessage, len(c.Extensions)),
 	}
-	if !c.Runtime.Options.IsZero() {
+	if len(options) > 0 {
+		o.Options = options
+	} else if !c.Runtime.Options.IsZero() {
 		o.Options = appendPayload(nil, c.Runtime.Options)
 	}
 	if o.Labels == nil {

@@ -174,7 +174,7 @@ func TestContainerdStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		`"runtime_options_type":"containerd.runc.v1.Options"`, `"runtime_options":{"base64":"CAE="}`, `"snapshotter":"zfs"`,
+		`"runtime_options_type":"containerd.runc.v1.Options"`, `"runtime_options":{"no_pivot_root":true,`, `"binary_name":""`, `"snapshotter":"zfs"`,
 		`"extensions":{"a.b":{"a":1},"c":{"base64":"AA=="}}`, `"extension_types":{"a.b":"example.org/x","c":"example.org/y"}`, `"sandbox_id":"pod"`,
 	} {
 		if !bytes.Contains(doc, []byte(part)) {

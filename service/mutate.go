@@ -192,9 +192,13 @@ func (s *Service) judge(
 
 	// 3. Policies, 4. validators. All of them judge the merged object, so that a
 	// denial can name everything that is wrong. Any error ends the attempt.
+	options, err := readOptions(object.Runtime.Options)
+	if err != nil && m.Operation != plimsoll.OperationDelete {
+		return nil, err
+	}
 	input := &plimsoll.Input{
 		Operation: m.Operation, Namespace: m.Key.Namespace, NamespaceLabels: namespace.labels, DryRun: m.DryRun, User: m.User,
-		Object: object, Old: stored, UpdateMask: m.Mask, RequestID: m.RequestID,
+		Object: object, Old: stored, RuntimeOptions: options, UpdateMask: m.Mask, RequestID: m.RequestID,
 	}
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored

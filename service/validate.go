@@ -83,6 +83,9 @@ func checkContainer(c *plimsoll.Container) error {
 	if err := checkPayload("container.runtime.options", c.Runtime.Options, MaxOptionsBytes); err != nil {
 		return err
 	}
+	if _, err := readOptions(c.Runtime.Options); err != nil {
+		return err
+	}
 	if err := checkExtensions(c.Extensions); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	eventtypes "github.com/containerd/containerd/api/events"
 	containersapi "github.com/containerd/containerd/api/services/containers/v1"
 	namespacesapi "github.com/containerd/containerd/api/services/namespaces/v1"
+	runcoptions "github.com/containerd/containerd/api/types/runc/options"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/leases"
@@ -264,6 +265,32 @@ func TestContainerdClientDenied(t *testing.T) {
 	}
 	if _, err := client.LoadContainer(ctx, "web"); !errdefs.IsNotFound(err) {
 		t.Errorf("what was denied: %v", err)
+	}
+}
+
+// Rules see what a shim is told to run in runc's place, though it is no JSON.
+func TestContainerdClientRuntimeOptions(t *testing.T) {
+	t.Parallel()
+	rule := "package binary\n\ndeny contains sprintf(\"runs %s\", [name]) if {\n\tname := input.object.runtime_options.binary_name\n\tname != \"\"\n}\n"
+	path := filepath.Join(t.TempDir(), "binary.rego")
+	if err := os.WriteFile(path, []byte(rule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := containerd.New(startOnSocket(t, "--policies", path, "--validators", "none"), containerd.WithDefaultNamespace("default"), containerd.WithTimeout(startTimeout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	ctx := namespaces.WithNamespace(t.Context(), "default")
+	create := func(binary string) error {
+		_, err := client.NewContainer(ctx, "web", containerd.WithSpec(runcSpec("sh")), containerd.WithRuntime("io.containerd.runc.v2", &runcoptions.Options{BinaryName: binary}))
+		return err
+	}
+	if err := create("/tmp/evil"); !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), "denied: runs /tmp/evil") {
+		t.Errorf("got %v", err)
+	}
+	if err := create(""); err != nil {
+		t.Error(err)
 	}
 }
 

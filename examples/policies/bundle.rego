@@ -32,6 +32,7 @@ complete if {
 	parameters.privileges.namespace_paths
 	parameters.privileges.namespaces
 	parameters.privileges.readonly_paths
+	parameters.privileges.runtimes
 }
 
 needed := {
@@ -47,6 +48,7 @@ needed := {
 	["privileges", "namespace_paths"],
 	["privileges", "namespaces"],
 	["privileges", "readonly_paths"],
+	["privileges", "runtimes"],
 }
 
 given(path) if object.get(data.parameters, path, null) != null

@@ -61,8 +61,8 @@
 // operation is CREATE, UPDATE or DELETE. object is the container as it would be
 // stored, on DELETE the one to be removed; old_object the stored one, or null.
 // spec is, byte for byte, the payload that will be stored if that is a JSON object,
-// and {"base64": "…"} otherwise; so are runtime_options, unless there are none, and
-// the values of extensions. The spec comes
+// and {"base64": "…"} otherwise; so are the values of extensions, and runtime_options,
+// unless there are none, or they are of a type that the host can show. The spec comes
 // from whoever makes the request: its strings, depth and member order are theirs,
 // members may be duplicated, and a validator should refuse what it cannot read.
 // settings are those of the binding, {} if it has none. Members may be added to

@@ -52,6 +52,37 @@ deny contains violation if {
 }
 
 # METADATA
+# title: The runtime runs no program of the caller's choice
+deny contains violation if {
+	some option in {"binary_name", "task_api_address", "config_path", "config_body"}
+	value := text(input.object.runtime_options, option)
+	linux
+	value != ""
+	not value in data.parameters.privileges.runtimes
+	violation := {
+		"msg": sprintf("runtime option %q is not allowed", [option]),
+		"field": sprintf("runtime_options.%s", [option]),
+		"code": "PRIVILEGED_RUNTIME",
+		"fix": "leave it out, or have its value added to data.parameters.privileges.runtimes",
+	}
+}
+
+# METADATA
+# title: The options of the runtime can be read
+# description: They may name a program to run on the host, if one only knew.
+deny contains violation if {
+	not input.object.runtime_options in [{}, {"base64": ""}]
+	linux
+	not regex.match(`^(.*/)?(containerd\.runc\.v1|runtimeoptions\.v1)\.Options$`, input.object.runtime_options_type)
+	violation := {
+		"msg": sprintf("runtime options of the type %q cannot be judged", [input.object.runtime_options_type]),
+		"field": "runtime_options",
+		"code": "PRIVILEGED_RUNTIME",
+		"fix": "leave them out",
+	}
+}
+
+# METADATA
 # title: Capabilities are among the allowed ones
 deny contains violation if {
 	linux

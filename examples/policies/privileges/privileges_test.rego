@@ -135,6 +135,30 @@ test_hooks if {
 	said("CREATE", "default", "io.containerd.runc.v2", hooked) == set() with data.parameters.privileges.hooks as ["/usr/bin/nerdctl"]
 }
 
+options(type, value) := {violation.code |
+	some violation in privileges.deny with input as {
+		"operation": "CREATE",
+		"namespace": "default",
+		"object": {"runtime": "io.containerd.runc.v2", "runtime_options_type": type, "runtime_options": value, "spec": spec},
+	}
+}
+
+test_runtime_options if {
+	every prefix in ["", "type.googleapis.com/"] {
+		runc := concat("", [prefix, "containerd.runc.v1.Options"])
+		options(runc, {"binary_name": "", "systemd_cgroup": true}) == set()
+		options(runc, {"binary_name": "/tmp/x"}) == {"PRIVILEGED_RUNTIME"}
+		options(runc, {"task_api_address": "/tmp/x"}) == {"PRIVILEGED_RUNTIME"}
+		options(runc, {"binary_name": "crun"}) == set() with data.parameters.privileges.runtimes as ["crun"]
+	}
+	options("runtimeoptions.v1.Options", {"config_path": "/tmp/x", "config_body": ""}) == {"PRIVILEGED_RUNTIME"}
+	options("", {}) == set()
+	options("example.org/options", {"base64": ""}) == set()
+	options("example.org/options", {"base64": "AA=="}) == {"PRIVILEGED_RUNTIME"}
+	options("example.org/options", {"any": "json"}) == {"PRIVILEGED_RUNTIME"}
+	options("containerd.runc.v1.Options2", {"base64": "AA=="}) == {"PRIVILEGED_RUNTIME"}
+}
+
 everything := {
 	"PRIVILEGED_DEVICES", "PRIVILEGED_HOST_NAMESPACE", "PRIVILEGED_UNMASKED", "PRIVILEGED_WRITABLE",
 }
