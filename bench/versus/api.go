@@ -6,11 +6,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	containers "github.com/containerd/containerd/api/services/containers/v1"
-	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
 
 // record is a container, as far as the comparison varies it.
@@ -37,6 +36,8 @@ type api interface {
 	remove(ctx context.Context, id string) error
 	// list returns how many containers match filter, once all have been received.
 	list(ctx context.Context, filter string) (int, error)
+	// ids is list for somebody who only wants to know which they are.
+	ids(ctx context.Context, filter string) (int, error)
 }
 
 // containerdAPI is containerd's API, containerd.services.containers.v1.
@@ -77,43 +78,35 @@ func (a containerdAPI) list(ctx context.Context, filter string) (int, error) {
 	return len(answer.GetContainers()), err
 }
 
-// v1API is the API that containerd began with, containerd.v1.
-type v1API struct{ conn *grpc.ClientConn }
-
-func newV1API(conn *grpc.ClientConn) api { return v1API{conn} }
-
-func (a v1API) call(ctx context.Context, method string, request, answer any) error {
-	return a.conn.Invoke(ctx, "/containerd.v1.Containers/"+method, request, answer)
+// ids lists whole containers: there is no other way.
+func (a containerdAPI) ids(ctx context.Context, filter string) (int, error) {
+	return a.list(ctx, filter)
 }
 
-func (a v1API) create(ctx context.Context, r record) error {
-	return a.call(ctx, "Create", &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
-		Id: r.id, Labels: r.labels, Image: image, Runtime: runtimeName,
-		Rootfs: r.id, Spec: &anypb.Any{TypeUrl: specType, Value: r.spec},
-	}}, new(containerdv1.CreateContainerResponse))
+// plimsollAPI is containerd's API, but for what only Plimsoll's own can do.
+type plimsollAPI struct {
+	containerdAPI
+	conn *grpc.ClientConn
 }
 
-func (a v1API) get(ctx context.Context, id string) error {
-	answer := new(containerdv1.GetContainerResponse)
-	err := a.call(ctx, "Get", &containerdv1.GetContainerRequest{Id: id}, answer)
-	return isThe(id, answer.GetContainer().GetId(), err)
+func newPlimsollAPI(conn *grpc.ClientConn) api {
+	return plimsollAPI{containerdAPI{containers.NewContainersClient(conn)}, conn}
 }
 
-func (a v1API) setLabel(ctx context.Context, id, key, value string) error {
-	return a.call(ctx, "Update", &containerdv1.UpdateContainerRequest{
-		Container:  &containerdv1.Container{Id: id, Labels: map[string]string{key: value}},
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels." + key}},
-	}, new(containerdv1.UpdateContainerResponse))
-}
-
-func (a v1API) remove(ctx context.Context, id string) error {
-	return a.call(ctx, "Delete", &containerdv1.DeleteContainerRequest{Id: id}, new(emptypb.Empty))
-}
-
-func (a v1API) list(ctx context.Context, filter string) (int, error) {
-	answer := new(containerdv1.ListContainersResponse)
-	err := a.call(ctx, "List", &containerdv1.ListContainersRequest{Filter: filter}, answer)
-	return len(answer.GetContainers()), err
+func (a plimsollAPI) ids(ctx context.Context, filter string) (found int, err error) {
+	request := &plimsollv1.ListContainersRequest{
+		Filters: []string{filter}, PageSize: 1000, ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"id"}},
+	}
+	for {
+		answer := new(plimsollv1.ListContainersResponse)
+		if err := a.conn.Invoke(ctx, "/plimsoll.v1.ContainerService/ListContainers", request, answer); err != nil {
+			return 0, err
+		}
+		found += len(answer.GetContainers())
+		if request.PageToken = answer.GetNextPageToken(); request.GetPageToken() == "" {
+			return found, nil
+		}
+	}
 }
 
 func isThe(wanted, got string, err error) error {

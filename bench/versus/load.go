@@ -89,6 +89,15 @@ func (r records) operations(tag string, n int64, inFlight int, limit time.Durati
 	anyID := func() string { return loadedID(rand.Int64N(n)) }
 	created := map[api]int64{}
 	rate := func(rate float64, _ int64, err error) (float64, error) { return rate, err }
+	find := func(ctx context.Context, list func(ctx context.Context, filter string) (int, error)) (float64, error) {
+		return rate(drive(ctx, inFlight, limit, most, func(ctx context.Context, _ int64) error {
+			found, err := list(ctx, filter)
+			if wanted := (n + rarity - 1) / rarity; err == nil && int64(found) != wanted {
+				err = fmt.Errorf("found %d containers, not %d", found, wanted)
+			}
+			return err
+		}))
+	}
 	return []operation{
 		{"Create", func(ctx context.Context, a api) (float64, error) {
 			rate, done, err := drive(ctx, inFlight, limit, most, func(ctx context.Context, n int64) error {
@@ -107,15 +116,8 @@ func (r records) operations(tag string, n int64, inFlight int, limit time.Durati
 				return a.setLabel(ctx, anyID(), "tier", fmt.Sprintf("%s.%d", tag, n))
 			}))
 		}},
-		{fmt.Sprintf("List of 1 %% of %d", n), func(ctx context.Context, a api) (float64, error) {
-			return rate(drive(ctx, inFlight, limit, most, func(ctx context.Context, _ int64) error {
-				found, err := a.list(ctx, filter)
-				if wanted := (n + rarity - 1) / rarity; err == nil && int64(found) != wanted {
-					err = fmt.Errorf("List found %d containers, not %d", found, wanted)
-				}
-				return err
-			}))
-		}},
+		{fmt.Sprintf("List of 1 %% of %d", n), func(ctx context.Context, a api) (float64, error) { return find(ctx, a.list) }},
+		{fmt.Sprintf("Ids of 1 %% of %d", n), func(ctx context.Context, a api) (float64, error) { return find(ctx, a.ids) }},
 		{"Delete", func(ctx context.Context, a api) (float64, error) {
 			// All of them, for which as long again is enough: deleting is not slower.
 			return rate(drive(ctx, inFlight, 10*limit, created[a], func(ctx context.Context, n int64) error {

@@ -91,8 +91,8 @@ func run(ctx context.Context, c config, w io.Writer) (err error) {
 	hooksOff := append(slices.Clone(hooksOn), "--policies", "none", "--validators", "none")
 	sides := []side{
 		{"containerd", newContainerdAPI, []string{containerd, "--nosync"}, []string{containerd}},
-		{"Plimsoll, hooks on", newV1API, hooksOff, hooksOn},
-		{"Plimsoll, hooks off", newV1API, hooksOff, hooksOff},
+		{"Plimsoll, hooks on", newPlimsollAPI, hooksOff, hooksOn},
+		{"Plimsoll, hooks off", newPlimsollAPI, hooksOff, hooksOff},
 	}
 	records := records{spec: spec}
 	processes := make([]*process, len(sides))
