@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -785,4 +786,68 @@ func TestCompactedWatch(t *testing.T) {
 		}
 	}
 	t.Errorf("no detail names the oldest revision: %v", stream.Err())
+}
+
+// payloadCounter counts the containers that are read with their payloads.
+type payloadCounter struct {
+	storage.View
+	read *int
+}
+
+func (v payloadCounter) Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, error) {
+	*v.read++
+	return v.View.Get(ctx, key)
+}
+
+func (v payloadCounter) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsoll.Container, error] {
+	return func(yield func(*plimsoll.Container, error) bool) {
+		for c, err := range v.View.Scan(ctx, query) {
+			if query.WithPayloads {
+				*v.read++
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
+}
+
+// A list reads the specs of what it returns, if it is asked to, and no others.
+func TestListReadsNoSpecs(t *testing.T) {
+	inner := memstore.New()
+	defer inner.Close()
+	read := 0
+	f := newFixture(t, &store{Store: inner, view: func(ctx context.Context) (storage.View, error) {
+		v, err := inner.View(ctx)
+		return payloadCounter{v, &read}, err
+	}}, service.Options{})
+	c := plimsollClients(t, f.serve(t))["grpc"]
+	var all []*plimsollv1.Container
+	for i := range 50 {
+		all = append(all, full(fmt.Sprintf("c%02d", i), "shard", fmt.Sprint(i%10)))
+	}
+	createAll(t, c, all...)
+	for _, test := range []struct {
+		filter, order string
+		mask          []string
+		want          int
+	}{
+		{"labels.shard==3", "", nil, 0},
+		{"id~=/3$/", "", nil, 0},
+		{"", "updated_at desc", nil, 0},
+		{"labels.shard==3", "", []string{"id", "image"}, 0},
+		{"labels.shard==3", "", []string{"spec"}, 5},
+		{"id~=/3$/", "created_at", []string{"*"}, 5},
+	} {
+		read = 0
+		res, err := c.ListContainers(t.Context(), &plimsollv1.ListContainersRequest{
+			Filters: []string{test.filter}, OrderBy: test.order, ReadMask: &fieldmaskpb.FieldMask{Paths: test.mask},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read != test.want {
+			t.Errorf("%+v: %d specs were read for %d containers", test, read, len(res.GetContainers()))
+		}
+	}
 }
