@@ -817,16 +817,18 @@ func TestListReadsNoSpecs(t *testing.T) {
 	inner := memstore.New()
 	defer inner.Close()
 	read := 0
-	f := newFixture(t, &store{Store: inner, view: func(ctx context.Context) (storage.View, error) {
-		v, err := inner.View(ctx)
-		return payloadCounter{v, &read}, err
-	}}, service.Options{})
+	counting := &store{Store: inner}
+	f := newFixture(t, counting, service.Options{})
 	c := plimsollClients(t, f.serve(t))["grpc"]
 	var all []*plimsollv1.Container
 	for i := range 50 {
 		all = append(all, full(fmt.Sprintf("c%02d", i), "shard", fmt.Sprint(i%10)))
 	}
 	createAll(t, c, all...)
+	counting.view = func(ctx context.Context) (storage.View, error) {
+		v, err := inner.View(ctx)
+		return payloadCounter{v, &read}, err
+	}
 	for _, test := range []struct {
 		filter, order string
 		mask          []string
