@@ -83,6 +83,7 @@ func benchJudge(b *testing.B, p *Policies) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
+		p.forget()
 		verdict, err := p.Judge(context.Background(), in)
 		if err != nil || len(verdict.Violations) > 0 {
 			b.Fatal(verdict, err)
@@ -122,6 +123,7 @@ func BenchmarkRequests(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			done := make(chan error)
 			for b.Loop() {
+				p.forget()
 				go func() {
 					_, err := judge(context.Background(), in)
 					done <- err
@@ -143,7 +145,7 @@ func BenchmarkWays(b *testing.B) {
 	}
 	ctx := context.Background()
 	eval := func(b *testing.B, option rego.EvalOption) {
-		results, err := p.query.Eval(ctx, option)
+		results, err := p.groups[0].query.Eval(ctx, option)
 		if err != nil || len(results) != 1 {
 			b.Fatal(results, err)
 		}
@@ -158,7 +160,7 @@ func BenchmarkWays(b *testing.B) {
 			eval(b, rego.EvalInput(x))
 		}
 	})
-	for name, f := range map[string]*footprint{"json-ast": {whole: true}, "json-ast-footprint": p.footprint} {
+	for name, f := range map[string]*footprint{"json-ast": {whole: true}, "json-ast-footprint": p.groups[0].footprint} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

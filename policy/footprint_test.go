@@ -83,12 +83,21 @@ func TestFootprint(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			have := loadRego(t, "package p\n\n"+test.rego+"\n").footprint.paths()
+			have := loadRego(t, "package p\n\n"+test.rego+"\n").seen().paths()
 			if diff := cmp.Diff(test.want, have); diff != "" {
 				t.Errorf("footprint (-want +have):\n%s", diff)
 			}
 		})
 	}
+}
+
+// seen is what all rules together can see.
+func (p *Policies) seen() *footprint {
+	f := &footprint{}
+	for _, g := range p.groups {
+		f.merge(g.footprint)
+	}
+	return f
 }
 
 // Leaving out what is not in the footprint never changes what rules say.
@@ -132,7 +141,9 @@ func TestFootprintIsConservative(t *testing.T) {
 			t.Fatalf("%s%v", rego.String(), err)
 		}
 		pruned, prunedErr := p.Judge(context.Background(), someInput())
-		p.footprint = everything
+		for _, g := range p.groups {
+			g.footprint = everything // of which nothing is remembered
+		}
 		whole, wholeErr := p.Judge(context.Background(), someInput())
 		if diff := cmp.Diff(fmt.Sprint(wholeErr), fmt.Sprint(prunedErr)); diff != "" {
 			t.Fatalf("errors of\n%s(-whole +pruned):\n%s", rego.String(), diff)
@@ -156,7 +167,7 @@ func someInput() *plimsoll.Input {
 
 // Specs are most of the input, and most rules do not look at them.
 func TestSpecIsSkipped(t *testing.T) {
-	f := loadRego(t, "package p\n\ndeny contains \"x\" if input.object.labels.team == \"a\"\n").footprint
+	f := loadRego(t, "package p\n\ndeny contains \"x\" if input.object.labels.team == \"a\"\n").seen()
 	in := someInput()
 	doc, err := in.JSON()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -40,25 +41,26 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	if err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("encoding policy input: %w", err)
 	}
-	input, err := decode(doc, p.footprint, in.Operation == plimsoll.OperationDelete)
-	if err != nil {
-		return plimsoll.Verdict{}, err
+	for _, g := range p.groups {
+		said, err := p.judgeGroup(ctx, g, doc, in.Operation == plimsoll.OperationDelete)
+		if err != nil {
+			return plimsoll.Verdict{}, err
+		}
+		verdict.Add(said)
 	}
-	results, err := p.evaluate(ctx, input)
-	if err != nil {
-		return plimsoll.Verdict{}, err
-	}
-	return p.read(results)
+	slices.SortFunc(verdict.Violations, compare)
+	slices.SortFunc(verdict.Warnings, compare)
+	return verdict, nil
 }
 
-// evaluate returns an entry for each of p.asked: see prepare.
-func (p *Policies) evaluate(parent context.Context, input ast.Value) (*ast.Array, error) {
+// evaluate returns an entry for each of g.asked: see prepare.
+func (p *Policies) evaluate(parent context.Context, g *group, input ast.Value) (*ast.Array, error) {
 	ctx, done := context.WithTimeout(parent, p.timeout)
 	defer done()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	cache := ruleCaches.Get().(*ruleCache) //nolint:forcetypeassert // holds nothing else
-	results, err := p.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
+	results, err := g.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()), rego.EvalVirtualCache(cache))
 	cache.release()
 	interrupted := topdown.IsCancel(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
@@ -77,7 +79,7 @@ func (p *Policies) evaluate(parent context.Context, input ast.Value) (*ast.Array
 		return nil, fault(evaluation, fmt.Errorf("result is a %T", results[0].Expressions[0].Value))
 	}
 	entries, ok := all.Value.(*ast.Array)
-	if !ok || entries.Len() != len(p.asked) {
+	if !ok || entries.Len() != len(g.asked) {
 		return nil, fault(evaluation, errors.New("results do not match the rules"))
 	}
 	return entries, nil

@@ -25,14 +25,12 @@ const (
 // Policies are compiled rules and their data. They never change and are safe for
 // concurrent use.
 type Policies struct {
-	rules     []rule
-	query     rego.PreparedEvalQuery
-	asked     []int // rules, in the order of the query's results; see prepare
-	footprint *footprint
-	timeout   time.Duration
-	digest    string
-	packages  []Package
-	modules   map[string]*ast.Module // by file, to tell where faults are
+	rules    []rule
+	groups   []*group
+	timeout  time.Duration
+	digest   string
+	packages []Package
+	modules  map[string]*ast.Module // by file, to tell where faults are
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -70,8 +68,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	if err != nil {
 		return nil, err
 	}
-	asked := questions(rules)
-	query, err := prepare(ctx, compiler, data, rules, asked)
+	groups, err := newGroups(ctx, compiler, data, rules, modules)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -80,7 +77,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 		return nil, err
 	}
 	return &Policies{
-		rules: rules, query: query, asked: asked, footprint: footprintOf(compiler.Modules), timeout: options.Timeout,
+		rules: rules, groups: groups, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules,
 	}, nil
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// read makes a verdict of all results, or an error if any of them is malformed.
-func (p *Policies) read(results *ast.Array) (plimsoll.Verdict, error) {
+// read makes a verdict of all results of a group, or an error if any of them is malformed.
+func (p *Policies) read(g *group, results *ast.Array) (plimsoll.Verdict, error) {
 	var verdict plimsoll.Verdict
 	var faults []error
-	for i, n := range p.asked {
+	for i, n := range g.asked {
 		var err error
 		if result := results.Elem(i).Value; p.rules[n].shape == clause {
 			err = p.readSet(result, &verdict)
@@ -33,8 +33,6 @@ func (p *Policies) read(results *ast.Array) (plimsoll.Verdict, error) {
 	if len(faults) > 1 {
 		return plimsoll.Verdict{}, errors.Join(faults...)
 	}
-	slices.SortFunc(verdict.Violations, compare)
-	slices.SortFunc(verdict.Warnings, compare)
 	return verdict, nil
 }
 

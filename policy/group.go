@@ -1,0 +1,280 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"hash"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"github.com/plimsoll-project/plimsoll"
+)
+
+// group is packages that are evaluated together: those that can see specs, or those
+// that cannot.
+//
+// Rules are pure functions of what they can see of the input: they have no builtin
+// that reads anything else. So a verdict holds for every input that looks the same to
+// them, and is remembered. Containers are mostly made from a few templates, whose specs
+// differ in names that rules do not look at; and most updates leave the spec alone.
+// Rules about labels see what differs, but are quick.
+type group struct {
+	asked     []int // rules, in the order of the query's results; see prepare
+	query     rego.PreparedEvalQuery
+	footprint *footprint
+	verdicts  *lru.Cache[fingerprint, plimsoll.Verdict]
+}
+
+// fingerprint identifies what a group sees of an input.
+type fingerprint [sha256.Size]byte
+
+// Bounds on what is remembered of each group.
+const (
+	maxVerdicts = 4096
+	maxFindings = 8 // of one verdict
+)
+
+// newGroups makes one query of each group of what is asked.
+func newGroups(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, modules map[string]*ast.Module) ([]*group, error) {
+	visible := visibleTo(compiler.Modules)
+	var specs, others []int
+	for _, n := range questions(rules) {
+		if visible(modules[rules[n].source.File]).seesSpecs() {
+			specs = append(specs, n)
+		} else {
+			others = append(others, n)
+		}
+	}
+	var groups []*group
+	for _, asked := range [][]int{others, specs} {
+		if len(asked) == 0 {
+			continue
+		}
+		g := &group{asked: asked, footprint: &footprint{}}
+		for _, n := range asked {
+			g.footprint.merge(visible(modules[rules[n].source.File]))
+		}
+		var err error
+		if g.query, err = prepare(ctx, compiler, data, rules, asked); err != nil {
+			return nil, err
+		}
+		if g.verdicts, err = lru.New[fingerprint, plimsoll.Verdict](maxVerdicts); err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// seesSpecs reports whether a spec is in f.
+func (f *footprint) seesSpecs() bool {
+	for _, object := range []string{"object", "old_object"} {
+		if at := f.child([]byte(object)); at != nil && at.child([]byte("spec")) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// merge adds all of other to f.
+func (f *footprint) merge(other *footprint) {
+	f.whole = f.whole || other.whole
+	for key, below := range other.keys {
+		if f.keys == nil {
+			f.keys = map[string]*footprint{}
+		}
+		if f.keys[key] == nil {
+			f.keys[key] = &footprint{}
+		}
+		f.keys[key].merge(below)
+	}
+}
+
+// visibleTo returns a function that tells what rules of a module can see of the input:
+// what the module refers to, and the modules of all packages that it refers to, however
+// remotely. Like a footprint it errs on the side of more: a reference whose keys are not
+// constant is one to every package that it may mean.
+func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *footprint {
+	var (
+		files  = slices.Sorted(maps.Keys(modules))
+		direct = map[string][]string{} // files by file
+		own    = map[string]*footprint{}
+	)
+	for _, file := range files {
+		own[file] = &footprint{}
+		inputRefs(modules[file], own[file].add)
+		uses := map[string]bool{file: true}
+		dataRefs(modules[file], func(path ast.Ref) {
+			for _, other := range files {
+				if mayMean(path, modules[other].Package.Path[1:]) {
+					uses[other] = true
+				}
+			}
+		})
+		direct[file] = slices.Sorted(maps.Keys(uses))
+	}
+	return func(m *ast.Module) *footprint {
+		f := &footprint{}
+		seen := map[string]bool{}
+		var visit func(file string)
+		visit = func(file string) {
+			if seen[file] {
+				return
+			}
+			seen[file] = true
+			f.merge(own[file])
+			for _, other := range direct[file] {
+				visit(other)
+			}
+		}
+		// All files of the package: rules of one name may be in several.
+		for _, file := range files {
+			if m == nil || modules[file].Package.Path.Equal(m.Package.Path) {
+				visit(file)
+			}
+		}
+		return f
+	}
+}
+
+// dataRefs calls found with every reference to data below m, without its head.
+func dataRefs(m *ast.Module, found func(ast.Ref)) {
+	visitor := ast.NewGenericVisitor(func(x any) bool {
+		switch v := x.(type) {
+		case *ast.Package: // which names itself
+			return true
+		case ast.Var:
+			if v.Equal(ast.DefaultRootDocument.Value) {
+				found(nil)
+			}
+		case ast.Ref:
+			if len(v) > 0 && v[0].Equal(ast.DefaultRootDocument) {
+				found(v[1:])
+				for _, term := range v[1:] {
+					dataRefsIn(term, found)
+				}
+				return true
+			}
+		}
+		return false
+	})
+	visitor.Walk(m)
+}
+
+func dataRefsIn(term *ast.Term, found func(ast.Ref)) {
+	ast.WalkRefs(term, func(r ast.Ref) bool {
+		if len(r) > 0 && r[0].Equal(ast.DefaultRootDocument) {
+			found(r[1:])
+		}
+		return false
+	})
+}
+
+// mayMean reports whether a reference to data may be to something of a package, or to a
+// document that holds the package.
+func mayMean(ref, pkg ast.Ref) bool {
+	for i, term := range ref {
+		if i == len(pkg) {
+			return true
+		}
+		if _, constant := term.Value.(ast.String); constant && !term.Equal(pkg[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// judge evaluates the rules of g, or remembers what they said of an input that looked
+// the same to them.
+func (p *Policies) judgeGroup(ctx context.Context, g *group, doc []byte, lenient bool) (plimsoll.Verdict, error) {
+	key, ok := g.fingerprint(doc)
+	if ok {
+		if verdict, known := g.verdicts.Get(key); known {
+			return verdict, nil
+		}
+	}
+	input, err := decode(doc, g.footprint, lenient)
+	if err != nil {
+		return plimsoll.Verdict{}, err
+	}
+	results, err := p.evaluate(ctx, g, input)
+	if err != nil {
+		return plimsoll.Verdict{}, err
+	}
+	verdict, err := p.read(g, results)
+	if err == nil && ok && len(verdict.Violations)+len(verdict.Warnings) <= maxFindings {
+		g.verdicts.Add(key, verdict)
+	}
+	return verdict, err
+}
+
+// hasher takes the fingerprint of documents, one at a time.
+type hasher struct {
+	json jsontext.Decoder
+	hash hash.Hash
+}
+
+var hashers = sync.Pool{New: func() any { return &hasher{hash: sha256.New()} }}
+
+// fingerprint identifies what is in g's footprint of a document, as it is written. It
+// reports false for a document that cannot be read strictly. One that can is read in the
+// same way leniently.
+func (g *group) fingerprint(doc []byte) (key fingerprint, ok bool) {
+	h := hashers.Get().(*hasher) //nolint:forcetypeassert // holds nothing else
+	defer hashers.Put(h)
+	h.json.Reset(bytes.NewBuffer(doc))
+	h.hash.Reset()
+	if h.value(g.footprint) != nil || h.json.PeekKind() != 0 {
+		return key, false
+	}
+	h.hash.Sum(key[:0])
+	return key, true
+}
+
+// value hashes the next value without what is not in f. What is hashed is JSON again, so
+// that no two of them are written in the same way.
+func (h *hasher) value(f *footprint) error {
+	if f.whole || h.json.PeekKind() != '{' { // decode takes arrays as a whole, too
+		raw, err := h.json.ReadValue()
+		_, _ = h.hash.Write(raw)
+		return err
+	}
+	if _, err := h.json.ReadToken(); err != nil {
+		return err
+	}
+	_, _ = h.hash.Write([]byte("{"))
+	for h.json.PeekKind() != '}' {
+		raw, err := h.json.ReadValue()
+		if err != nil {
+			return err
+		}
+		var below *footprint
+		if bytes.IndexByte(raw, '\\') < 0 {
+			below = f.child(raw[1 : len(raw)-1])
+		} else { // a name that is written in an unusual way
+			below = &footprint{whole: true}
+		}
+		if below == nil {
+			if err := h.json.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		_, _ = h.hash.Write(raw)
+		_, _ = h.hash.Write([]byte(":"))
+		if err := h.value(below); err != nil {
+			return err
+		}
+		_, _ = h.hash.Write([]byte(","))
+	}
+	_, _ = h.hash.Write([]byte("}"))
+	_, err := h.json.ReadToken()
+	return err
+}
