@@ -14,7 +14,8 @@ import (
 // that says input.object.labels[key] can see all of object.labels and, by this
 // reference, nothing else. Whatever is not such a chain of constants (input passed
 // on or replaced as a whole, a key that is computed, an array index) makes all that
-// is below visible. All modules count, whether anything refers to them or not.
+// is below visible. All rules of a module count, whether anything refers to them or
+// not; which modules, says visibleTo.
 type footprint struct {
 	whole bool // the value and all below it
 	keys  map[string]*footprint
@@ -43,15 +44,6 @@ func (f *footprint) add(path ast.Ref) {
 		f = f.keys[string(key)]
 	}
 	f.whole = true
-}
-
-// footprintOf collects all references to input in compiled modules.
-func footprintOf(modules map[string]*ast.Module) *footprint {
-	f := &footprint{}
-	for _, m := range modules {
-		inputRefs(m, f.add)
-	}
-	return f
 }
 
 // inputRefs calls found with every reference to input below x, without its head.

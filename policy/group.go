@@ -191,7 +191,7 @@ func mayMean(ref, pkg ast.Ref) bool {
 	return true
 }
 
-// judge evaluates the rules of g, or remembers what they said of an input that looked
+// judgeGroup evaluates the rules of g, or remembers what they said of an input that looked
 // the same to them.
 func (p *Policies) judgeGroup(ctx context.Context, g *group, doc []byte, lenient bool) (plimsoll.Verdict, error) {
 	key, ok := g.fingerprint(doc)
