@@ -182,7 +182,8 @@ export const ListContainersResponseSchema: GenMessage<ListContainersResponse> = 
 export type WatchRequest = Message<"plimsoll.v1.WatchRequest"> & {
   /**
    * Stream the changes after this revision: that of an earlier answer, or 0 for
-   * all that are kept. Without it the watch begins with what comes next. It may lie
+   * all there ever were, which is OUT_OF_RANGE once some are not kept any more.
+   * Without it the watch begins with what comes next. It may lie
    * ahead of the latest revision.
    *
    * @generated from field: optional uint64 after_revision = 1;
@@ -931,8 +932,8 @@ export enum BatchMode {
   UNSPECIFIED = 0,
 
   /**
-   * All or nothing, in one commit. All operations are judged on the state before
-   * the batch, and the answer says of each what was found.
+   * All or nothing, in one commit. The answer says of each operation what was
+   * found.
    *
    * @generated from enum value: BATCH_MODE_ATOMIC = 1;
    */
