@@ -39,6 +39,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	if err != nil {
 		return err
 	}
+	defer makeRoomForSyncs()()
 	// Listen first: a port in use is the commonest mistake, and then nothing has
 	// been touched yet. Connections wait until serving begins.
 	listeners, certificates, err := listen(ctx, config)
