@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// drainTime is how long a server that stops waits for clients to leave by themselves.
-const drainTime = 500 * time.Millisecond
+// drainTime is how long nobody must have sent anything for a server that stops to close
+// the connections that are left: of clients that will not leave by themselves.
+const drainTime = time.Second
 
 // drain makes clients leave before connections are closed. Over HTTP/1.1 a server
 // cannot close one that seems to be idle without the risk that a request is on its
@@ -19,16 +20,20 @@ const drainTime = 500 * time.Millisecond
 // Make one with newDrain. It is safe for concurrent use.
 type drain struct {
 	mu      sync.Mutex
-	open    int           // connections
-	begun   bool          // answers are now the last of their connections
-	drained chan struct{} // closed when begun and none was open
-	once    sync.Once     // closes drained: one that was accepted at the last moment may be late
+	open    int                   // connections
+	active  map[net.Conn]struct{} // those with a request that is not answered yet
+	changed time.Time             // when one of them last became so, or was answered
+	begun   bool                  // answers are now the last of their connections
+	drained chan struct{}         // closed when begun and none was open
+	once    sync.Once             // closes drained: one that was accepted at the last moment may be late
 }
 
-func newDrain() *drain { return &drain{drained: make(chan struct{})} }
+func newDrain() *drain {
+	return &drain{drained: make(chan struct{}), active: make(map[net.Conn]struct{}), changed: time.Now()}
+}
 
 // connState is to be the server's ConnState.
-func (d *drain) connState(_ net.Conn, state http.ConnState) {
+func (d *drain) connState(c net.Conn, state http.ConnState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch state {
@@ -36,9 +41,14 @@ func (d *drain) connState(_ net.Conn, state http.ConnState) {
 		d.open++
 	case http.StateClosed, http.StateHijacked:
 		d.open--
+		delete(d.active, c)
 		d.settle()
-	case http.StateActive, http.StateIdle: // open, one way or the other
+	case http.StateActive:
+		d.active[c] = struct{}{}
+	case http.StateIdle:
+		delete(d.active, c)
 	}
+	d.changed = time.Now()
 }
 
 // settle is called with mu held.
@@ -70,13 +80,24 @@ func (d *drain) begin() {
 	d.settle()
 }
 
-// wait returns when no connection is open any more, or after drainTime, or when ctx is
-// done.
+// wait returns when no connection is open any more, when nobody has sent anything for
+// drainTime and all is answered, or when ctx is done.
 func (d *drain) wait(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, drainTime)
-	defer cancel()
-	select {
-	case <-d.drained:
-	case <-ctx.Done():
+	look := time.NewTicker(drainTime / 20)
+	defer look.Stop()
+	for !d.quiet() {
+		select {
+		case <-d.drained:
+			return
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
 	}
+}
+
+func (d *drain) quiet() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.active) == 0 && time.Since(d.changed) >= drainTime
 }
