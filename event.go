@@ -56,6 +56,8 @@ type Decision struct {
 	Ruleset string
 	Outcome Outcome
 	Verdict Verdict
+	// Patches are what rules changed before the object was judged.
+	Patches []Patch
 	// Err is why the outcome is denied or failed; nil otherwise.
 	Err error
 	// Revision is that of the commit; 0 if there was none.
@@ -66,9 +68,10 @@ type Decision struct {
 	// Attempts counts how often the mutation was judged: once, and once more
 	// for every conflict.
 	Attempts int
-	// Duration is how long all of it took; PolicyTime and ValidatorTime are what
-	// the last judgement took of it.
+	// Duration is how long all of it took; PatchTime, PolicyTime and ValidatorTime are
+	// what the last judgement took of it.
 	Duration      time.Duration
+	PatchTime     time.Duration
 	PolicyTime    time.Duration
 	ValidatorTime time.Duration
 }

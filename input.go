@@ -32,6 +32,9 @@ type Input struct {
 	RuntimeOptions json.RawMessage
 	UpdateMask     []string
 	RequestID      string
+	// Others are what rules may ask about the other containers; nil if nothing. They
+	// are not part of the document.
+	Others Others
 
 	once sync.Once
 	doc  []byte

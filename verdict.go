@@ -40,6 +40,9 @@ type Violation struct {
 	// labels.team or spec.mounts[2].destination. Empty when it concerns no one
 	// field.
 	Field string
+	// Value is the offending value: what the container has in Field, as JSON, shortened
+	// and with what may be secret masked. Empty if there is none.
+	Value string
 	// Code is a stable, machine-readable name for the kind of violation, if the
 	// rule gives one. [CodeQuotaExceeded] has a meaning of its own.
 	Code string
@@ -95,4 +98,14 @@ func (s Source) String() string {
 		name += " " + s.Version
 	}
 	return name
+}
+
+// Patch is a change that a rule made to a container before it was judged.
+type Patch struct {
+	// Field is the path of what was changed, such as labels.tier or spec.process.user.
+	Field string
+	// Value is the new value as JSON; nil if the field was removed. It may be secret.
+	Value []byte
+	// Source is the rule that made the change.
+	Source Source
 }
