@@ -20,6 +20,12 @@ var validators embed.FS
 //go:embed containers/samples.yaml
 var SampleContainers []byte
 
+// OrdinaryContainer is what an ordinary container has beside its id, image and labels, in
+// YAML: a runtime and a spec that the starter rules admit.
+//
+//go:embed containers/ordinary.yaml
+var OrdinaryContainer []byte
+
 // ValidatorsFile is the name of the configuration in [Validators].
 const ValidatorsFile = "validators.yaml"
 
