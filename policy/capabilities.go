@@ -57,6 +57,9 @@ func capabilities() *ast.Capabilities {
 			allowed = append(allowed, b)
 		}
 	}
+	for _, f := range contextBuiltins {
+		allowed = append(allowed, &ast.Builtin{Name: f.Name, Description: f.Description, Decl: f.Decl, Nondeterministic: f.Nondeterministic})
+	}
 	c.Builtins = allowed
 	c.AllowNet = []string{} // nil would allow every host
 	return c

@@ -74,7 +74,13 @@ func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge p
 	if len(sources) == 0 {
 		sources = []policy.Source{policy.FS("policies", examples.Policies())}
 	}
-	policies, err := policy.Load(ctx, policy.Options{Timeout: config.PolicyTimeout}, sources...)
+	grants, err := config.grants()
+	if err != nil {
+		return nil, "", err
+	}
+	policies, err := policy.Load(ctx, policy.Options{
+		Timeout: config.PolicyTimeout, Grants: grants, CheckFilter: service.CheckFilter,
+	}, sources...)
 	if err != nil {
 		return nil, "", err
 	}
