@@ -71,10 +71,10 @@ func withContext(r *rego.Rego) {
 	} {
 		rego.Function1(decl, func(call rego.BuiltinContext, arg *ast.Term) (*ast.Term, error) {
 			e, ok := call.Context.Value(evaluationKey{}).(*evaluation)
-			if !ok || e.in.Others == nil {
+			if !ok { // OPA's own tools, which have no containers
 				return nil, errors.New("there are no containers to ask for")
 			}
-			result, err := f(e, call, arg)
+			result, err := e.ask(f, call, arg)
 			if err != nil {
 				e.fail(call, decl.Name, err)
 			}
@@ -102,6 +102,15 @@ const (
 )
 
 type evaluationKey struct{}
+
+func (e *evaluation) ask(
+	f func(*evaluation, rego.BuiltinContext, *ast.Term) (*ast.Term, error), call rego.BuiltinContext, arg *ast.Term,
+) (*ast.Term, error) {
+	if e.in.Others == nil {
+		return nil, misuse("has no containers to select from")
+	}
+	return f(e, call, arg)
+}
 
 // fail remembers why containers could not be had: rules must not go on without them.
 func (e *evaluation) fail(call rego.BuiltinContext, builtin string, err error) {

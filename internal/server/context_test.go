@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ import (
 
 // gate is a server on a socket, over a store, that judges by rules alone.
 type gate struct {
-	*testing.T
+	testing.TB
 	plimsollv1connect.ContainerServiceClient
 	store storage.Store
 	// attempts is the most that any mutation took.
@@ -37,9 +38,9 @@ type gate struct {
 }
 
 // stores are those that rules over many containers must hold on.
-var stores = map[string]func(t *testing.T) storage.Store{
-	"mem": func(*testing.T) storage.Store { return memstore.New() },
-	"badger": func(t *testing.T) storage.Store {
+var stores = map[string]func(t testing.TB) storage.Store{
+	"mem": func(testing.TB) storage.Store { return memstore.New() },
+	"badger": func(t testing.TB) storage.Store {
 		t.Helper()
 		store, err := badgerstore.Open(badgerstore.Options{Dir: t.TempDir()})
 		if err != nil {
@@ -50,7 +51,7 @@ var stores = map[string]func(t *testing.T) storage.Store{
 }
 
 // newGate serves over store, which it closes. Rules are a Rego module without its package.
-func newGate(t *testing.T, store storage.Store, rego string) *gate {
+func newGate(t testing.TB, store storage.Store, rego string) *gate {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rules.rego")
 	if err := os.WriteFile(path, []byte("package rules\n\n"+rego), 0o600); err != nil {
@@ -66,10 +67,12 @@ func newGate(t *testing.T, store storage.Store, rego string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{T: t, store: store}
+	g := &gate{TB: t, store: store}
 	svc := service.New(store, service.Options{MutationTimeout: time.Minute, QueueTimeout: time.Minute, Logger: log, OnDecision: g.count})
 	svc.SetRuleset(&rules.Ruleset)
-	web := httptest.NewServer(svc.Handler())
+	web := httptest.NewUnstartedServer(svc.Handler())
+	web.EnableHTTP2 = true
+	web.StartTLS()
 	t.Cleanup(func() {
 		web.Close()
 		_ = store.Close()
@@ -136,10 +139,10 @@ func (g *gate) outcome(answer interface {
 		return 0, err.Error()
 	}
 	r := answer.GetResults()[0]
-	switch r.GetOutcome() {
-	case plimsollv1.BatchResult_OUTCOME_COMMITTED:
+	switch {
+	case r.GetOutcome() == plimsollv1.BatchResult_OUTCOME_COMMITTED:
 		return plimsoll.Revision(r.GetRevision()), ""
-	case plimsollv1.BatchResult_OUTCOME_DENIED:
+	case len(r.GetVerdict().GetViolations()) > 0:
 		return 0, r.GetVerdict().GetViolations()[0].GetMessage()
 	}
 	return 0, r.GetCode()
@@ -152,7 +155,7 @@ func (g *gate) labels() map[string]map[string]string {
 	if err != nil {
 		g.Fatal(err)
 	}
-	defer view.Close() //nolint:errcheck // nothing to report
+	defer view.Close()
 	all := map[string]map[string]string{}
 	for c, err := range view.Scan(g.Context(), storage.Query{Namespace: "default"}) {
 		if err != nil {
@@ -280,7 +283,7 @@ func write(ctx context.Context, store storage.Store, op plimsoll.Operation, id s
 	if err != nil {
 		return err
 	}
-	defer view.Close() //nolint:errcheck // nothing to report
+	defer view.Close()
 	c := &plimsoll.Container{ID: id, Labels: labelled(id, pairs...).GetLabels(), Image: "nginx", Runtime: plimsoll.Runtime{Name: "io.containerd.runc.v2"}}
 	_, err = store.Commit(ctx, view, storage.Change{Writes: []storage.Write{{Operation: op, Namespace: "default", Container: c}}})
 	return err
@@ -478,7 +481,7 @@ func TestOutcomesAreSerial(t *testing.T) {
 					t.Error(err)
 					return 0
 				}
-				defer view.Close() //nolint:errcheck // nothing to report
+				defer view.Close()
 				return view.Revision()
 			}
 			seed := rand.Uint64() //nolint:gosec // a test
@@ -600,5 +603,31 @@ func TestNobodyStarves(t *testing.T) {
 		t.Errorf("a mutation took %d attempts", most)
 	} else {
 		t.Logf("at most %d attempts", most)
+	}
+}
+
+// BenchmarkContext creates containers, 64 at a time, under a rule that counts: nothing,
+// those of a team that only one caller creates for, or those of one that all do.
+func BenchmarkContext(b *testing.B) {
+	const rule = "deny contains \"team is full\" if {\n\tlimit := 1000000000\n\t%s >= limit\n}\n"
+	for name, counted := range map[string]string{
+		"none": "count(input.object.labels)", "disjoint": `plimsoll.count({"labels": {"caller": input.object.labels.caller}})`,
+		"hot": `plimsoll.count({"labels": {"team": input.object.labels.team}})`,
+	} {
+		b.Run("counts="+name, func(b *testing.B) {
+			g := newGate(b, stores["badger"](b), fmt.Sprintf(rule, counted))
+			var next, caller atomic.Int64
+			b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				me := strconv.FormatInt(caller.Add(1), 10)
+				for pb.Next() {
+					c := labelled(fmt.Sprint("c", next.Add(1)), "caller", me, "team", "core")
+					if _, said := g.create(c); said != "" {
+						b.Error(said)
+					}
+				}
+			})
+			b.ReportMetric(float64(g.attempts.Load()), "most-attempts")
+		})
 	}
 }
