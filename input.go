@@ -69,11 +69,11 @@ type inputObject struct {
 	Image       string                     `json:"image"`
 	Runtime     string                     `json:"runtime"`
 	OptionsType string                     `json:"runtime_options_type"`
-	Options     json.RawMessage            `json:"runtime_options"`
+	Options     json.RawMessage            `json:"runtime_options,omitempty"`
 	Rootfs      string                     `json:"rootfs"`
 	Snapshotter string                     `json:"snapshotter"`
 	ExtTypes    map[string]string          `json:"extension_types"`
-	Extensions  map[string]json.RawMessage `json:"extensions"`
+	Extensions  map[string]json.RawMessage `json:"extensions,omitzero"`
 	SandboxID   string                     `json:"sandbox_id"`
 	SpecType    string                     `json:"spec_type"`
 }
@@ -99,14 +99,14 @@ func (in *Input) encode() ([]byte, error) {
 	}
 	doc = append(doc[:len(doc)-1], `,"object":`...)
 	start := len(doc)
-	if doc, err = appendObject(doc, in.Object, in.RuntimeOptions); err != nil {
+	if doc, err = appendObject(doc, in.Object, in.RuntimeOptions, true); err != nil {
 		return nil, err
 	}
 	end := len(doc)
 	doc = append(doc, `,"old_object":`...)
 	if in.Old != nil && in.Old == in.Object {
 		doc = append(doc, doc[start:end]...)
-	} else if doc, err = appendObject(doc, in.Old, in.RuntimeOptions); err != nil {
+	} else if doc, err = appendObject(doc, in.Old, in.RuntimeOptions, true); err != nil {
 		return nil, err
 	}
 	return append(doc, '}'), nil
@@ -114,36 +114,50 @@ func (in *Input) encode() ([]byte, error) {
 
 // appendObject writes the spec last and as it is: encoding/json would validate and
 // compact it again, and it is by far the largest part.
-func appendObject(doc []byte, c *Container, options json.RawMessage) ([]byte, error) {
+//
+// Without payloads, the fields that have them are left out.
+func appendObject(doc []byte, c *Container, options json.RawMessage, withPayloads bool) ([]byte, error) {
 	if c == nil {
 		return append(doc, "null"...), nil
 	}
 	o := inputObject{
 		ID: c.ID, Labels: c.Labels, Image: c.Image, Runtime: c.Runtime.Name, Rootfs: c.SnapshotKey,
 		Snapshotter: c.Snapshotter, SandboxID: c.SandboxID, SpecType: c.Spec.TypeURL,
-		OptionsType: c.Runtime.Options.TypeURL, Options: json.RawMessage("{}"),
-		ExtTypes:   make(map[string]string, len(c.Extensions)),
-		Extensions: make(map[string]json.RawMessage, len(c.Extensions)),
-	}
-	if len(options) > 0 {
-		o.Options = options
-	} else if !c.Runtime.Options.IsZero() {
-		o.Options = appendPayload(nil, c.Runtime.Options)
+		OptionsType: c.Runtime.Options.TypeURL,
+		ExtTypes:    make(map[string]string, len(c.Extensions)),
 	}
 	if o.Labels == nil {
 		o.Labels = map[string]string{}
 	}
 	for name, ext := range c.Extensions {
-		o.ExtTypes[name], o.Extensions[name] = ext.TypeURL, appendPayload(nil, ext)
+		o.ExtTypes[name] = ext.TypeURL
+	}
+	if withPayloads {
+		o.addPayloads(c, options)
 	}
 	head, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
+	if err != nil || !withPayloads {
+		return append(doc, head...), err
 	}
 	doc = append(doc, head[:len(head)-1]...)
 	doc = append(doc, `,"spec":`...)
 	doc = appendPayload(doc, c.Spec)
 	return append(doc, '}'), nil
+}
+
+func (o *inputObject) addPayloads(c *Container, options json.RawMessage) {
+	switch {
+	case len(options) > 0:
+		o.Options = options
+	case !c.Runtime.Options.IsZero():
+		o.Options = appendPayload(nil, c.Runtime.Options)
+	default:
+		o.Options = json.RawMessage("{}")
+	}
+	o.Extensions = make(map[string]json.RawMessage, len(c.Extensions))
+	for name, ext := range c.Extensions {
+		o.Extensions[name] = appendPayload(nil, ext)
+	}
 }
 
 // appendPayload writes the payload itself if it is a JSON object, else its base64.

@@ -8,7 +8,7 @@ import (
 
 // Why a builtin does not exist here.
 const (
-	irreproducible = "decisions must be reproducible: a rule sees the input and its data, nothing else"
+	irreproducible = "decisions must be reproducible: a rule sees the input, its data and other containers, nothing else"
 	noNetwork      = "rules cannot use the network"
 	unbounded      = "it cannot be interrupted, and a few bytes make it run for minutes"
 	offTopic       = "a rule judges a mutation and needs no such thing"
@@ -56,6 +56,9 @@ func capabilities() *ast.Capabilities {
 		if !b.Nondeterministic && whyWithheld(b.Name) == "" {
 			allowed = append(allowed, b)
 		}
+	}
+	for _, f := range contextBuiltins {
+		allowed = append(allowed, &ast.Builtin{Name: f.Name, Description: f.Description, Decl: f.Decl, Nondeterministic: f.Nondeterministic})
 	}
 	c.Builtins = allowed
 	c.AllowNet = []string{} // nil would allow every host

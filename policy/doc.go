@@ -32,7 +32,8 @@
 //   - Exact attribution. A violation names the package, the rule and the line of
 //     the very clause that produced it. (Rules that are not sets are documents
 //     that several clauses make together; they are named by their first clause.)
-//   - Reproducible. Rules see the input and their data, nothing else: builtins that
+//   - Reproducible. Rules see the input, their data and, if they ask, other
+//     containers as of the revision that is judged on, nothing else: builtins that
 //     read the clock, the network, files, the environment or randomness do not
 //     exist, so the same input gives the same verdict at any time.
 //   - Unambiguous input. A document that JSON parsers read differently (duplicate

@@ -17,19 +17,22 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// group is packages that are evaluated together: those that can see specs, or those
-// that cannot.
+// group is packages that are evaluated together: those that can ask for other
+// containers, those that can see specs, or the rest.
 //
-// Rules are pure functions of what they can see of the input: they have no builtin
-// that reads anything else. So a verdict holds for every input that looks the same to
-// them, and is remembered. Containers are mostly made from a few templates, whose specs
+// Rules that do not ask for other containers are pure functions of what they can see of
+// the input: they have no builtin that reads anything else. So a verdict holds for every
+// input that looks the same to them, and is remembered. Containers are mostly made from a few templates, whose specs
 // differ in names that rules do not look at; and most updates leave the spec alone.
 // Rules about labels see what differs, but are quick.
 type group struct {
 	asked     []int // rules, in the order of the query's results; see prepare
 	query     rego.PreparedEvalQuery
 	footprint *footprint
-	verdicts  *lru.Cache[fingerprint, plimsoll.Verdict]
+	// verdicts is nil if the rules can ask for other containers. payloads says whether
+	// they name any payload of those.
+	verdicts *lru.Cache[fingerprint, plimsoll.Verdict]
+	payloads bool
 }
 
 // fingerprint identifies what a group sees of an input.
@@ -44,33 +47,88 @@ const (
 // newGroups makes one query of each group of what is asked.
 func newGroups(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, modules map[string]*ast.Module) ([]*group, error) {
 	visible := visibleTo(compiler.Modules)
-	var specs, others []int
+	var asking, specs, others []int
 	for _, n := range questions(rules) {
-		if visible(modules[rules[n].source.File]).seesSpecs() {
+		switch sees := visible(modules[rules[n].source.File]); {
+		case sees.asks:
+			asking = append(asking, n)
+		case sees.seesSpecs():
 			specs = append(specs, n)
-		} else {
+		default:
 			others = append(others, n)
 		}
 	}
 	var groups []*group
-	for _, asked := range [][]int{others, specs} {
+	for _, asked := range [][]int{others, specs, asking} {
 		if len(asked) == 0 {
 			continue
 		}
 		g := &group{asked: asked, footprint: &footprint{}}
+		asks := false
 		for _, n := range asked {
-			g.footprint.merge(visible(modules[rules[n].source.File]))
+			sees := visible(modules[rules[n].source.File])
+			g.footprint.merge(&sees.footprint)
+			asks, g.payloads = asks || sees.asks, g.payloads || sees.payloads
 		}
 		var err error
 		if g.query, err = prepare(ctx, compiler, data, rules, asked); err != nil {
 			return nil, err
 		}
-		if g.verdicts, err = lru.New[fingerprint, plimsoll.Verdict](maxVerdicts); err != nil {
-			return nil, err
+		if !asks {
+			if g.verdicts, err = lru.New[fingerprint, plimsoll.Verdict](maxVerdicts); err != nil {
+				return nil, err
+			}
 		}
 		groups = append(groups, g)
 	}
 	return groups, nil
+}
+
+// sight is what rules of a module can see.
+type sight struct {
+	footprint      // of the input
+	asks      bool // for other containers
+	payloads  bool // of those, if at all
+}
+
+func (s *sight) merge(other *sight) {
+	s.footprint.merge(&other.footprint)
+	s.asks, s.payloads = s.asks || other.asks, s.payloads || other.payloads
+}
+
+func sightOf(m *ast.Module) *sight {
+	s := &sight{payloads: namesPayloads(m)}
+	inputRefs(m, s.add)
+	ast.WalkRefs(m, func(r ast.Ref) bool {
+		s.asks = s.asks || len(r) > 0 && r[0].Equal(ast.VarTerm(contextPrefix))
+		return false
+	})
+	return s
+}
+
+// namesPayloads reports whether m has the name of a payload anywhere but in a reference
+// to the input or to data.
+func namesPayloads(m *ast.Module) bool {
+	found := false
+	var visitor *ast.GenericVisitor
+	visitor = ast.NewGenericVisitor(func(x any) bool {
+		switch v := x.(type) {
+		case ast.Ref:
+			if len(v) > 0 && (v[0].Equal(ast.InputRootDocument) || v[0].Equal(ast.DefaultRootDocument)) {
+				for _, term := range v[1:] {
+					if _, constant := term.Value.(ast.String); !constant {
+						visitor.Walk(term)
+					}
+				}
+				return true
+			}
+		case ast.String:
+			found = found || slices.Contains(payloadFields, string(v))
+		}
+		return false
+	})
+	visitor.Walk(m)
+	return found
 }
 
 // seesSpecs reports whether a spec is in f.
@@ -101,15 +159,14 @@ func (f *footprint) merge(other *footprint) {
 // what the module refers to, and the modules of all packages that it refers to, however
 // remotely. Like a footprint it errs on the side of more: a reference whose keys are not
 // constant is one to every package that it may mean.
-func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *footprint {
+func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *sight {
 	var (
 		files  = slices.Sorted(maps.Keys(modules))
 		direct = map[string][]string{} // files by file
-		own    = map[string]*footprint{}
+		own    = map[string]*sight{}
 	)
 	for _, file := range files {
-		own[file] = &footprint{}
-		inputRefs(modules[file], own[file].add)
+		own[file] = sightOf(modules[file])
 		uses := map[string]bool{file: true}
 		dataRefs(modules[file], func(path ast.Ref) {
 			for _, other := range files {
@@ -120,8 +177,8 @@ func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *footprint {
 		})
 		direct[file] = slices.Sorted(maps.Keys(uses))
 	}
-	return func(m *ast.Module) *footprint {
-		f := &footprint{}
+	return func(m *ast.Module) *sight {
+		f := &sight{}
 		seen := map[string]bool{}
 		var visit func(file string)
 		visit = func(file string) {
@@ -193,23 +250,26 @@ func mayMean(ref, pkg ast.Ref) bool {
 
 // judgeGroup evaluates the rules of g, or remembers what they said of an input that looked
 // the same to them.
-func (p *Policies) judgeGroup(ctx context.Context, g *group, doc []byte, lenient bool) (plimsoll.Verdict, error) {
-	key, ok := g.fingerprint(doc)
-	if ok {
-		if verdict, known := g.verdicts.Get(key); known {
-			return verdict, nil
+func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input, doc []byte) (plimsoll.Verdict, error) {
+	var key fingerprint
+	remembers := false
+	if g.verdicts != nil {
+		if key, remembers = g.fingerprint(doc); remembers {
+			if verdict, known := g.verdicts.Get(key); known {
+				return verdict, nil
+			}
 		}
 	}
-	input, err := decode(doc, g.footprint, lenient)
+	input, err := decode(doc, g.footprint, in.Operation == plimsoll.OperationDelete)
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	results, err := p.evaluate(ctx, g, input)
+	results, err := p.evaluate(ctx, g, in, input)
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
 	verdict, err := p.read(g, results)
-	if err == nil && ok && len(verdict.Violations)+len(verdict.Warnings) <= maxFindings {
+	if err == nil && remembers && len(verdict.Violations)+len(verdict.Warnings) <= maxFindings {
 		g.verdicts.Add(key, verdict)
 	}
 	return verdict, err

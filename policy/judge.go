@@ -31,7 +31,7 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	// OPA's arithmetic panics on numbers that a rule may make of a caller's string.
 	defer func() {
 		if r := recover(); r != nil {
-			verdict, err = plimsoll.Verdict{}, fault(evaluation, fmt.Errorf("panic: %s\n%s", ofPanic(r), debug.Stack()))
+			verdict, err = plimsoll.Verdict{}, fault(evaluationSource, fmt.Errorf("panic: %s\n%s", ofPanic(r), debug.Stack()))
 		}
 	}()
 	if err := ctx.Err(); err != nil {
@@ -42,7 +42,7 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 		return plimsoll.Verdict{}, fmt.Errorf("encoding policy input: %w", err)
 	}
 	for _, g := range p.groups {
-		said, err := p.judgeGroup(ctx, g, doc, in.Operation == plimsoll.OperationDelete)
+		said, err := p.judgeGroup(ctx, g, in, doc)
 		if err != nil {
 			return plimsoll.Verdict{}, err
 		}
@@ -54,39 +54,45 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 }
 
 // evaluate returns an entry for each of g.asked: see prepare.
-func (p *Policies) evaluate(parent context.Context, g *group, input ast.Value) (*ast.Array, error) {
+func (p *Policies) evaluate(parent context.Context, g *group, in *plimsoll.Input, input ast.Value) (*ast.Array, error) {
+	e := &evaluation{policies: p, in: in, payloads: g.payloads}
 	ctx, done := context.WithTimeout(parent, p.timeout)
 	defer done()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	cache := ruleCaches.Get().(*ruleCache) //nolint:forcetypeassert // holds nothing else
-	results, err := g.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
+	results, err := g.query.Eval(context.WithValue(ctx, evaluationKey{}, e), rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()), rego.EvalVirtualCache(cache))
 	cache.release()
-	interrupted := topdown.IsCancel(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	interrupted := topdown.IsCancel(err)
+	for _, err := range []error{err, e.err} {
+		interrupted = interrupted || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	}
 	switch {
+	case e.err != nil && !interrupted: // whatever the rule made of it
+		return nil, e.err
 	case interrupted && parent.Err() != nil:
 		return nil, parent.Err()
 	case interrupted:
-		return nil, fmt.Errorf("%w: the limit is %s", &plimsoll.TimeoutError{Source: evaluation}, p.timeout)
+		return nil, fmt.Errorf("%w: the limit is %s", &plimsoll.TimeoutError{Source: evaluationSource}, p.timeout)
 	case err != nil:
 		return nil, fault(p.locate(err), withoutValues(err))
 	case len(results) != 1 || len(results[0].Expressions) != 1:
-		return nil, fault(evaluation, fmt.Errorf("undefined: %d results", len(results)))
+		return nil, fault(evaluationSource, fmt.Errorf("undefined: %d results", len(results)))
 	}
 	all, ok := results[0].Expressions[0].Value.(*ast.Term)
 	if !ok {
-		return nil, fault(evaluation, fmt.Errorf("result is a %T", results[0].Expressions[0].Value))
+		return nil, fault(evaluationSource, fmt.Errorf("result is a %T", results[0].Expressions[0].Value))
 	}
 	entries, ok := all.Value.(*ast.Array)
 	if !ok || entries.Len() != len(g.asked) {
-		return nil, fault(evaluation, errors.New("results do not match the rules"))
+		return nil, fault(evaluationSource, errors.New("results do not match the rules"))
 	}
 	return entries, nil
 }
 
-// evaluation is the source of errors that concern no one rule.
-var evaluation = plimsoll.Source{Kind: plimsoll.SourcePolicy, Name: "evaluation"}
+// evaluationSource is the source of errors that concern no one rule.
+var evaluationSource = plimsoll.Source{Kind: plimsoll.SourcePolicy, Name: "evaluation"}
 
 func fault(source plimsoll.Source, err error) error {
 	return &plimsoll.FaultError{Source: source, Err: err}
@@ -120,19 +126,27 @@ func ofPanic(value any) string {
 // locate tells where in the policies err happened: the line, and the rule around it.
 func (p *Policies) locate(err error) plimsoll.Source {
 	var e *topdown.Error
-	if !errors.As(err, &e) || e.Location == nil {
-		return evaluation
+	if !errors.As(err, &e) {
+		return evaluationSource
+	}
+	return p.sourceAt(e.Location)
+}
+
+// sourceAt is the rule around a location.
+func (p *Policies) sourceAt(at *ast.Location) plimsoll.Source {
+	if at == nil {
+		return evaluationSource
 	}
 	source := plimsoll.Source{
-		Kind: plimsoll.SourcePolicy, Name: evaluation.Name, File: e.Location.File, Line: e.Location.Row,
+		Kind: plimsoll.SourcePolicy, Name: evaluationSource.Name, File: at.File, Line: at.Row,
 	}
-	m := p.modules[e.Location.File]
+	m := p.modules[at.File]
 	if m == nil {
 		return source
 	}
 	source.Name = packageName(m.Package.Path)
 	for _, r := range m.Rules { // in the order of the source
-		if r.Location.Row <= e.Location.Row {
+		if r.Location.Row <= at.Row {
 			source.Rule = r.Head.Ref().String()
 		}
 	}

@@ -32,6 +32,7 @@ type Policies struct {
 	digest   string
 	packages []Package
 	modules  map[string]*ast.Module // by file, to tell where faults are
+	grants   grants
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -62,7 +63,7 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	if problems = append(problems, dataProblems...); len(problems) > 0 {
 		return nil, asError(problems)
 	}
-	rules, err := analyse(lines, modules)
+	rules, grants, err := analyse(lines, modules, options)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	}
 	return &Policies{
 		rules: rules, groups: groups, timeout: options.Timeout,
-		digest: digest, packages: packagesOf(rules), modules: modules,
+		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
 	}, nil
 }
 
@@ -116,7 +117,7 @@ func parse(t text, files []file) (map[string]*ast.Module, []Problem) {
 }
 
 // analyse finds the rules that decide, and refuses what the compiler would not.
-func analyse(t text, modules map[string]*ast.Module) ([]rule, error) {
+func analyse(t text, modules map[string]*ast.Module, options Options) ([]rule, grants, error) {
 	names := slices.Sorted(maps.Keys(modules))
 	sorted := make([]*ast.Module, len(names))
 	var problems []Problem
@@ -128,6 +129,7 @@ func analyse(t text, modules map[string]*ast.Module) ([]rule, error) {
 		for _, a := range m.Annotations {
 			problems = append(problems, checkAnnotation(t, a)...)
 		}
+		problems = append(problems, checkCalls(t, m, options.CheckFilter)...)
 		for _, r := range m.Rules {
 			if isHidden(m.Package.Path) || isHidden(r.Ref()) {
 				problems = append(problems, t.at(r.Location, "data.system.plimsoll is reserved", "use another package"))
@@ -138,14 +140,15 @@ func analyse(t text, modules map[string]*ast.Module) ([]rule, error) {
 		}
 	}
 	if count > maxRules {
-		return nil, fmt.Errorf("policies have %d rules, which is more than %d: put what is alike into data", count, maxRules)
+		return nil, nil, fmt.Errorf("policies have %d rules, which is more than %d: put what is alike into data", count, maxRules)
 	}
 	notes, errs := ast.BuildAnnotationSet(sorted)
 	if len(errs) > 0 {
-		return nil, asError(append(problems, t.explainAll("", errs)...))
+		return nil, nil, asError(append(problems, t.explainAll("", errs)...))
 	}
 	rules, ruleProblems := findRules(t, names, modules, notes)
-	return rules, asError(append(problems, ruleProblems...))
+	grants, grantProblems := readGrants(t, modules, notes, options.Grants)
+	return rules, grants, asError(slices.Concat(problems, ruleProblems, grantProblems))
 }
 
 // nesting is how deep comprehensions (and every, which is one in disguise) are
@@ -243,6 +246,7 @@ func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, r
 		rego.Capabilities(compiler.Capabilities()),
 		rego.Store(newStore(data)),
 		rego.StrictBuiltinErrors(true),
+		withContext,
 		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
 	).PrepareForEval(ctx)
 }

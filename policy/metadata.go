@@ -60,7 +60,7 @@ func checkAnnotation(t text, a *ast.Annotations) []Problem {
 			problems = append(problems, t.at(a.Location, fmt.Sprintf("custom.severity is %v", quoted(v)), `want a word, such as "high"`))
 		}
 	}
-	return problems
+	return append(problems, checkContext(t, a)...)
 }
 
 func quoted(v any) string {

@@ -20,6 +20,13 @@ type Options struct {
 	// MaxBytes bounds the size of all sources together, archives unpacked. 0 means
 	// [DefaultMaxBytes].
 	MaxBytes int64
+	// Grants are the namespaces whose containers a package may ask for besides that of
+	// the mutation, by the package's name (without the leading data);
+	// [plimsoll.AllNamespaces] stands for all. A package that asks for more is refused.
+	Grants map[string][]string
+	// CheckFilter, if set, says what is wrong with a filter in a rule's text, so that
+	// the load fails instead of the rule.
+	CheckFilter func(filter string) error
 }
 
 func (o *Options) ensureDefaults() error {

@@ -40,12 +40,12 @@ func (p *Policies) read(g *group, results *ast.Array) (plimsoll.Verdict, error) 
 func (p *Policies) readSet(result ast.Value, verdict *plimsoll.Verdict) error {
 	set, ok := result.(ast.Set)
 	if !ok {
-		return fault(evaluation, fmt.Errorf("%s is no set", kind(result)))
+		return fault(evaluationSource, fmt.Errorf("%s is no set", kind(result)))
 	}
 	return set.Iter(func(member *ast.Term) error {
 		r, reason, err := p.clause(member.Value)
 		if err != nil {
-			return fault(evaluation, err)
+			return fault(evaluationSource, err)
 		}
 		said, err := r.reason(reason)
 		if err != nil {

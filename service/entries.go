@@ -43,29 +43,30 @@ func (s *Service) commitEntry(ctx context.Context, change *entryChange) (plimsol
 		return 0, err
 	}
 	defer leave()
-	for attempt := 1; ; attempt++ {
-		revision, err := s.tryCommitEntry(ctx, change)
-		if errors.Is(err, plimsoll.ErrConflict) && attempt < maxAttempts && ctx.Err() == nil {
-			continue
-		}
-		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
-		}
-		return revision, err
-	}
+	var revision plimsoll.Revision
+	err = s.untilCommitted(ctx, func(own *turn) (p plan, err error) {
+		p, revision, err = s.tryCommitEntry(ctx, change, own)
+		return p, err
+	})
+	return revision, err
 }
 
-func (s *Service) tryCommitEntry(ctx context.Context, change *entryChange) (plimsoll.Revision, error) {
+func (s *Service) tryCommitEntry(ctx context.Context, change *entryChange, own *turn) (p plan, revision plimsoll.Revision, err error) {
 	view, err := s.store.View(ctx)
 	if err != nil {
-		return 0, err
+		return p, 0, err
 	}
 	defer func() { _ = view.Close() }()
+	p.reads = view.Footprint()
 	writes, err := change.decide(ctx, view)
 	if err != nil || change.dryRun || len(writes) == 0 {
-		return 0, err
+		return p, 0, err
 	}
-	return s.store.Commit(ctx, view, storage.Change{Writes: writes, Time: s.options.Now().UTC(), User: change.user})
+	for _, w := range writes {
+		p.touches = append(p.touches, storage.Touch{Key: w.Key()})
+	}
+	revision, err = s.commit(ctx, view, storage.Change{Writes: writes, Time: s.options.Now().UTC(), User: change.user}, p, own)
+	return p, revision, err
 }
 
 // checkRevision checks the caller's condition on the revision of an entry, nil if there

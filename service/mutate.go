@@ -11,10 +11,13 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
-// maxAttempts bounds how often mutations are judged because the state they were judged
-// on changed before they could be committed. Each conflict means that another mutation
-// succeeded, so this many is far beyond bad luck.
+// maxAttempts bounds how often mutations are judged because the state they were judged on
+// changed before they could be committed. Each conflict means that another
+// mutation succeeded, and in the lane few can, so this many is far beyond bad luck.
 const maxAttempts = 128
+
+// errOvertakes is the conflict with a mutation that has a turn in the lane.
+var errOvertakes = fmt.Errorf("others have their turn: %w", plimsoll.ErrConflict)
 
 // result is what became of one mutation.
 type result struct {
@@ -86,10 +89,26 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 	if rules == nil {
 		return plimsoll.ErrNotReady
 	}
-	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, rules, results)
-		if errors.Is(err, plimsoll.ErrConflict) && attempt < maxAttempts && ctx.Err() == nil {
-			continue // the state has changed: judge again, on what it is now
+	return s.untilCommitted(ctx, func(own *turn) (plan, error) { return s.attempt(ctx, rules, results, own) })
+}
+
+// untilCommitted makes attempts until one meets no conflict. own is the attempt's turn in
+// the lane; nil at first.
+func (s *Service) untilCommitted(ctx context.Context, attempt func(own *turn) (plan, error)) error {
+	var own *turn
+	defer func() { s.lane.leave(own) }()
+	for attempts := 1; ; attempts++ {
+		p, err := attempt(own)
+		if errors.Is(err, plimsoll.ErrConflict) && attempts < maxAttempts && ctx.Err() == nil {
+			// The state has changed: judge again, on what it is now.
+			if own != nil || attempts > maxOptimistic || errors.Is(err, errOvertakes) {
+				own, err = s.lane.wait(ctx, own, p)
+			} else {
+				err = nil
+			}
+			if err == nil {
+				continue
+			}
 		}
 		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err) // whose deadline: the caller's or ours
@@ -99,29 +118,35 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 }
 
 // attempt judges mutations on the latest state and commits them if all are fit and that
-// state still holds.
-func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result) error {
+// state still holds. own is their turn in the lane, if they have one. The plan is what was
+// read and would be written, of an attempt that ended in a conflict.
+func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result, own *turn) (p plan, err error) {
 	// 1. View: everything below reads the store at one revision.
 	view, err := s.store.View(ctx)
 	if err != nil {
-		return err
+		return p, err
 	}
+	p.reads = view.Footprint()
 	defer func() { _ = view.Close() }() // releasing a snapshot has nothing to report
 
 	first := results[0]
 	namespace, err := loadNamespace(ctx, view, first.mutation.Key.Namespace)
 	if err != nil {
-		return err
+		return p, err
 	}
 	change := storage.Change{Time: first.decision.Time, Ruleset: rules.Digest, User: first.mutation.User}
 	if !namespace.exists && first.mutation.Operation == plimsoll.OperationCreate {
 		change.Writes = append(change.Writes, namespace.creation(first.decision.ID))
+		p.touches = append(p.touches, storage.Touch{Key: change.Writes[0].Key()})
 	}
 
 	// 2. to 4. Judge each, whatever was found of the others: a caller wants to know
 	// everything that is wrong.
 	refused, replayed := false, 0
-	expiresAt := first.decision.Time.Add(s.options.RequestRetention) // the same for all
+	on := &basis{
+		rules: rules, view: view, namespace: namespace, earlier: map[plimsoll.Key]*plimsoll.Container{},
+		requestExpires: first.decision.Time.Add(s.options.RequestRetention), // the same for all
+	}
 	for _, r := range results {
 		if r.err != nil { // known before any state was looked at
 			refused = true
@@ -130,49 +155,74 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 		r.decision.Attempts++
 		r.decision.Ruleset, r.decision.Replayed = rules.Digest, false
 		r.state = view.Revision()
-		writes, err := s.judge(ctx, rules, view, namespace, r, expiresAt)
+		writes, err := s.judge(ctx, on, r)
 		switch {
 		case ctx.Err() != nil && err != nil && !errors.Is(err, plimsoll.ErrDenied):
-			return err
+			return p, err
 		case err != nil:
 			r.err, refused = err, true
 		case r.decision.Replayed:
 			replayed++
+		default:
+			touch := storage.Touch{Key: r.mutation.Key, Before: r.stored, After: r.object}
+			if r.mutation.Operation == plimsoll.OperationDelete {
+				touch.After = nil
+			}
+			on.earlier[touch.Key] = touch.After
+			p.touches = append(p.touches, touch)
 		}
 		change.Writes = append(change.Writes, writes...)
 	}
 	switch {
 	case refused:
-		return errNotAlone
+		return p, errNotAlone
 	case first.mutation.DryRun, replayed == len(results):
-		return nil
+		return p, nil
 	case replayed > 0: // together these were never asked for
-		return fmt.Errorf("%q: %w", first.mutation.RequestID, plimsoll.ErrRequestReused)
+		return p, fmt.Errorf("%q: %w", first.mutation.RequestID, plimsoll.ErrRequestReused)
 	}
 
 	// 5. Commit, if nothing that was read has changed since.
-	revision, err := s.store.Commit(ctx, view, change)
+	revision, err := s.commit(ctx, view, change, p, own)
 	if err != nil {
-		return err
+		return p, err
 	}
 
 	// 6. Answer: from here on the change is durable.
 	for _, r := range results {
 		r.object.Revision, r.decision.Revision = revision, revision
 	}
-	return nil
+	return p, nil
+}
+
+// commit commits a change unless that would overtake others that have their turn.
+func (s *Service) commit(ctx context.Context, view storage.View, change storage.Change, p plan, own *turn) (plimsoll.Revision, error) {
+	if s.lane.overtakes(p, own) {
+		return 0, errOvertakes
+	}
+	return s.store.Commit(ctx, view, change)
+}
+
+// basis is what mutations are judged on.
+type basis struct {
+	rules     *Ruleset
+	view      storage.View
+	namespace *namespaceRecord
+	// earlier is what those before in the same batch make of containers; nil for those
+	// that they delete.
+	earlier map[plimsoll.Key]*plimsoll.Container
+	// requestExpires is when their request ID may be used anew.
+	requestExpires time.Time
 }
 
 // judge says what would be written for one mutation, or why it must not be: an error of
 // any kind.
-func (s *Service) judge(
-	ctx context.Context, rules *Ruleset, view storage.View, namespace *namespaceRecord, r *result, expiresAt time.Time,
-) ([]storage.Write, error) {
+func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Write, error) {
 	m := r.mutation
-	if replayed, err := s.replay(ctx, view, r); replayed || err != nil {
+	if replayed, err := s.replay(ctx, on.view, r); replayed || err != nil {
 		return nil, err
 	}
-	stored, err := view.Get(ctx, m.Key)
+	stored, err := on.view.Get(ctx, m.Key)
 	if err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
 		return nil, err
 	}
@@ -184,7 +234,7 @@ func (s *Service) judge(
 	}
 	r.stored, r.object, r.changed = stored, object, nil
 	if m.Operation == plimsoll.OperationUpdate {
-		if err := checkContainer(object); err != nil {
+		if err := checkContainer(object, stored); err != nil {
 			return nil, err
 		}
 		r.changed = plimsoll.Changed(stored, object)
@@ -197,22 +247,23 @@ func (s *Service) judge(
 		return nil, err
 	}
 	input := &plimsoll.Input{
-		Operation: m.Operation, Namespace: m.Key.Namespace, NamespaceLabels: namespace.labels, DryRun: m.DryRun, User: m.User,
+		Operation: m.Operation, Namespace: m.Key.Namespace, NamespaceLabels: on.namespace.labels, DryRun: m.DryRun, User: m.User,
 		Object: object, Old: stored, RuntimeOptions: options, UpdateMask: m.Mask, RequestID: m.RequestID,
+		Others: &others{view: on.view, self: m.Key, earlier: on.earlier},
 	}
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored
 	}
 	r.decision.Verdict = plimsoll.Verdict{}
 	start := s.options.Now()
-	verdict, err := rules.Policies.Judge(ctx, input)
+	verdict, err := on.rules.Policies.Judge(ctx, input)
 	r.decision.PolicyTime = s.options.Now().Sub(start)
 	if err != nil {
 		return nil, err
 	}
 	r.decision.Verdict.Add(verdict)
 	start = s.options.Now()
-	verdict, err = rules.Validators.Judge(ctx, input)
+	verdict, err = on.rules.Validators.Judge(ctx, input)
 	r.decision.ValidatorTime = s.options.Now().Sub(start)
 	if err != nil {
 		return nil, err
@@ -226,7 +277,7 @@ func (s *Service) judge(
 		Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: r.changed, Decision: r.decision.ID,
 	}}
 	if m.RequestID != "" {
-		record, err := recordRequest(r, expiresAt)
+		record, err := recordRequest(r, on.requestExpires)
 		if err != nil {
 			return nil, err
 		}

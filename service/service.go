@@ -155,6 +155,7 @@ type Service struct {
 	ruleset  atomic.Pointer[Ruleset]
 	inFlight *semaphore.Weighted
 	pages    pageViews
+	lane     lane
 	watches  atomic.Int64  // how many there are
 	drain    sync.Once     // closes draining
 	draining chan struct{} // closed when callers are to go elsewhere

@@ -91,3 +91,23 @@ func (f *Footprint) AddEntry(key plimsoll.EntryKey) { f.AddKey(entryKey(key)) }
 func (f *Footprint) AddEntries(kind plimsoll.EntryKind) {
 	f.AddScan(Query{Namespace: entryRange(kind)})
 }
+
+// Touch is what a write does: it turns the container that is under a key before into the
+// one that is there after, either of which may be nil.
+type Touch struct {
+	Key           plimsoll.Key
+	Before, After *plimsoll.Container
+}
+
+// TouchedBy reports whether t changes anything that was read.
+func (f *Footprint) TouchedBy(t Touch) bool {
+	if _, ok := f.keys[t.Key]; ok {
+		return true
+	}
+	for r := range f.ranges {
+		if r.namespace == t.Key.Namespace && (!r.indexed || t.Before != nil && r.where.Of(t.Before) || t.After != nil && r.where.Of(t.After)) {
+			return true
+		}
+	}
+	return false
+}

@@ -156,6 +156,9 @@ type Query struct {
 	// container without payloads: Spec, Runtime.Options and Extensions have their
 	// type URLs but no values. It must not keep or modify its argument.
 	Match func(*plimsoll.Container) bool
+	// IDsOnly asks for the IDs and nothing else, which is faster still. It goes with
+	// neither Match nor WithPayloads.
+	IDsOnly bool
 	// WithPayloads asks for complete containers. Without it only metadata is
 	// read, which is many times faster.
 	WithPayloads bool

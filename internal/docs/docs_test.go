@@ -282,7 +282,7 @@ func checkRego(t *testing.T, b block) {
 	if err := os.WriteFile(path, []byte(b.text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := policy.Load(t.Context(), policy.Options{}, policy.Path(path)); err != nil {
+	if _, err := policy.Load(t.Context(), policy.Options{Grants: map[string][]string{"unique.names": {"default"}}}, policy.Path(path)); err != nil {
 		t.Errorf("%v: %v", b, err)
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"github.com/plimsoll-project/plimsoll"
 )
 
 // Config is everything that can be configured. Each value comes from, in this
@@ -35,6 +37,9 @@ type Config struct {
 	// Policies are paths of Rego policies. Empty means the embedded starter set,
 	// "none" none.
 	Policies []string `koanf:"policies"`
+	// PolicyGrants are what policies may read besides the namespace of the mutation they
+	// judge, each as PACKAGE=NAMESPACE; * stands for all namespaces.
+	PolicyGrants []string `koanf:"policy_grants"`
 	// Validators are paths of validators.yaml files. Empty means the embedded runc
 	// checker, "none" none.
 	Validators []string `koanf:"validators"`
@@ -101,6 +106,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("socket", d.Socket, "`path` of a unix socket to serve on too (mode 0600)")
 	flags.String("data", d.Data, "`directory` of the database")
 	flags.StringSlice("policies", nil, "`path` of Rego policies: a directory, file or bundle tarball; repeatable\n(default: the embedded starter set; none: judge nothing)")
+	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
 	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
@@ -124,7 +130,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "validators", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "validators", "cors_origins"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -249,6 +255,9 @@ func (c Config) Validate() error {
 			problem("%s: a path is empty", name)
 		}
 	}
+	if _, err := c.grants(); err != nil {
+		problems = append(problems, err)
+	}
 	for _, origin := range c.CORSOrigins {
 		if origin == "*" {
 			problem("cors-origins: * would let every web page on the internet call, by way of whoever visits it; name the origins")
@@ -274,6 +283,19 @@ func (c Config) Validate() error {
 	}
 	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(problems...)
+}
+
+// grants are the namespaces of PolicyGrants by package.
+func (c Config) grants() (map[string][]string, error) {
+	grants := map[string][]string{}
+	for _, grant := range c.PolicyGrants {
+		pkg, namespace, ok := strings.Cut(grant, "=")
+		if !ok || pkg == "" || namespace != plimsoll.AllNamespaces && identifiers.Validate(namespace) != nil {
+			return nil, fmt.Errorf("policy-grants: %q is not of the form PACKAGE=NAMESPACE, such as labels.unique=shared or labels.unique=*", grant)
+		}
+		grants[pkg] = append(grants[pkg], namespace)
+	}
+	return grants, nil
 }
 
 // Host and port of an origin: a name (not in Unicode, browsers send Punycode), an

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/examples"
@@ -60,11 +61,19 @@ func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge p
 		log.Warn("no policies: whatever is well-formed is admitted (--policies none)")
 		return admitAll{}, None, nil
 	}
-	policies, err := policy.Load(ctx, policy.Options{Timeout: config.PolicyTimeout}, policySources(config.Policies)...)
+	grants, err := config.grants()
+	if err != nil {
+		return nil, "", err
+	}
+	policies, err := policy.Load(ctx, policyOptions(config.PolicyTimeout, grants), policySources(config.Policies)...)
 	if err != nil {
 		return nil, "", err
 	}
 	return policies, policies.Digest(), nil
+}
+
+func policyOptions(timeout time.Duration, grants map[string][]string) policy.Options {
+	return policy.Options{Timeout: timeout, Grants: grants, CheckFilter: service.CheckFilter}
 }
 
 // policySources are the policies at paths; those that are built in if there are none.

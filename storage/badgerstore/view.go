@@ -178,6 +178,15 @@ type parser func(key []byte, item *badger.Item) (*metadata, error)
 // metadataRange returns the prefix of the keys that query ranges over, and how to
 // read the metadata for each.
 func (v *view) metadataRange(query storage.Query) ([]byte, parser) {
+	if query.IDsOnly {
+		prefix := namespacePrefix(query.Namespace)
+		if query.Where != nil {
+			prefix = termPrefix(query.Namespace, *query.Where)
+		}
+		return prefix, func(key []byte, _ *badger.Item) (*metadata, error) {
+			return &metadata{container: &plimsoll.Container{ID: string(key[len(prefix):])}}, nil
+		}
+	}
 	if query.Where == nil {
 		prefix := namespacePrefix(query.Namespace)
 		return prefix, func(key []byte, item *badger.Item) (m *metadata, err error) {

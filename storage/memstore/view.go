@@ -61,6 +61,8 @@ func (v *view) Scan(ctx context.Context, query storage.Query) iter.Seq2[*plimsol
 			switch {
 			case query.Match != nil && !query.Match(r.metadata):
 				return true
+			case query.IDsOnly:
+				return yield(&plimsoll.Container{ID: r.key.ID}, nil)
 			case query.WithPayloads:
 				return yield(r.full.Clone(), nil)
 			}

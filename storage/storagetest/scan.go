@@ -119,6 +119,21 @@ func (s *suite) scans(t *testing.T) {
 			}
 		}
 	})
+	s.run(t, "IDs only when asked for", func(f *fixture) {
+		f.commit(create(complete("a")), create(complete("b")), create(simple("c")))
+		for name, q := range map[string]storage.Query{
+			"ab": {Namespace: ns, IDsOnly: true, Where: label("team", "core")}, "abc": {Namespace: ns, IDsOnly: true},
+			"b": {Namespace: ns, IDsOnly: true, Where: label("team", "core"), After: "a"}, "": {Namespace: "none", IDsOnly: true},
+		} {
+			var want []*plimsoll.Container
+			for _, id := range name {
+				want = append(want, &plimsoll.Container{ID: string(id)})
+			}
+			if d := diff(want, f.scan(f.view(), q)); d != "" {
+				f.Errorf("%s: %s", name, d)
+			}
+		}
+	})
 	s.run(t, "match sees metadata and drops", func(f *fixture) {
 		f.commit(create(complete("a")), create(complete("b")), create(simple("c")))
 		for _, where := range []*storage.Term{nil, label("team", "core")} {
