@@ -13,7 +13,10 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
+
+	"github.com/plimsoll-project/plimsoll"
 )
 
 // Workspace is the source of policies and of their tests, for those who write them. It
@@ -123,6 +126,16 @@ func (w *Workspace) Explain(err error) error {
 		return err
 	}
 	return asError(w.text.explainAll("", errs))
+}
+
+// Builtins gives a query the builtins that ask for other containers. They answer in the
+// context that [Policies.Context] returns, and err in any other.
+func Builtins(r *rego.Rego) { withContext(r) }
+
+// Context returns a context for evaluations of rules of p on in, outside of
+// [Policies.Judge]: it has what p's rules may ask for. It is for one of them at a time.
+func (p *Policies) Context(ctx context.Context, in *plimsoll.Input) context.Context {
+	return context.WithValue(ctx, evaluationKey{}, &evaluation{policies: p, in: in, payloads: true})
 }
 
 // Line is a line of a file's source, or "" if there is none. Lines count from 1.

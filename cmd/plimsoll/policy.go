@@ -20,7 +20,7 @@ none are named.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyTest())
+	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyEval())
 	return cmd
 }
 
@@ -43,9 +43,16 @@ func (f *resultFormat) add(cmd *cobra.Command, formats ...string) {
 	}
 }
 
-func addValidators(cmd *cobra.Command, paths *[]string) {
-	cmd.Flags().StringSliceVar(paths, "validators", nil,
+// addRules adds the flags that say which rules a tool works on, beside its arguments.
+func addRules(cmd *cobra.Command, tools *server.Tools) {
+	addGrants(cmd, tools)
+	cmd.Flags().StringSliceVar(&tools.Validators, "validators", nil,
 		"`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: no validators)")
+}
+
+func addGrants(cmd *cobra.Command, tools *server.Tools) {
+	cmd.Flags().StringSliceVar(&tools.PolicyGrants, "policy-grants", nil,
+		"`PACKAGE=NAMESPACE` whose containers a package may read, as for serve; repeatable")
 }
 
 // printJSON writes a result for programs.

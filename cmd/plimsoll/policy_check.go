@@ -39,7 +39,7 @@ if there is any. With --validators the bindings of validators are checked, too.
 		},
 	}
 	output.add(cmd, "table", "json")
-	addValidators(cmd, &tools.Validators)
-	cmd.Flags().Lookup("validators").Usage = "`path` of a validators.yaml to check, too; repeatable (default: none)"
+	addGrants(cmd, &tools)
+	cmd.Flags().StringSliceVar(&tools.Validators, "validators", nil, "`path` of a validators.yaml to check, too; repeatable (default: none)")
 	return cmd
 }

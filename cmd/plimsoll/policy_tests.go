@@ -54,7 +54,7 @@ format of suites is in docs/policies.md. The exit code is 1 if a test fails.
 		},
 	}
 	f.output.add(cmd, "table", "json", "junit")
-	addValidators(cmd, &f.tools.Validators)
+	addRules(cmd, &f.tools)
 	flags := cmd.Flags()
 	flags.StringVarP(&f.run, "run", "r", "", "run only tests whose full name this `regexp` matches")
 	flags.BoolVarP(&f.watch, "watch", "w", false, "run them again each time that a file changes")

@@ -91,29 +91,33 @@ func parseSuites(w *policy.Workspace) ([]*policytest.Suite, error) {
 func (t Tools) try(ctx context.Context, rules *service.Ruleset, c *policytest.Case) (policytest.Finding, error) {
 	trial := newTrial(t.Manifest)
 	defer func() { _ = trial.close() }() // it is in memory
+	return trial.tryCase(ctx, rules, c)
+}
+
+func (t *trial) tryCase(ctx context.Context, rules *service.Ruleset, c *policytest.Case) (policytest.Finding, error) {
 	if c.User != nil {
-		trial.user = *c.User
+		t.user = *c.User
 	}
 	namespace := namespaceOr(c.Namespace)
 	if c.NamespaceLabels != nil {
-		if err := trial.label(ctx, namespace, c.NamespaceLabels); err != nil {
+		if err := t.label(ctx, namespace, c.NamespaceLabels); err != nil {
 			return policytest.Finding{}, fmt.Errorf("namespace_labels: %w", err)
 		}
 	}
 	for i, other := range c.Others {
-		if _, err := trial.seed(ctx, namespace, other); err != nil {
+		if _, err := t.seed(ctx, namespace, other); err != nil {
 			return policytest.Finding{}, fmt.Errorf("others[%d]: %w", i, err)
 		}
 	}
 	if c.Input != nil {
-		return trial.tryInput(ctx, rules, c.Input)
+		return t.tryInput(ctx, rules, c.Input)
 	}
-	namespace, change, err := trial.changeOf(ctx, namespace, c)
+	namespace, change, err := t.changeOf(ctx, namespace, c)
 	if err != nil {
 		return policytest.Finding{}, err
 	}
-	trial.judgeBy(*rules)
-	return trial.try(ctx, namespace, change), nil
+	t.judgeBy(*rules)
+	return t.try(ctx, namespace, change), nil
 }
 
 // changeOf stores what the mutation of a case changes or deletes, and returns the

@@ -13,8 +13,9 @@ import (
 // Tools are the rules that a tool works on, and are read as a server would.
 type Tools struct {
 	// Policies and Validators are paths as in [Config].
-	Policies   []string
-	Validators []string
+	Policies     []string
+	PolicyGrants []string
+	Validators   []string
 	// Manifest reads container manifests, for the tools that take them.
 	Manifest ManifestReader
 }
@@ -38,7 +39,11 @@ func (t Tools) open(ctx context.Context) (*policy.Workspace, error) {
 	if slices.Contains(t.Policies, None) {
 		return nil, errors.New("there are no policies to work on in none")
 	}
-	return policy.Open(ctx, policy.Options{Timeout: toolTimeout}, policySources(t.Policies)...)
+	grants, err := Config{PolicyGrants: t.PolicyGrants}.grants()
+	if err != nil {
+		return nil, err
+	}
+	return policy.Open(ctx, policyOptions(toolTimeout, grants), policySources(t.Policies)...)
 }
 
 // toolTimeout bounds a judgement: tools may be run on a machine that is busy building.

@@ -132,13 +132,18 @@ func (t *trial) mutate(ctx context.Context, namespace string, change *plimsollv1
 // try makes the change and says what came of it.
 func (t *trial) try(ctx context.Context, namespace string, change *plimsollv1.ReviewRequest) policytest.Finding {
 	err := t.mutate(ctx, namespace, change)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	d := t.decision
+	d := t.last()
 	if d == nil { // refused before there was anything to decide
 		return policytest.Finding{Outcome: plimsoll.OutcomeFailed, Err: err}
 	}
 	return policytest.Finding{Outcome: d.Outcome, Verdict: d.Verdict, Patches: d.Patches, Err: d.Err}
+}
+
+// last is the decision about the latest mutation; nil if it came to none.
+func (t *trial) last() *plimsoll.Decision {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.decision
 }
 
 func (t *trial) client(namespace string) plimsollv1connect.ContainerServiceClient {

@@ -100,7 +100,8 @@ func run(
 	}
 	defer store.Abort(ctx, txn)
 	runner := tester.NewRunner().SetCompiler(compiler).SetStore(store).SetModules(modules).
-		SetTimeout(timeout).RaiseBuiltinErrors(true).Filter(filter)
+		SetTimeout(timeout).RaiseBuiltinErrors(true).Filter(filter).
+		AddCustomBuiltins([]*tester.Builtin{{Func: policy.Builtins}})
 	configure(runner)
 	all, err := runner.RunTests(ctx, txn)
 	if err != nil {

@@ -16,22 +16,30 @@ import (
 	"github.com/plimsoll-project/plimsoll/policy"
 )
 
-// Evaluation is what a query is evaluated on.
+// Evaluation is what queries are evaluated on.
 type Evaluation struct {
 	workspace *policy.Workspace
+	policies  *policy.Policies
 	compiler  *ast.Compiler
 	timeout   time.Duration
 }
 
-// New compiles the policies of a workspace and its tests, whose rules queries may use,
-// too. An evaluation that takes longer than timeout is an error.
-func New(w *policy.Workspace, timeout time.Duration) (*Evaluation, error) {
+// New loads the policies of a workspace and compiles its tests, whose rules queries may
+// use, too. An evaluation that takes longer than timeout is an error.
+func New(ctx context.Context, w *policy.Workspace, timeout time.Duration) (*Evaluation, error) {
+	policies, err := w.Check(ctx)
+	if err != nil {
+		return nil, err
+	}
 	compiler, err := w.Compile()
 	if err != nil {
 		return nil, err
 	}
-	return &Evaluation{workspace: w, compiler: compiler, timeout: timeout}, nil
+	return &Evaluation{workspace: w, policies: policies, compiler: compiler, timeout: timeout}, nil
 }
+
+// Policies are the policies themselves.
+func (e *Evaluation) Policies() *policy.Policies { return e.policies }
 
 // Query evaluates a query in Rego, such as data.labels.deny, and returns its results as
 // OPA writes them in JSON; an empty array if the query is undefined. in may be nil.
@@ -52,7 +60,7 @@ func (e *Evaluation) Query(ctx context.Context, query string, in *plimsoll.Input
 }
 
 func (e *Evaluation) prepare(ctx context.Context, query string, options ...func(*rego.Rego)) (rego.PreparedEvalQuery, error) {
-	options = append(options,
+	options = append(options, policy.Builtins,
 		rego.Query(query), rego.SetRegoVersion(ast.RegoV1), rego.Compiler(e.compiler), rego.Capabilities(e.compiler.Capabilities()),
 		rego.Store(e.workspace.Store()), rego.StrictBuiltinErrors(true),
 	)
@@ -67,6 +75,7 @@ func (e *Evaluation) eval(
 	ctx context.Context, query rego.PreparedEvalQuery, in *plimsoll.Input, options ...rego.EvalOption,
 ) (rego.ResultSet, error) {
 	if in != nil {
+		ctx = e.policies.Context(ctx, in)
 		document, err := in.JSON()
 		if err != nil {
 			return nil, fmt.Errorf("encoding the input: %w", err)
