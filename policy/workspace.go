@@ -128,6 +128,15 @@ func (w *Workspace) Explain(err error) error {
 	return asError(w.text.explainAll("", errs))
 }
 
+// ExplainSource does the same for what was found wrong with the source of one module.
+func ExplainSource(name string, source []byte, err error) error {
+	var errs ast.Errors
+	if !errors.As(err, &errs) {
+		return err
+	}
+	return asError(textOf([]file{{name: name, content: source}}).explainAll(name, errs))
+}
+
 // Builtins gives a query the builtins that ask for other containers. They answer in the
 // context that [Policies.Context] returns, and err in any other.
 func Builtins(r *rego.Rego) { withContext(r) }
