@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -157,10 +156,6 @@ func (w *Workspace) Line(name string, line int) string {
 
 // IsTest reports whether a file of the workspace has tests.
 func IsTest(name string) bool { return isTest(path.Base(name)) }
-
-// DataKeys are the paths of the data files' outermost values, such as "parameters",
-// sorted.
-func (w *Workspace) DataKeys() []string { return slices.Sorted(maps.Keys(w.data)) }
 
 // SuiteFile is a file with cases.
 type SuiteFile struct {
