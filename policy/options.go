@@ -24,6 +24,9 @@ type Options struct {
 	// the mutation, by the package's name (without the leading data);
 	// [plimsoll.AllNamespaces] stands for all. A package that asks for more is refused.
 	Grants map[string][]string
+	// Verifier, if set, must accept the signature of every source that is not part of
+	// the program. If not, signatures are not looked at.
+	Verifier *Verifier
 	// CheckFilter, if set, says what is wrong with a filter in a rule's text, so that
 	// the load fails instead of the rule.
 	CheckFilter func(filter string) error
