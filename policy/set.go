@@ -104,8 +104,14 @@ func Decode(encoded []byte) (*Set, error) {
 	return &s, nil
 }
 
+// IsBuiltIn reports whether all of a set is part of the program.
+func (s *Set) IsBuiltIn() bool {
+	return !slices.ContainsFunc(s.sources, func(c contents) bool { return !c.BuiltIn })
+}
+
 // Again are the sources that a set was read from, with what was read then. It is checked
-// again when it is read again, signatures too.
+// again when it is read again, signatures too: even what was part of the program then
+// needs one.
 func (s *Set) Again() []Source {
 	sources := make([]Source, len(s.sources))
 	for i, c := range s.sources {
