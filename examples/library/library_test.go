@@ -112,9 +112,9 @@ func check(t *testing.T, r *tester.Result) {
 		return
 	}
 	t.Errorf("%s: %s failed", r.Location, r.Name)
-	for _, cases := range r.SubResults.Iter {
-		if cases.Fail {
-			t.Errorf("  case %q", strings.Join(cases.Name, "/"))
+	for path, result := range r.SubResults.Iter {
+		if result.Fail {
+			t.Errorf("  case %q", strings.Join(path, "/"))
 		}
 	}
 }

@@ -91,7 +91,12 @@ repository := official(regex.replace(named, `^index\.docker\.io/`, "docker.io/")
 
 official(name) := regex.replace(name, `^docker\.io/([^/]+)$`, "docker.io/library/$1")
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

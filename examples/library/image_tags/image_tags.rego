@@ -67,7 +67,12 @@ default tag := ""
 
 tag := regex.find_all_string_submatch_n(`[^/]:([A-Za-z0-9_][A-Za-z0-9_.-]*)$`, split(input.object.image, "@")[0], 1)[0][1]
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -30,7 +30,12 @@ change(key) := sprintf("changed to %q", [input.object.labels[key]]) if input.obj
 
 else := "removed"
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -84,7 +84,12 @@ fine_value(value) if {
 	count(value) <= parameters.max_value
 }
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -108,7 +108,12 @@ default choice := "a user or a group: the caller is neither, so somebody else ha
 
 choice := sprintf("one of %s", [concat(", ", identities)]) if count(identities) > 0
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

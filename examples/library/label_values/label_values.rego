@@ -34,7 +34,12 @@ deny contains violation if {
 
 labels := object.get(parameters.namespaces, input.namespace, parameters.labels)
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -32,7 +32,12 @@ required := object.get(parameters.namespaces, input.namespace, parameters.labels
 
 present(key) if regex.match(`[\pL\pN]`, input.object.labels[key])
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -62,7 +62,7 @@ test_limits[name] if {
 		"exempt namespace": {"spec": {}, "parameters": {"exempt_namespaces": ["default"]}, "codes": set()},
 		"update": {"operation": "UPDATE", "spec": {}, "codes": all},
 		"delete": {"operation": "DELETE", "spec": {}, "codes": set()},
-		"parameter of another type": {"spec": spec, "parameters": {"max_pids": "10"}, "codes": {"POLICY_DATA", "RESOURCE_PIDS"}},
+		"parameter of another type": {"spec": spec, "parameters": {"max_pids": "10"}, "codes": {"POLICY_DATA"}},
 	}
 	codes(object.get(case, "operation", "CREATE"), case.spec, object.get(case, "parameters", {})) == case.codes
 }

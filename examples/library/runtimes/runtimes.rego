@@ -65,7 +65,12 @@ readable if regex.match(`^(.*/)?(containerd\.runc\.v1|runtimeoptions\.v1)\.Optio
 
 runtimes := object.get(parameters.namespaces, input.namespace, parameters.runtimes)
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

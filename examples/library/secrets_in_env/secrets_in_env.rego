@@ -139,7 +139,12 @@ secret_annotation(key, _) if secret_value(key)
 
 secret_annotation(_, value) if secret_value(value)
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -145,21 +145,30 @@ sensitive(path) if {
 }
 
 sensitive(path) if {
+	is_string(path)
 	startswith(path, "/")
-	some sensitive_path in parameters.paths
-	overlap(plain(path), plain(sensitive_path))
+	overlap(plain(path), directories)
 }
 
 sensitive(path) if {
+	is_string(path)
 	parts := split(plain(path), "/")
 	parts[count(parts) - 2] in parameters.sockets # plain paths end with a slash
 }
 
 sensitive(path) if not is_string(path)
 
-overlap(a, b) if startswith(a, b)
+directories contains concat("", [trim_suffix(path, "/"), "/"]) if some path in parameters.paths
 
-overlap(a, b) if startswith(b, a)
+directories contains concat("", [substring(trim_suffix(path, "/"), 4, -1), "/"]) if {
+	some path in parameters.paths
+	startswith(path, "/var/run/")
+}
+
+# Whether one is below the other, or the same.
+overlap(a, b) if strings.any_prefix_match(a, b)
+
+overlap(a, b) if strings.any_prefix_match(b, a)
 
 below(path, directories) if {
 	some directory in directories
@@ -181,7 +190,12 @@ judged if {
 	not input.object.runtime in parameters.exempt_runtimes
 }
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 

@@ -80,6 +80,7 @@ test_mounts[name] if {
 		"beside what is allowed": {"spec": bind("/var/lib/kubelet/pods2"), "parameters": {"allowed": ["/var/lib/kubelet/pods"]}, "codes": {"SENSITIVE_MOUNT"}},
 		"around what is allowed": {"spec": bind("/var/lib/kubelet"), "parameters": {"allowed": ["/var/lib/kubelet/pods"]}, "codes": {"SENSITIVE_MOUNT"}},
 		"of one's own": {"spec": bind("/srv/secret/x"), "parameters": {"paths": ["/srv/secret"]}, "codes": {"SENSITIVE_MOUNT"}},
+		"of one's own, below /var/run": {"spec": bind("/run/secret"), "parameters": {"paths": ["/var/run/secret/"]}, "codes": {"SENSITIVE_MOUNT"}},
 		"rootfs": {"spec": {"root": {"path": "rootfs"}}, "codes": set()},
 		"mounts that are no list": {"spec": {"mounts": {"a": {"source": "/etc"}}}, "codes": {"MOUNTS_UNREADABLE"}},
 		"unreadable": {"spec": {"base64": "AA=="}, "codes": {"MOUNTS_UNREADABLE"}},

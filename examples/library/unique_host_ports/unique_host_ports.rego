@@ -97,11 +97,17 @@ valid_mappings(text) if {
 
 # Other keys are refused, since Go reads "hostport" as HostPort.
 valid_mapping(mapping) if {
+	is_object(mapping)
 	object.keys(mapping) - {"HostPort", "ContainerPort", "Protocol", "HostIP"} == set()
 	valid_port(sprintf("%v/%v", [mapping.HostPort, mapping.Protocol]))
 }
 
-parameters := {key: object.get(given, key, value) | some key, value in defaults}
+parameters := {key: chosen(key, value) | some key, value in defaults}
+
+chosen(key, fallback) := value if {
+	value := object.get(given, key, fallback)
+	type_name(value) == type_name(fallback)
+} else := fallback
 
 default given := {}
 
