@@ -55,7 +55,7 @@ deny contains violation if {
 deny contains violation if {
 	judged
 	some i, rule in input.object.spec.linux.seccomp.syscalls
-	not refuses(object.get(rule, "action", ""))
+	not refuses(lookup(rule, "action", ""))
 	some name in rule.names
 	name in parameters.forbidden_syscalls
 	violation := {
@@ -170,6 +170,11 @@ deny contains violation if {
 refuses(action) if {
 	action in {"SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP"}
 }
+
+# What a key says. What is no object says nothing: runtimes refuse it.
+lookup(from, key, fallback) := object.get(from, key, fallback) if is_object(from)
+
+else := fallback
 
 default masked := []
 

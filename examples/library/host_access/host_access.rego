@@ -40,8 +40,8 @@ deny contains violation if {
 deny contains violation if {
 	judged
 	some i, rule in rules
-	not object.get(rule, "allow", false) in {false, null}
-	not object.get(rule, "access", "") == "m" # a node that can be made but neither read nor written
+	not lookup(rule, "allow", false) in {false, null}
+	not lookup(rule, "access", "") == "m" # a node that can be made but neither read nor written
 	not harmless(rule)
 	violation := {
 		"msg": "the device rule allows a device of the host",
@@ -71,9 +71,9 @@ deny contains violation if {
 	judged
 	some kind, hooks in input.object.spec.hooks
 	some i, hook in listed(hooks)
-	not object.get(hook, "path", "") in parameters.hooks
+	not lookup(hook, "path", "") in parameters.hooks
 	violation := {
-		"msg": sprintf("hook %q would run on the host", [sprintf("%v", [object.get(hook, "path", "")])]),
+		"msg": sprintf("hook %q would run on the host", [sprintf("%v", [lookup(hook, "path", "")])]),
 		"field": sprintf("spec.hooks.%s[%d]", [kind, i]),
 		"code": "HOST_HOOK",
 		"fix": "remove it, or have its path added to data.parameters.host_access.hooks",
@@ -132,10 +132,10 @@ rules := input.object.spec.linux.resources.devices if is_array(input.object.spec
 # The first rule denies all devices all access. What is absent, or -1, is any.
 denies_all if {
 	rule := rules[0]
-	object.get(rule, "allow", false) in {false, null}
-	object.get(rule, "type", "") in {"", "a", null}
-	object.get(rule, "major", -1) in {-1, null}
-	object.get(rule, "minor", -1) in {-1, null}
+	lookup(rule, "allow", false) in {false, null}
+	lookup(rule, "type", "") in {"", "a", null}
+	lookup(rule, "major", -1) in {-1, null}
+	lookup(rule, "minor", -1) in {-1, null}
 	is_string(rule.access)
 	contains(rule.access, "r")
 	contains(rule.access, "w")
@@ -150,6 +150,11 @@ harmless(device) if {
 	some minor in {sprintf("%v", [object.get(device, "minor", -1)]), "*"}
 	sprintf("%v:%s", [major, minor]) in parameters.devices
 }
+
+# What a key says. What is no object says nothing: runtimes refuse it.
+lookup(from, key, fallback) := object.get(from, key, fallback) if is_object(from)
+
+else := fallback
 
 listed(hooks) := hooks if is_array(hooks)
 

@@ -43,7 +43,7 @@ deny contains violation if {
 	joins(namespace)
 	not may_join(namespace)
 	violation := {
-		"msg": sprintf("the container would join the %v namespace at %v", [object.get(namespace, "type", ""), namespace.path]),
+		"msg": sprintf("the container would join the %v namespace at %v", [lookup(namespace, "type", ""), namespace.path]),
 		"field": sprintf("spec.linux.namespaces[%d].path", [i]),
 		"code": "NAMESPACE_JOINED",
 		"fix": "remove the path, so that the container gets a namespace of its own",
@@ -75,7 +75,7 @@ mapped(kind) if {
 	}
 }
 
-joins(namespace) if not object.get(namespace, "path", "") in {"", null}
+joins(namespace) if not lookup(namespace, "path", "") in {"", null}
 
 # Right in the directory, by a plain name.
 may_join(namespace) if {
@@ -84,6 +84,11 @@ may_join(namespace) if {
 	name != namespace.path
 	regex.match(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`, name)
 }
+
+# What a key says. What is no object says nothing: runtimes refuse it.
+lookup(from, key, fallback) := object.get(from, key, fallback) if is_object(from)
+
+else := fallback
 
 default namespaces := []
 

@@ -107,7 +107,9 @@ deny contains violation if {
 
 fix := "mount it as a file, and name the file: in NAME_FILE=/run/secrets/name, say"
 
-named(variable) := split(variable, "=")[0]
+named(variable) := split(variable, "=")[0] if is_string(variable)
+
+else := ""
 
 secret_name(name) if {
 	not name in parameters.allowed_names
@@ -121,6 +123,7 @@ harmless(variable) if regex.match(`^[^=]*(=|$)\s*$`, variable)
 harmless(variable) if regex.match(`(?i)^[^=]*_(file|path|dir)=/`, variable)
 
 secret_value(text) if {
+	is_string(text)
 	some pattern in parameters.values
 	regex.match(pattern, text)
 }
@@ -129,6 +132,7 @@ secret_arg(arg) if secret_value(arg)
 
 # --password=x, and NAME=x for env and the like.
 secret_arg(arg) if {
+	is_string(arg)
 	contains(arg, "=")
 	not contains(named(arg), " ")
 	secret_name(trim_left(named(arg), "-"))

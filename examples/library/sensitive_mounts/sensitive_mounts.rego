@@ -36,7 +36,7 @@ defaults := {
 deny contains violation if {
 	judged
 	some i, mount in mounts
-	source := object.get(mount, "source", "")
+	source := lookup(mount, "source", "")
 	sensitive(source)
 	not i in harmless
 	violation := {
@@ -53,7 +53,7 @@ deny contains violation if {
 deny contains violation if {
 	judged
 	some i, mount in mounts
-	type := object.get(mount, "type", "")
+	type := lookup(mount, "type", "")
 	not type in parameters.types
 	not i in binds
 	violation := {
@@ -115,6 +115,11 @@ readable if {
 	not input.object.spec.base64
 	is_array(object.get(input.object.spec, "mounts", []))
 }
+
+# What a key says. What is no object says nothing: runtimes refuse it.
+lookup(from, key, fallback) := object.get(from, key, fallback) if is_object(from)
+
+else := fallback
 
 default mounts := []
 
