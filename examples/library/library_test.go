@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +87,7 @@ func TestRego(t *testing.T) {
 			}
 			defer store.Abort(ctx, txn)
 			coverage := cover.New()
-			runner := tester.NewRunner().SetStore(store).SetModules(modules).AddCustomBuiltins(unmocked).
+			runner := tester.NewRunner().SetStore(store).SetModules(modules).AddCustomBuiltins(builtins()).
 				RaiseBuiltinErrors(true).SetCoverageQueryTracer(coverage)
 			results, err := runner.RunTests(ctx, txn)
 			if err != nil {
@@ -120,20 +122,50 @@ func check(t *testing.T, r *tester.Result) {
 }
 
 // unmocked stand for what asks for other containers; there are none without a server.
-var unmocked = []*tester.Builtin{
-	builtin("plimsoll.containers", types.NewArray(nil, types.A)),
-	builtin("plimsoll.count", types.N),
-	builtin("plimsoll.container", types.A),
+var unmocked = []*rego.Function{
+	{Name: "plimsoll.containers", Decl: types.NewFunction(types.Args(types.A), types.NewArray(nil, types.A))},
+	{Name: "plimsoll.count", Decl: types.NewFunction(types.Args(types.A), types.N)},
 }
 
-func builtin(name string, result types.Type) *tester.Builtin {
-	decl := types.NewFunction(types.Args(types.A), result)
-	f := &rego.Function{Name: name, Decl: decl}
-	return &tester.Builtin{
-		Decl: &ast.Builtin{Name: name, Decl: decl},
-		Func: rego.Function1(f, func(rego.BuiltinContext, *ast.Term) (*ast.Term, error) {
-			return nil, errors.New("mock " + name)
-		}),
+func notMocked(rego.BuiltinContext, *ast.Term) (*ast.Term, error) {
+	return nil, errors.New("rules ask for other containers that the test has not mocked")
+}
+
+func builtins() []*tester.Builtin {
+	var all []*tester.Builtin
+	for _, f := range unmocked {
+		all = append(all, &tester.Builtin{Decl: &ast.Builtin{Name: f.Name, Decl: f.Decl}, Func: rego.Function1(f, notMocked)})
+	}
+	return all
+}
+
+// README.md tells of every parameter that a policy has, and of no other.
+func TestParametersAreDocumented(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|")
+	for _, name := range names(t) {
+		_, section, _ := strings.Cut(string(readme), "\n### "+name+"\n")
+		section, _, _ = strings.Cut(section, "\n### ")
+		var documented []string
+		for _, match := range row.FindAllStringSubmatch(section, -1) {
+			documented = append(documented, match[1])
+		}
+		slices.Sort(documented)
+		results, err := rego.New(rego.Query("object.keys(data.library."+name+".defaults)"), rego.Load([]string{name + "/" + name + ".rego"}, nil),
+			rego.Function1(unmocked[0], notMocked), rego.Function1(unmocked[1], notMocked)).Eval(t.Context())
+		if err != nil || len(results) != 1 {
+			t.Fatalf("%s: %v %v", name, results, err)
+		}
+		var parameters []string
+		for _, key := range results[0].Expressions[0].Value.([]any) {
+			parameters = append(parameters, key.(string))
+		}
+		if diff := cmp.Diff(parameters, documented); diff != "" {
+			t.Errorf("%s: parameters in README.md (-have +documented):\n%s", name, diff)
+		}
 	}
 }
 
