@@ -31,7 +31,7 @@ deny contains violation if {
 	some other in plimsoll.containers(object.union({"filter": sprintf("labels.%q", [theirs])}, where))
 	some port in (ports & published(other.labels))
 	violation := {
-		"msg": sprintf("port %s of the host is published by container %q", [port, other.id]),
+		"msg": sprintf("port %s of the host is published by container %q%s", [port, other.id, place(other)]),
 		"field": concat(".", ["labels", label]),
 		"code": "HOST_PORT_TAKEN",
 		"fix": "publish another port, or none",
@@ -50,6 +50,10 @@ deny contains violation if {
 		"fix": `write the ports as "8080/tcp,53/udp", or as nerdctl does: [{"HostPort":8080,"ContainerPort":80,"Protocol":"tcp"}]`,
 	}
 }
+
+place(other) := sprintf(" of namespace %q", [other.namespace]) if other.namespace != input.namespace
+
+else := ""
 
 where := {"namespace": "*"} if {
 	parameters.all_namespaces

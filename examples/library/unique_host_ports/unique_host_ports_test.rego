@@ -9,13 +9,13 @@ found(filter) := {
 		{"id": "web", "labels": {"nerdctl/ports": `[{"HostPort":8080,"ContainerPort":80,"Protocol":"tcp","HostIP":"127.0.0.1"}]`}},
 		{"id": "odd", "labels": {"nerdctl/ports": "{"}},
 	],
-	{"filter": `labels."host-ports"`, "namespace": "*"}: [{"id": "elsewhere", "labels": {"host-ports": "9090/tcp"}}],
+	{"filter": `labels."host-ports"`, "namespace": "*"}: [{"id": "elsewhere", "namespace": "other", "labels": {"host-ports": "9090/tcp"}}],
 	{"filter": `labels."nerdctl/ports"`, "namespace": "*"}: [],
 	{"filter": `labels."p"`}: [{"id": "own", "labels": {"p": "1/tcp"}}],
 }[filter]
 
 codes(operation, labels, parameters) := {violation.code |
-	document := {"operation": operation, "object": {"labels": labels}}
+	document := {"operation": operation, "namespace": "default", "object": {"labels": labels}}
 	some violation in unique_host_ports.deny with input as document
 		with data.parameters.unique_host_ports as parameters
 		with plimsoll.containers as found
@@ -65,6 +65,14 @@ test_unreadable_mappings[text] if {
 		`[{"HostPort":-1,"Protocol":"tcp"}]`,
 	]
 	codes("CREATE", {"nerdctl/ports": text}, {}) == {"HOST_PORT_INVALID"}
+}
+
+test_names_the_namespace if {
+	document := {"operation": "CREATE", "namespace": "default", "object": {"labels": {"host-ports": "9090/tcp"}}}
+	messages := {violation.msg | some violation in unique_host_ports.deny} with input as document
+		with data.parameters.unique_host_ports as {"all_namespaces": true}
+		with plimsoll.containers as found
+	messages == {`port 9090/tcp of the host is published by container "elsewhere" of namespace "other"`}
 }
 
 test_without_data if {
