@@ -153,6 +153,39 @@ deny contains violation if {
 }
 
 # METADATA
+# title: /proc and /sys are nowhere else
+# description: Masked and read-only paths are paths. A second mount is not covered by them.
+deny contains violation if {
+	judged
+	some i, mount in mounts
+	place := {"proc": "/proc", "sysfs": "/sys"}[mount.type]
+	destination := lookup(mount, "destination", "")
+	not plain(destination) == place
+	violation := {
+		"msg": sprintf("%s at %v is not covered by masked and read-only paths", [mount.type, destination]),
+		"field": sprintf("spec.mounts[%d].destination", [i]),
+		"code": "UNMASKED",
+		"fix": sprintf("mount %s at %s only", [mount.type, place]),
+	}
+}
+
+# METADATA
+# title: /sys is read-only
+deny contains violation if {
+	judged
+	some i, mount in mounts
+	mount.type in {"sysfs", "cgroup", "cgroup2"}
+	switches := [option | some option in mount.options; option in {"ro", "rw"}]
+	not switches[count(switches) - 1] == "ro" # the last one counts
+	violation := {
+		"msg": sprintf("%v is writable", [lookup(mount, "destination", "")]),
+		"field": sprintf("spec.mounts[%d].options", [i]),
+		"code": "WRITABLE",
+		"fix": "add the option ro",
+	}
+}
+
+# METADATA
 # title: Only safe settings of the kernel are changed
 deny contains violation if {
 	judged
@@ -175,6 +208,15 @@ refuses(action) if {
 lookup(from, key, fallback) := object.get(from, key, fallback) if is_object(from)
 
 else := fallback
+
+# /sys, for //sys/./ and the like.
+plain(path) := concat("", ["/", concat("/", [part | some part in split(path, "/"); not part in {"", "."}])]) if is_string(path)
+
+else := ""
+
+default mounts := []
+
+mounts := input.object.spec.mounts if is_array(input.object.spec.mounts)
 
 default masked := []
 

@@ -21,6 +21,8 @@ codes(operation, spec, parameters) := {violation.code |
 
 put(path, value) := json.patch(spec, [{"op": "add", "path": path, "value": value}])
 
+mounted(destination, type, options) := object.union(spec, {"mounts": [{"destination": destination, "type": type, "source": type, "options": options}]})
+
 drop(path) := json.patch(spec, [{"op": "remove", "path": path}])
 
 all := {"SECCOMP_UNCONFINED", "UNMASKED", "WRITABLE"}
@@ -52,6 +54,15 @@ test_confinement[name] if {
 		"one missing": {"spec": drop("/linux/maskedPaths/1"), "codes": {"UNMASKED"}},
 		"no read-only paths": {"spec": drop("/linux/readonlyPaths"), "codes": {"WRITABLE"}},
 		"masked is more than read-only": {"spec": {"linux": object.union(spec.linux, {"maskedPaths": array.concat(spec.linux.maskedPaths, spec.linux.readonlyPaths), "readonlyPaths": []})}, "codes": set()},
+		"proc and sys": {"spec": mounted("/proc", "proc", []), "codes": set()},
+		"proc, by a detour": {"spec": mounted("//proc/.", "proc", []), "codes": set()},
+		"a second proc": {"spec": mounted("/mnt", "proc", ["ro"]), "codes": {"UNMASKED"}},
+		"proc by a detour of dots": {"spec": mounted("/mnt/../proc2", "proc", []), "codes": {"UNMASKED"}},
+		"proc nowhere": {"spec": mounted(null, "proc", []), "codes": {"UNMASKED"}},
+		"a second sys": {"spec": mounted("/sys2", "sysfs", ["ro"]), "codes": {"UNMASKED"}},
+		"sys": {"spec": mounted("/sys", "sysfs", ["rw", "ro"]), "codes": set()},
+		"writable sys": {"spec": mounted("/sys", "sysfs", ["ro", "rw"]), "codes": {"WRITABLE"}},
+		"writable cgroups": {"spec": mounted("/sys/fs/cgroup", "cgroup2", []), "codes": {"WRITABLE"}},
 		"a safe setting": {"spec": put("/linux/sysctl", {"net.ipv4.tcp_syncookies": "1"}), "codes": set()},
 		"a setting of the host": {"spec": put("/linux/sysctl", {"kernel.core_pattern": "|/x"}), "codes": {"SYSCTL"}},
 		"a setting with slashes": {"spec": put("/linux/sysctl", {"net/ipv4/../../kernel/core_pattern": "|/x"}), "codes": {"SYSCTL"}},

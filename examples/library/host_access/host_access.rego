@@ -1,8 +1,9 @@
 # METADATA
 # title: Containers reach nothing of the host
 # description: |
-#   Devices, programs that the runtime runs on the host (hooks), the place of the container
-#   among control groups, and annotations by which runtimes can be told all of that.
+#   Devices, also those of the network, programs that the runtime runs on the host (hooks,
+#   hypervisors), the place of the container among control groups, and annotations by which
+#   runtimes can be told all of that.
 # related_resources:
 # - ref: https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#devices
 #   description: Devices in the OCI runtime specification
@@ -16,7 +17,7 @@ defaults := {
 	"devices": ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*"],
 	"hooks": [], # programs that may be run on the host
 	# Annotations, by how they begin, that configure runtimes.
-	"annotations": ["run.oci.", "io.katacontainers.config.", "dev.gvisor.flag.", "com.intel.hyperstart."],
+	"annotations": ["run.oci.", "io.katacontainers.config.", "dev.gvisor.flag.", "com.intel.hyperstart.", "org.systemd.property."],
 	# Runtimes whose containers are not Linux ones, such as io.containerd.runhcs.v1.
 	"exempt_runtimes": [],
 	"exempt_namespaces": [],
@@ -62,6 +63,32 @@ deny contains violation if {
 		"field": sprintf("spec.linux.devices[%d]", [i]),
 		"code": "HOST_DEVICE",
 		"fix": sprintf("use none but %s, each with type c", [concat(", ", parameters.devices)]),
+	}
+}
+
+# METADATA
+# title: Network devices of the host stay there
+deny contains violation if {
+	judged
+	some name, _ in input.object.spec.linux.netDevices
+	violation := {
+		"msg": sprintf("network device %q of the host would be moved into the container", [name]),
+		"field": sprintf("spec.linux.netDevices[%q]", [name]),
+		"code": "HOST_DEVICE",
+		"fix": "remove it, and attach the container to a network",
+	}
+}
+
+# METADATA
+# title: Specs name no hypervisor
+deny contains violation if {
+	judged
+	not object.get(input.object.spec, "vm", {}) in [{}, null]
+	violation := {
+		"msg": "the spec names a hypervisor, kernel or image of the host to run",
+		"field": "spec.vm",
+		"code": "HOST_VM",
+		"fix": "remove it: the runtime has its own",
 	}
 }
 

@@ -2,8 +2,8 @@
 # title: Containers have limits, and not too large ones
 # description: |
 #   Without a limit one container takes what its neighbours need. Limits are those that
-#   runc and its like apply: 0 and -1 are none, and settings of cgroup v2 by name could
-#   undo them.
+#   runc and its like apply: 0 and -1 are none, settings of cgroup v2 or of systemd by name
+#   could undo them, and priorities get round them.
 # related_resources:
 # - ref: https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#control-groups
 #   description: Control groups in the OCI runtime specification
@@ -19,6 +19,7 @@ defaults := {
 	"min_cpus": 0.01, # quota divided by period
 	"max_cpus": 8,
 	"max_pids": 4096,
+	"min_oom_score_adj": 0, # below it, neighbours are killed first when memory runs out
 	# Runtimes whose containers are not Linux ones, such as io.containerd.runhcs.v1.
 	"exempt_runtimes": [],
 	"exempt_namespaces": [],
@@ -104,6 +105,73 @@ deny contains violation if {
 		"code": "RESOURCE_UNIFIED",
 		"fix": "remove it, and set memory, cpu and pids",
 	}
+}
+
+# METADATA
+# title: systemd is not told other limits
+# description: runc sets these properties of the container's unit, after the limits.
+deny contains violation if {
+	judged
+	some key, _ in input.object.spec.annotations
+	startswith(key, "org.systemd.property.")
+	violation := {
+		"msg": sprintf("annotation %q would undo limits", [key]),
+		"field": sprintf("spec.annotations[%q]", [key]),
+		"code": "RESOURCE_SYSTEMD",
+		"fix": "remove it, and set memory, cpu and pids",
+	}
+}
+
+# METADATA
+# title: No container is killed last
+deny contains violation if {
+	judged
+	adjustment := input.object.spec.process.oomScoreAdj
+	adjustment != null
+	not within(adjustment, parameters.min_oom_score_adj, 1000)
+	violation := {
+		"msg": sprintf("oomScoreAdj is %v, so that others would be killed first", [adjustment]),
+		"field": "spec.process.oomScoreAdj",
+		"code": "RESOURCE_PRIORITY",
+		"fix": sprintf("leave it out, or set it to %v to 1000", [parameters.min_oom_score_adj]),
+	}
+}
+
+# METADATA
+# title: No container has the CPU to itself
+# description: The runtime sets these as root, so a container needs no capability for them.
+deny contains violation if {
+	judged
+	some path, fine in ordinary
+	value := object.get(input.object.spec, path, null)
+	not value in fine
+	violation := {
+		"msg": "the container would run before all others",
+		"field": concat(".", array.concat(["spec"], path)),
+		"code": "RESOURCE_PRIORITY",
+		"fix": "remove it",
+	}
+}
+
+# METADATA
+# title: No container can raise its priority
+deny contains violation if {
+	judged
+	some i, rlimit in input.object.spec.process.rlimits
+	rlimit.type in {"RLIMIT_NICE", "RLIMIT_RTPRIO"}
+	not object.get(rlimit, "hard", 0) in {0, null}
+	violation := {
+		"msg": sprintf("%s would let the container raise its priority", [rlimit.type]),
+		"field": sprintf("spec.process.rlimits[%d]", [i]),
+		"code": "RESOURCE_PRIORITY",
+		"fix": "remove it",
+	}
+}
+
+# What priorities may be.
+ordinary := {
+	["process", "scheduler", "policy"]: {null, "", "SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE"},
+	["process", "ioPriority", "class"]: {null, "", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"},
 }
 
 undoes(key) if split(key, ".")[0] in {"cgroup", "cpu", "memory", "pids"}

@@ -15,6 +15,8 @@ codes(operation, spec, parameters) := {violation.code |
 
 put(path, value) := json.patch(spec, [{"op": "add", "path": sprintf("/linux/resources/%s", [path]), "value": value}])
 
+top(key, value) := object.union(spec, {key: value})
+
 drop(path) := json.patch(spec, [{"op": "remove", "path": path}])
 
 all := {"RESOURCE_MEMORY", "RESOURCE_CPU", "RESOURCE_PIDS"}
@@ -53,6 +55,17 @@ test_limits[name] if {
 		"unified, by path": {"spec": put("unified", {"./memory.max": "max"}), "codes": {"RESOURCE_UNIFIED"}},
 		"unified, moving": {"spec": put("unified", {"cgroup.procs": "1"}), "codes": {"RESOURCE_UNIFIED"}},
 		"unified, harmless": {"spec": put("unified", {"io.weight": "100", "hugetlb.2MB.max": "0"}), "codes": set()},
+		"by systemd": {"spec": top("annotations", {"org.systemd.property.MemoryMax": "uint64 18446744073709551615"}), "codes": {"RESOURCE_SYSTEMD"}},
+		"other annotations": {"spec": top("annotations", {"a": "b"}), "codes": set()},
+		"killed last": {"spec": top("process", {"oomScoreAdj": -999}), "codes": {"RESOURCE_PRIORITY"}},
+		"killed first": {"spec": top("process", {"oomScoreAdj": 500}), "codes": set()},
+		"killed last, as text": {"spec": top("process", {"oomScoreAdj": "-999"}), "codes": {"RESOURCE_PRIORITY"}},
+		"killed as ever": {"spec": top("process", {"oomScoreAdj": null}), "codes": set()},
+		"real time": {"spec": top("process", {"scheduler": {"policy": "SCHED_FIFO", "priority": 99}}), "codes": {"RESOURCE_PRIORITY"}},
+		"batch": {"spec": top("process", {"scheduler": {"policy": "SCHED_BATCH"}}), "codes": set()},
+		"real-time disk": {"spec": top("process", {"ioPriority": {"class": "IOPRIO_CLASS_RT"}}), "codes": {"RESOURCE_PRIORITY"}},
+		"real time by a limit": {"spec": top("process", {"rlimits": [{"type": "RLIMIT_RTPRIO", "hard": 99, "soft": 0}]}), "codes": {"RESOURCE_PRIORITY"}},
+		"no real time by a limit": {"spec": top("process", {"rlimits": [{"type": "RLIMIT_RTPRIO", "hard": 0}, {"type": "RLIMIT_NOFILE", "hard": 9}]}), "codes": set()},
 		"no resources": {"spec": drop("/linux/resources"), "codes": all},
 		"null": {"spec": {"linux": null}, "codes": all},
 		"no linux": {"spec": {}, "codes": all},

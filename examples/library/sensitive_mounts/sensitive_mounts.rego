@@ -48,6 +48,26 @@ deny contains violation if {
 }
 
 # METADATA
+# title: The container's own bundle is not mounted
+# description: |
+#   Relative paths are relative to it. It has the files by which the container is run, also
+#   the name of the program that does.
+deny contains violation if {
+	judged
+	some i in binds
+	source := lookup(mounts[i], "source", "")
+	is_string(source)
+	not startswith(source, "/")
+	not ".." in split(source, "/") # that is said already
+	violation := {
+		"msg": sprintf("%q is relative, to the directory that the container is run from", [source]),
+		"field": sprintf("spec.mounts[%d].source", [i]),
+		"code": "RELATIVE_MOUNT",
+		"fix": "mount a directory by its absolute path",
+	}
+}
+
+# METADATA
 # title: Mounts are of known types
 # description: Others read disks, the network, or directories that options name.
 deny contains violation if {
@@ -83,10 +103,12 @@ deny contains violation if {
 # title: The root filesystem is not a part of the host
 deny contains violation if {
 	judged
-	path := object.get(input.object.spec, ["root", "path"], "")
-	sensitive(path)
+	root := input.object.spec.root
+	is_object(root)
+	path := object.get(root, "path", "")
+	not harmless_root(path)
 	violation := {
-		"msg": sprintf("%v of the host would be the root filesystem", [path]),
+		"msg": sprintf("\"%v\" of the host would be the root filesystem", [path]),
 		"field": "spec.root.path",
 		"code": "SENSITIVE_MOUNT",
 		"fix": "use the root filesystem of the snapshot, \"rootfs\"",
@@ -141,6 +163,12 @@ harmless contains i if {
 	below(plain(mount.source), parameters.read_only)
 	switches := [option | some option in mount.options; option in {"ro", "rw"}]
 	switches[count(switches) - 1] == "ro" # the last one counts
+}
+
+# A relative path is below the bundle, and not all of it.
+harmless_root(path) if {
+	not sensitive(path)
+	plain(path) != "/"
 }
 
 # Relative paths are relative to the container's bundle, and should stay there.

@@ -54,7 +54,7 @@ test_sensitive[source] if {
 }
 
 test_harmless[source] if {
-	some source in ["/srv/data", "/etcetera", "/var/lib/nerdctl/1935db59/volumes/default/a/_data", "/home/app", "data", "./data", "/data/..a", "", "/srv/docker.sock.d"]
+	some source in ["/srv/data", "/etcetera", "/var/lib/nerdctl/1935db59/volumes/default/a/_data", "/home/app", "/data/..a", "/srv/docker.sock.d"]
 	codes("CREATE", bind(source), {}) == set()
 }
 
@@ -81,6 +81,12 @@ test_mounts[name] if {
 		"around what is allowed": {"spec": bind("/var/lib/kubelet"), "parameters": {"allowed": ["/var/lib/kubelet/pods"]}, "codes": {"SENSITIVE_MOUNT"}},
 		"of one's own": {"spec": bind("/srv/secret/x"), "parameters": {"paths": ["/srv/secret"]}, "codes": {"SENSITIVE_MOUNT"}},
 		"of one's own, below /var/run": {"spec": bind("/run/secret"), "parameters": {"paths": ["/var/run/secret/"]}, "codes": {"SENSITIVE_MOUNT"}},
+		"bundle": {"spec": bind("."), "codes": {"RELATIVE_MOUNT"}},
+		"below the bundle": {"spec": bind("rootfs/data"), "codes": {"RELATIVE_MOUNT"}},
+		"no source": {"spec": bind(""), "codes": {"RELATIVE_MOUNT"}},
+		"bundle as the root filesystem": {"spec": {"root": {"path": "./"}}, "codes": {"SENSITIVE_MOUNT"}},
+		"bundle by omission": {"spec": {"root": {}}, "codes": {"SENSITIVE_MOUNT"}},
+		"another root filesystem": {"spec": {"root": {"path": "/srv/images/web"}}, "codes": set()},
 		"rootfs": {"spec": {"root": {"path": "rootfs"}}, "codes": set()},
 		"mounts that are no list": {"spec": {"mounts": {"a": {"source": "/etc"}}}, "codes": {"MOUNTS_UNREADABLE"}},
 		"unreadable": {"spec": {"base64": "AA=="}, "codes": {"MOUNTS_UNREADABLE"}},
