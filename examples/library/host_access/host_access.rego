@@ -16,8 +16,11 @@ defaults := {
 	# Character devices by major:minor: null, zero, full, tty, random, urandom, console, ptmx, terminals.
 	"devices": ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*"],
 	"hooks": [], # programs that may be run on the host
-	# Annotations, by how they begin, that configure runtimes.
-	"annotations": ["run.oci.", "io.katacontainers.config.", "dev.gvisor.flag.", "com.intel.hyperstart.", "org.systemd.property."],
+	# Annotations that configure runtimes, by how they begin, and those of them that are fine.
+	"annotations": ["com.intel.hyperstart.", "dev.gvisor.", "io.katacontainers.config", "org.criu.", "org.systemd.property.", "run.oci."],
+	"allowed_annotations": [
+		"io.katacontainers.config.hypervisor.default_memory", "io.katacontainers.config.hypervisor.default_vcpus", "run.oci.handler",
+	],
 	# Runtimes whose containers are not Linux ones, such as io.containerd.runhcs.v1.
 	"exempt_runtimes": [],
 	"exempt_namespaces": [],
@@ -144,6 +147,7 @@ deny contains violation if {
 	judged
 	some key, _ in input.object.spec.annotations
 	strings.any_prefix_match(key, parameters.annotations)
+	not key in parameters.allowed_annotations
 	violation := {
 		"msg": sprintf("annotation %q would configure the runtime", [key]),
 		"field": sprintf("spec.annotations[%q]", [key]),

@@ -61,6 +61,8 @@ test_access[name] if {
 		"private": {"spec": put("/linux/rootfsPropagation", "rprivate"), "codes": set()},
 		"shared": {"spec": put("/linux/rootfsPropagation", "shared"), "codes": {"HOST_PROPAGATION"}},
 		"annotation": {"spec": put("/annotations", {"io.katacontainers.config.hypervisor.path": "/x"}), "codes": {"HOST_ANNOTATION"}},
+		"annotation of a configuration": {"spec": put("/annotations", {"io.katacontainers.config_path": "/x"}), "codes": {"HOST_ANNOTATION"}},
+		"annotation of memory": {"spec": put("/annotations", {"io.katacontainers.config.hypervisor.default_memory": "512"}), "codes": set()},
 		"another annotation": {"spec": put("/annotations", {"example.org/a": "b"}), "codes": set()},
 		"exempt runtime": {"spec": {}, "parameters": {"exempt_runtimes": ["io.containerd.runc.v2"]}, "codes": set()},
 		"exempt namespace": {"spec": {}, "parameters": {"exempt_namespaces": ["default"]}, "codes": set()},

@@ -108,7 +108,7 @@ deny contains violation if {
 	path := object.get(root, "path", "")
 	not harmless_root(path)
 	violation := {
-		"msg": sprintf("\"%v\" of the host would be the root filesystem", [path]),
+		"msg": sprintf("\"%v\" cannot be the root filesystem: it is the host's, or all of the container's bundle", [path]),
 		"field": "spec.root.path",
 		"code": "SENSITIVE_MOUNT",
 		"fix": "use the root filesystem of the snapshot, \"rootfs\"",
