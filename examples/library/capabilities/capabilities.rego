@@ -69,7 +69,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.capabilities
+given := data.parameters.capabilities if data.parameters.capabilities != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -241,7 +241,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.confinement
+given := data.parameters.confinement if data.parameters.confinement != null
 
 # METADATA
 # title: The parameters are known, and of the right type

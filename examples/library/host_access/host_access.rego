@@ -215,7 +215,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.host_access
+given := data.parameters.host_access if data.parameters.host_access != null
 
 # METADATA
 # title: The parameters are known, and of the right type

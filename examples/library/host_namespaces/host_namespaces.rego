@@ -109,7 +109,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.host_namespaces
+given := data.parameters.host_namespaces if data.parameters.host_namespaces != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -55,7 +55,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.image_digests
+given := data.parameters.image_digests if data.parameters.image_digests != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -100,7 +100,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.image_registries
+given := data.parameters.image_registries if data.parameters.image_registries != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -76,7 +76,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.image_tags
+given := data.parameters.image_tags if data.parameters.image_tags != null
 
 # METADATA
 # title: The parameters are known, and of the right type

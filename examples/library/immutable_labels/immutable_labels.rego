@@ -39,7 +39,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.immutable_labels
+given := data.parameters.immutable_labels if data.parameters.immutable_labels != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -93,7 +93,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.label_conventions
+given := data.parameters.label_conventions if data.parameters.label_conventions != null
 
 # METADATA
 # title: The parameters are known, and of the right type

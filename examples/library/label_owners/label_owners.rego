@@ -117,7 +117,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.label_owners
+given := data.parameters.label_owners if data.parameters.label_owners != null
 
 # METADATA
 # title: The parameters are known, and of the right type

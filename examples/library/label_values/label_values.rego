@@ -43,7 +43,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.label_values
+given := data.parameters.label_values if data.parameters.label_values != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -36,7 +36,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.namespace_labels
+given := data.parameters.namespace_labels if data.parameters.namespace_labels != null
 
 # METADATA
 # title: The parameters are known, and of the right type

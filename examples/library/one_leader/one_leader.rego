@@ -60,7 +60,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.one_leader
+given := data.parameters.one_leader if data.parameters.one_leader != null
 
 # METADATA
 # title: The parameters are known, and of the right type

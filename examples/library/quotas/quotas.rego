@@ -95,7 +95,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.quotas
+given := data.parameters.quotas if data.parameters.quotas != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -31,6 +31,7 @@ test_quotas[name] if {
 		"update of nobody's": {"operation": "UPDATE", "was": {}, "is": core, "n": 10, "codes": {"QUOTA_EXCEEDED"}},
 		"update out of all": {"operation": "UPDATE", "was": core, "is": {}, "n": 0, "codes": {"LABEL_MISSING"}},
 		"delete": {"operation": "DELETE", "was": core, "is": core, "n": 99, "codes": set()},
+		"parameters that are empty": {"is": core, "n": 10, "parameters": null, "codes": {"QUOTA_EXCEEDED"}},
 		"parameter of another type": {"is": core, "n": 0, "parameters": {"default": "10"}, "codes": {"POLICY_DATA"}},
 	}
 	codes(object.get(case, "operation", "CREATE"), object.get(case, "was", {}), case.is, case.n, object.get(case, "parameters", {})) == case.codes

@@ -41,7 +41,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.required_labels
+given := data.parameters.required_labels if data.parameters.required_labels != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -16,6 +16,7 @@ defaults := {
 	"min_memory": 4194304, # bytes: runc takes more to start
 	"max_memory": 8589934592,
 	"max_memory_and_swap": 17179869184,
+	"require_swap": false, # whether there must be a limit of memory and swap: without one, cgroup v2 has none for swap
 	"min_cpus": 0.01, # quota divided by period
 	"max_cpus": 8,
 	"max_pids": 4096,
@@ -42,14 +43,13 @@ deny contains violation if {
 # title: Swap is limited, if it is set
 deny contains violation if {
 	judged
-	swap := input.object.spec.linux.resources.memory.swap
-	not swap in {null, 0}
-	not within(swap, 0, parameters.max_memory_and_swap)
+	swap_matters
+	not within(swap, 1, parameters.max_memory_and_swap)
 	violation := {
 		"msg": sprintf("the limit of memory and swap is %s", [shown(swap)]),
 		"field": "spec.linux.resources.memory.swap",
 		"code": "RESOURCE_SWAP",
-		"fix": sprintf("leave it out, or set it to at most %v bytes", [parameters.max_memory_and_swap]),
+		"fix": sprintf("set it to at most %v bytes", [parameters.max_memory_and_swap]),
 	}
 }
 
@@ -182,6 +182,14 @@ default memory := null
 
 memory := input.object.spec.linux.resources.memory.limit
 
+default swap := null
+
+swap := input.object.spec.linux.resources.memory.swap
+
+swap_matters if not swap in {null, 0}
+
+swap_matters if parameters.require_swap
+
 default pids := null
 
 pids := input.object.spec.linux.resources.pids.limit
@@ -229,7 +237,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.resource_limits
+given := data.parameters.resource_limits if data.parameters.resource_limits != null
 
 # METADATA
 # title: The parameters are known, and of the right type

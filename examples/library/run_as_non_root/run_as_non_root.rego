@@ -98,7 +98,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.run_as_non_root
+given := data.parameters.run_as_non_root if data.parameters.run_as_non_root != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -74,7 +74,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.runtimes
+given := data.parameters.runtimes if data.parameters.runtimes != null
 
 # METADATA
 # title: The parameters are known, and of the right type

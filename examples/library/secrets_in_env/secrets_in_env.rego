@@ -152,7 +152,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.secrets_in_env
+given := data.parameters.secrets_in_env if data.parameters.secrets_in_env != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -14,9 +14,10 @@ package library.sensitive_mounts
 # What data.parameters.sensitive_mounts can set, and what holds if it does not.
 defaults := {
 	"paths": [
-		"/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run/buildkit", "/run/containerd", "/run/crio", "/run/dbus",
-		"/run/k3s", "/run/plimsoll", "/run/podman", "/run/systemd", "/run/user", "/sbin", "/sys", "/usr", "/var/lib/containerd",
-		"/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet", "/var/lib/plimsoll", "/var/lib/rancher", "/var/spool/cron",
+		"/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/opt/containerd", "/proc", "/root", "/run/buildkit", "/run/containerd", "/run/crio", "/run/dbus",
+		"/run/k3s", "/run/plimsoll", "/run/podman", "/run/systemd", "/run/user", "/sbin", "/sys", "/usr", "/var/lib/buildkit",
+		"/var/lib/cni", "/var/lib/containerd",
+		"/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet", "/var/lib/plimsoll", "/var/lib/rancher", "/var/lib/systemd", "/var/spool/cron",
 	],
 	# Sockets, wherever they are.
 	"sockets": [
@@ -232,7 +233,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.sensitive_mounts
+given := data.parameters.sensitive_mounts if data.parameters.sensitive_mounts != null
 
 # METADATA
 # title: The parameters are known, and of the right type

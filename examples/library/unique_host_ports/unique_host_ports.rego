@@ -115,7 +115,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.unique_host_ports
+given := data.parameters.unique_host_ports if data.parameters.unique_host_ports != null
 
 # METADATA
 # title: The parameters are known, and of the right type

@@ -103,7 +103,7 @@ chosen(key, fallback) := value if {
 
 default given := {}
 
-given := data.parameters.unique_hostnames
+given := data.parameters.unique_hostnames if data.parameters.unique_hostnames != null
 
 # METADATA
 # title: The parameters are known, and of the right type
