@@ -88,7 +88,7 @@ func TestRego(t *testing.T) {
 			defer store.Abort(ctx, txn)
 			coverage := cover.New()
 			runner := tester.NewRunner().SetStore(store).SetModules(modules).AddCustomBuiltins(builtins()).
-				RaiseBuiltinErrors(true).SetCoverageQueryTracer(coverage)
+				RaiseBuiltinErrors(true).SetCoverageQueryTracer(coverage).SetTimeout(time.Minute)
 			results, err := runner.RunTests(ctx, txn)
 			if err != nil {
 				t.Fatal(err)
