@@ -21,6 +21,8 @@ type metadata struct {
 	bytes       uint64 // in all chunks
 	compression storagev1.Compression
 	size        uint64 // of the payloads, not compressed
+	// complete is the container with its payloads; nil if they were not read.
+	complete *plimsoll.Container
 }
 
 func newMetadata(c *plimsoll.Container, m *storagev1.Container) *metadata {
@@ -59,6 +61,17 @@ func parseMetadata(key []byte, id string, value []byte) (*metadata, error) {
 		return nil, err
 	}
 	return newMetadata(decodeMetadata(id, revision, &m), &m), nil
+}
+
+// complete returns m with its payloads.
+func (s *snapshot) complete(key plimsoll.Key, m *metadata) (*metadata, error) {
+	full := *m
+	full.container = m.container.Clone()
+	if err := s.addPayloads(key, &full); err != nil {
+		return nil, err
+	}
+	full.container, full.complete = m.container, full.container
+	return &full, nil
 }
 
 // addPayloads completes a container that was read from s. The chunks must be those

@@ -66,6 +66,7 @@ type write struct {
 	isEntry       bool                // not of a container
 	terms         [][]byte            // index keys to put
 	deletes       [][]byte            // keys to delete
+	cached        *metadata           // what the cache is to have; nil for nothing
 }
 
 type record struct {
@@ -119,7 +120,7 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		before, ok := earlier[key]
 		if !ok {
 			err := s.read(func() (err error) {
-				before, err = snap.metadata(key)
+				before, err = s.lookup(snap, key, false)
 				return err
 			})
 			if err != nil {
@@ -172,7 +173,21 @@ func prepareWrite(change *storage.Change, i int, before *metadata) (write, *meta
 		p.before = before.container
 	}
 	p.replace(before, after)
+	if after != nil {
+		p.cached = after.toCache(p.told.Container, w.Container)
+	}
 	return p, after, nil
+}
+
+// toCache returns m with containers that are only read from now on, but for their
+// revision: bare is one without payloads, and c complete.
+func (m *metadata) toCache(bare, c *plimsoll.Container) *metadata {
+	cached := *m
+	cached.container, cached.complete = bare, c.Clone()
+	for _, c := range []*plimsoll.Container{cached.container, cached.complete} { // as they are read
+		c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
+	}
+	return &cached
 }
 
 // prepareEntry encodes write i, which is of an entry.
