@@ -91,7 +91,7 @@ func cachedBytes(key plimsoll.Key, m *metadata) int64 {
 		size += perPair + len(name) + len(value)
 	}
 	if c := m.complete; c != nil {
-		size += len(c.Spec.Value) + len(c.Runtime.Options.Value)
+		size += len(m.stored) + len(c.Spec.Value) + len(c.Runtime.Options.Value)
 		for name, ext := range c.Extensions {
 			size += 2*perPair + len(name) + len(ext.TypeURL) + len(ext.Value)
 		}

@@ -194,3 +194,90 @@ func (s *Store) compareWithDatabase(t *testing.T, containers int, id func(int) s
 		}
 	}
 }
+
+// Payloads that an update leaves alone are stored again as they were, without being
+// encoded anew; what is in the database is whole all the same.
+func TestUpdatesKeepPayloads(t *testing.T) {
+	any := func(url string, value []byte) plimsoll.Any { return plimsoll.Any{TypeURL: url, Value: value} }
+	plain := &plimsoll.Container{
+		ID: "a", Labels: map[string]string{"k": "v"}, Spec: any("spec", []byte(strings.Repeat(`{"a":1}`, 50))),
+		Runtime:    plimsoll.Runtime{Name: "r", Options: any("options", []byte("options"))},
+		Extensions: map[string]plimsoll.Any{"e": any("e", []byte("extension")), "bare": any("bare", nil)},
+	}
+	for _, tt := range []struct {
+		name   string
+		stored func(c *plimsoll.Container)
+		update func(c *plimsoll.Container)
+	}{
+		{"a label", nil, func(c *plimsoll.Container) { c.Labels = map[string]string{"k": "w"} }},
+		{"nothing", nil, func(*plimsoll.Container) {}},
+		{"the spec", nil, func(c *plimsoll.Container) { c.Spec.Value = []byte("{}") }},
+		{"the spec's type", nil, func(c *plimsoll.Container) { c.Spec.TypeURL = "other" }},
+		{"options", nil, func(c *plimsoll.Container) { c.Runtime.Options.Value = []byte("other") }},
+		{"an extension", nil, func(c *plimsoll.Container) { c.Extensions["e"] = any("e", []byte("other")) }},
+		{"an extension's type", nil, func(c *plimsoll.Container) { c.Extensions["e"] = any("other", []byte("extension")) }},
+		{"an extension more", nil, func(c *plimsoll.Container) { c.Extensions["f"] = any("f", []byte("f")) }},
+		{"an extension less", nil, func(c *plimsoll.Container) { delete(c.Extensions, "e") }},
+		{"an extension by another name", nil, func(c *plimsoll.Container) { c.Extensions["f"] = c.Extensions["e"]; delete(c.Extensions, "e") }},
+		{
+			"a label of what has several chunks", func(c *plimsoll.Container) { c.Spec.Value = noise(2*chunkBytes + 7) },
+			func(c *plimsoll.Container) { c.Image = "other" },
+		},
+		{
+			"to nothing of what has several chunks", func(c *plimsoll.Container) { c.Spec.Value = noise(2*chunkBytes + 7) },
+			func(c *plimsoll.Container) { c.Spec.Value, c.Runtime.Options.Value, c.Extensions = nil, nil, nil },
+		},
+		{
+			"a label of what has no payloads", func(c *plimsoll.Container) {
+				c.Spec, c.Runtime.Options, c.Extensions = plimsoll.Any{}, plimsoll.Any{}, nil
+			},
+			func(c *plimsoll.Container) { c.Image = "other" },
+		},
+	} {
+		for state, opens := range map[string]int{"written before": 1, "read before": 2} {
+			t.Run(tt.name+", "+state, func(t *testing.T) {
+				dir := t.TempDir()
+				c := plain.Clone()
+				if tt.stored != nil {
+					tt.stored(c)
+				}
+				s := openIn(t, Options{Dir: dir})
+				s.mustCommit(t, writing(plimsoll.OperationCreate, c))
+				if opens == 2 {
+					s.Close()
+					s = openIn(t, Options{Dir: dir})
+					s.readOne(t)
+				}
+				for range 2 {
+					tt.update(c)
+					s.mustCommit(t, writing(plimsoll.OperationUpdate, c))
+				}
+				s.Close()
+
+				s = openIn(t, Options{Dir: dir})
+				c.Revision = 3
+				if diff := cmp.Diff(c, s.readOne(t), cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("what is stored (-want +got):\n%s", diff)
+				}
+				if err := s.Verify(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// readOne returns the container a.
+func (s *Store) readOne(t *testing.T) *plimsoll.Container {
+	t.Helper()
+	v, err := s.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	c, err := v.Get(t.Context(), plimsoll.Key{Namespace: "n", ID: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

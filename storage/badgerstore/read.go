@@ -23,6 +23,8 @@ type metadata struct {
 	size        uint64 // of the payloads, not compressed
 	// complete is the container with its payloads; nil if they were not read.
 	complete *plimsoll.Container
+	// stored is the payloads of complete as they are stored.
+	stored []byte
 }
 
 func newMetadata(c *plimsoll.Container, m *storagev1.Container) *metadata {
@@ -101,6 +103,7 @@ func (s *snapshot) addPayloads(key plimsoll.Key, m *metadata) error {
 	if uint64(len(encoded)) != m.bytes {
 		return corrupted(metadataKey(key), "it says %d bytes of payloads, and there are %d", m.bytes, len(encoded))
 	}
+	m.stored = encoded
 	encoded, err := decompress(encoded, m.compression, m.size)
 	if err == nil {
 		err = addPayloads(m.container, encoded)

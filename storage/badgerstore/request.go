@@ -165,7 +165,7 @@ func prepareWrite(change *storage.Change, i int, before *metadata) (write, *meta
 	var after *metadata
 	if w.Operation != plimsoll.OperationDelete {
 		p.after = w.Container
-		if after, err = p.put(encodeMetadata(w.Container)); err != nil {
+		if after, err = p.put(encodeMetadata(w.Container), before); err != nil {
 			return write{}, nil, err
 		}
 	}
@@ -215,19 +215,15 @@ func prepareEntry(change *storage.Change, i int) (write, error) {
 	return p, nil
 }
 
-// put adds the records of the container that p leaves; m is its metadata.
-func (p *write) put(m *storagev1.Container) (*metadata, error) {
-	payloads, err := encodePayloads(p.after)
+// put adds the records of the container that p leaves; m is its metadata, and before what
+// it replaces, if anything.
+func (p *write) put(m *storagev1.Container, before *metadata) (*metadata, error) {
+	payloads, err := p.payloads(m, before)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the payloads: %w", err)
+		return nil, err
 	}
-	if len(payloads) > maxPayloadBytes {
-		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
-			"its payloads have %d bytes, and %d are possible", len(payloads), maxPayloadBytes)}
-	}
-	m.PayloadSize = uint64(len(payloads))
-	payloads, m.PayloadCompression = compress(payloads)
-	m.PayloadBytes = uint64(len(payloads))
+	after := newMetadata(p.after, m)
+	after.stored = payloads
 	for len(payloads) > 0 {
 		n := min(len(payloads), chunkBytes)
 		value := make([]byte, headerBytes, headerBytes+n)
@@ -242,7 +238,29 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 		return nil, fmt.Errorf("encoding the metadata: %w", err)
 	}
 	p.records = append(p.records, record{key: metadataKey(p.key), value: value})
-	return newMetadata(p.after, m), nil
+	after.chunks = m.GetPayloadChunks()
+	return after, nil
+}
+
+// payloads returns the payloads as they are to be stored, and says in m how. Most updates
+// leave them as they were.
+func (p *write) payloads(m *storagev1.Container, before *metadata) ([]byte, error) {
+	if before != nil && before.complete != nil && samePayloads(before.complete, p.after) {
+		m.PayloadSize, m.PayloadBytes, m.PayloadCompression = before.size, before.bytes, before.compression
+		return before.stored, nil
+	}
+	payloads, err := encodePayloads(p.after)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the payloads: %w", err)
+	}
+	if len(payloads) > maxPayloadBytes {
+		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
+			"its payloads have %d bytes, and %d are possible", len(payloads), maxPayloadBytes)}
+	}
+	m.PayloadSize = uint64(len(payloads))
+	payloads, m.PayloadCompression = compress(payloads)
+	m.PayloadBytes = uint64(len(payloads))
+	return payloads, nil
 }
 
 // replace works out the difference: index entries that come and go, and records
