@@ -98,21 +98,29 @@ func TestPartJSON(t *testing.T) {
 		want  string
 	}{
 		{
-			"the spec goes in byte for byte", []string{"object.spec", "operation"}, nil,
+			"the spec goes in byte for byte",
+			[]string{"object.spec", "operation"},
+			nil,
 			`{"version":1,"operation":"UPDATE","object":{"spec":{"n": 1e0, "n":"<&>"}}}`,
 		},
 		{"a path twice", []string{"version", "operation", "operation"}, nil, `{"version":1,"operation":"UPDATE"}`},
 		{
-			"in one order", []string{"object.spec", "object.runtime", "object.id"}, nil,
+			"in one order",
+			[]string{"object.spec", "object.runtime", "object.id"},
+			nil,
 			`{"version":1,"object":{"id":"web","runtime":"runc","spec":{"n": 1e0, "n":"<&>"}}}`,
 		},
 		{"nothing was stored", []string{"old_object.spec"}, nil, `{"version":1,"old_object":null}`},
 		{
-			"another spec was stored", []string{"object.spec", "old_object.spec"}, &Container{Spec: Any{Value: []byte("[]")}},
+			"another spec was stored",
+			[]string{"object.spec", "old_object.spec"},
+			&Container{Spec: Any{Value: []byte("[]")}},
 			`{"version":1,"object":{"spec":{"n": 1e0, "n":"<&>"}},"old_object":{"spec":{"base64":"W10="}}}`,
 		},
 		{
-			"the same spec was stored", []string{"object.spec", "old_object.spec"}, partInput().Object,
+			"the same spec was stored",
+			[]string{"object.spec", "old_object.spec"},
+			partInput().Object,
 			`{"version":1,"object":{"spec":{"n": 1e0, "n":"<&>"}},"old_object":{"spec":{"n": 1e0, "n":"<&>"}}}`,
 		},
 		{"nothing", nil, nil, `{"version":1}`},
