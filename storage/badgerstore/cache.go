@@ -9,13 +9,17 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// cache keeps containers that were lately read or written, decoded: to read a payload
+// cache keeps containers that are read again and again, decoded: to read a payload
 // takes a search in the tree, a checksum, decompressing and decoding, each time anew.
 //
 // It has only what is the latest state of a container, so an entry holds for every
 // snapshot from the entry's own revision on. Commits replace what they write before
 // anybody gets a snapshot of it. What a reader found in an older snapshot may have been
 // written since: it is taken only if it was not.
+//
+// A container comes in when it is read for the second time, and commits only replace what
+// is in: to keep what nobody asks for again costs more, in garbage collection, than
+// reading it.
 //
 // It is safe for concurrent use. What is in it is never changed.
 type cache struct {
@@ -25,6 +29,8 @@ type cache struct {
 	entries      *simplelru.LRU[plimsoll.Key, *metadata]
 	// written is the revision of the last write to any of the keys with a hash.
 	written [1 << 12]plimsoll.Revision
+	// missed is the hash of the key that was last looked for in vain, by slot.
+	missed [1 << 12]uint64
 }
 
 // maxCached bounds the number of entries; their bytes do before, mostly.
@@ -52,17 +58,23 @@ func (c *cache) get(key plimsoll.Key, at plimsoll.Revision) *metadata {
 func (c *cache) add(key plimsoll.Key, at plimsoll.Revision, m *metadata) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.written[c.slot(key)] <= at {
+	hash := maphash.Comparable(c.seed, key)
+	slot := hash % uint64(len(c.written))
+	switch {
+	case c.written[slot] > at:
+	case c.missed[slot] == hash, c.entries.Contains(key):
 		c.put(key, m)
+	default:
+		c.missed[slot] = hash
 	}
 }
 
 // commit takes what is written at a revision, before there is a snapshot of it; nil if
-// the container is gone.
+// the container is gone or is not to be kept.
 func (c *cache) commit(key plimsoll.Key, revision plimsoll.Revision, m *metadata) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.written[c.slot(key)] = revision
+	c.written[maphash.Comparable(c.seed, key)%uint64(len(c.written))] = revision
 	c.put(key, m)
 }
 
@@ -77,10 +89,6 @@ func (c *cache) put(key plimsoll.Key, m *metadata) {
 	for c.bytes > c.limit {
 		c.entries.RemoveOldest()
 	}
-}
-
-func (c *cache) slot(key plimsoll.Key) uint64 {
-	return maphash.Comparable(c.seed, key) % uint64(len(c.written))
 }
 
 // cachedBytes is about what an entry takes.

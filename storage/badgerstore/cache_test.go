@@ -22,6 +22,12 @@ func cachedAt(revision plimsoll.Revision, payload int) *metadata {
 	return &metadata{container: c, complete: full}
 }
 
+// read adds what was read, twice, as it must be to be kept.
+func read(c *cache, key plimsoll.Key, at plimsoll.Revision, m *metadata) {
+	c.add(key, at, m)
+	c.add(key, at, m)
+}
+
 func TestCache(t *testing.T) {
 	a, b := plimsoll.Key{Namespace: "n", ID: "a"}, plimsoll.Key{Namespace: "n", ID: "b"}
 	for _, tt := range []struct {
@@ -31,28 +37,29 @@ func TestCache(t *testing.T) {
 		want plimsoll.Revision // of what is found; 0 for nothing
 	}{
 		{"nothing", func(*cache) {}, 9, 0},
-		{"what was read", func(c *cache) { c.add(a, 5, cachedAt(3, 0)) }, 5, 3},
-		{"for a later snapshot", func(c *cache) { c.add(a, 5, cachedAt(3, 0)) }, 9, 3},
-		{"for an earlier snapshot that has it", func(c *cache) { c.add(a, 5, cachedAt(3, 0)) }, 3, 3},
-		{"for a snapshot from before", func(c *cache) { c.add(a, 5, cachedAt(3, 0)) }, 2, 0},
+		{"what was read once", func(c *cache) { c.add(a, 5, cachedAt(3, 0)) }, 5, 0},
+		{"what was read", func(c *cache) { read(c, a, 5, cachedAt(3, 0)) }, 5, 3},
+		{"for a later snapshot", func(c *cache) { read(c, a, 5, cachedAt(3, 0)) }, 9, 3},
+		{"for an earlier snapshot that has it", func(c *cache) { read(c, a, 5, cachedAt(3, 0)) }, 3, 3},
+		{"for a snapshot from before", func(c *cache) { read(c, a, 5, cachedAt(3, 0)) }, 2, 0},
 		{"what was committed", func(c *cache) { c.commit(a, 6, cachedAt(6, 0)) }, 6, 6},
 		{"what is committed is not in earlier snapshots", func(c *cache) { c.commit(a, 6, cachedAt(6, 0)) }, 5, 0},
-		{"a commit replaces what was read", func(c *cache) { c.add(a, 5, cachedAt(3, 0)); c.commit(a, 6, cachedAt(6, 0)) }, 6, 6},
-		{"and is not replaced by what is older", func(c *cache) { c.commit(a, 6, cachedAt(6, 0)); c.add(a, 5, cachedAt(3, 0)) }, 6, 6},
-		{"nor is a deletion", func(c *cache) { c.commit(a, 6, nil); c.add(a, 5, cachedAt(3, 0)) }, 6, 0},
-		{"a deletion", func(c *cache) { c.add(a, 5, cachedAt(3, 0)); c.commit(a, 6, nil) }, 6, 0},
-		{"another container", func(c *cache) { c.add(b, 5, cachedAt(3, 0)) }, 5, 0},
-		{"a large one is not kept", func(c *cache) { c.add(a, 5, cachedAt(3, 3000)) }, 5, 0},
+		{"a commit replaces what was read", func(c *cache) { read(c, a, 5, cachedAt(3, 0)); c.commit(a, 6, cachedAt(6, 0)) }, 6, 6},
+		{"and is not replaced by what is older", func(c *cache) { c.commit(a, 6, cachedAt(6, 0)); read(c, a, 5, cachedAt(3, 0)) }, 6, 6},
+		{"nor is a deletion", func(c *cache) { c.commit(a, 6, nil); read(c, a, 5, cachedAt(3, 0)) }, 6, 0},
+		{"a deletion", func(c *cache) { read(c, a, 5, cachedAt(3, 0)); c.commit(a, 6, nil) }, 6, 0},
+		{"another container", func(c *cache) { read(c, b, 5, cachedAt(3, 0)) }, 5, 0},
+		{"a large one is not kept", func(c *cache) { read(c, a, 5, cachedAt(3, 3000)) }, 5, 0},
 		{"others push it out", func(c *cache) {
-			c.add(a, 5, cachedAt(3, 0))
+			read(c, a, 5, cachedAt(3, 0))
 			for i := range 20 {
-				c.add(plimsoll.Key{ID: fmt.Sprint(i)}, 5, cachedAt(3, 0))
+				read(c, plimsoll.Key{ID: fmt.Sprint(i)}, 5, cachedAt(3, 0))
 			}
 		}, 5, 0},
 		{"replaced again and again it takes no more", func(c *cache) {
-			c.add(a, 5, cachedAt(3, 0))
+			read(c, a, 5, cachedAt(3, 0))
 			for range 20 {
-				c.add(b, 5, cachedAt(3, 0))
+				read(c, b, 5, cachedAt(3, 0))
 			}
 		}, 5, 3},
 	} {
@@ -247,6 +254,10 @@ func TestUpdatesKeepPayloads(t *testing.T) {
 					s.Close()
 					s = openIn(t, Options{Dir: dir})
 					s.readOne(t)
+					s.readOne(t)
+					if s.cache.entries.Len() != 1 {
+						t.Error("what was read twice is not cached")
+					}
 				}
 				for range 2 {
 					tt.update(c)

@@ -8,7 +8,7 @@
 // or the machine dies. What is read was written: each record carries a checksum
 // over its key and content, and a record that does not match, or is missing where
 // another one says that it exists, is an error ([ErrCorrupted]), never an answer.
-// Containers that were lately read or written are kept in memory, as the database has
+// Containers that are read again and again are kept in memory, as the database has
 // them.
 //
 // All methods are safe for concurrent use. One process has the directory at a

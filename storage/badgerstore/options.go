@@ -41,7 +41,7 @@ type Options struct {
 	QueueLength int
 
 	// CacheBytes is about how much memory may be used to keep containers that were
-	// lately read or written. Default: 64 MiB.
+	// read more than once. Default: 64 MiB.
 	CacheBytes int64
 
 	// What tests replace: how a transaction becomes durable, and how long an answer

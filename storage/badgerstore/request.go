@@ -120,7 +120,9 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		before, ok := earlier[key]
 		if !ok {
 			err := s.read(func() (err error) {
-				before, err = s.lookup(snap, key, false)
+				if before = s.cache.get(key, snap.revision); before == nil {
+					before, err = snap.metadata(key)
+				}
 				return err
 			})
 			if err != nil {
@@ -173,7 +175,7 @@ func prepareWrite(change *storage.Change, i int, before *metadata) (write, *meta
 		p.before = before.container
 	}
 	p.replace(before, after)
-	if after != nil {
+	if after != nil && before != nil && before.complete != nil {
 		p.cached = after.toCache(p.told.Container, w.Container)
 	}
 	return p, after, nil
