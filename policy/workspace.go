@@ -146,6 +146,19 @@ func (p *Policies) Context(ctx context.Context, in *plimsoll.Input) context.Cont
 	return context.WithValue(ctx, evaluationKey{}, &evaluation{policies: p, in: in, payloads: true})
 }
 
+// Forgetful returns the same policies, but those evaluate every input, whereas p remembers
+// verdicts: see [Policies.Judge].
+func (p *Policies) Forgetful() *Policies {
+	anew := *p
+	anew.groups = make([]*group, len(p.groups))
+	for i, g := range p.groups {
+		evaluated := *g
+		evaluated.verdicts = nil
+		anew.groups[i] = &evaluated
+	}
+	return &anew
+}
+
 // Line is a line of a file's source, or "" if there is none. Lines count from 1.
 func (w *Workspace) Line(name string, line int) string {
 	if lines := w.text[name]; line >= 1 && line <= len(lines) {

@@ -20,7 +20,7 @@ none are named.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyEval(), newPolicyFmt(), newPolicyInspect())
+	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyEval(), newPolicyFmt(), newPolicyInspect(), newPolicyNew(), newPolicyBench())
 	return cmd
 }
 

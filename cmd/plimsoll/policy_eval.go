@@ -315,4 +315,3 @@ func shortened(text string) string {
 	}
 	return text
 }
-

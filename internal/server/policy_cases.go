@@ -89,7 +89,7 @@ func parseSuites(w *policy.Workspace) ([]*policytest.Suite, error) {
 // try makes the state that a case wants and then its mutation. An error means that it
 // never came to the mutation.
 func (t Tools) try(ctx context.Context, rules *service.Ruleset, c *policytest.Case) (policytest.Finding, error) {
-	trial := newTrial(t.Manifest)
+	trial := newTrial(t.Manifest, trialTimeout)
 	defer func() { _ = trial.close() }() // it is in memory
 	return trial.tryCase(ctx, rules, c)
 }

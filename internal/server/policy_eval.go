@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"strings"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -53,7 +51,7 @@ func (t Tools) Evaluate(ctx context.Context, subject *Subject, explain bool, tra
 			return nil, err
 		}
 	}
-	trial := newTrial(t.Manifest)
+	trial := newTrial(t.Manifest, trialTimeout)
 	defer func() { _ = trial.close() }() // it is in memory
 	found, err := trial.tryCase(ctx, &rules.Ruleset, subject)
 	if err != nil {
@@ -77,12 +75,7 @@ func (t Tools) explainer(ctx context.Context, w *policy.Workspace, judge plimsol
 	if err != nil {
 		return nil, err
 	}
-	var refs []string
-	for _, p := range evaluation.Policies().Packages() {
-		for _, rule := range p.Rules {
-			refs = append(refs, "data."+p.Name+"."+rule)
-		}
-	}
+	refs := evaluation.Rules()
 	return observer{judge, func(ctx context.Context, in *plimsoll.Input) error {
 		if trace != nil {
 			return evaluation.Trace(ctx, in, refs, trace)
@@ -123,26 +116,10 @@ func (t Tools) Query(ctx context.Context, query string, subject *Subject, output
 	if subject == nil {
 		return evaluation.Query(ctx, query, nil, output)
 	}
-	var (
-		result json.RawMessage
-		failed error
-		asked  bool
-	)
-	trial := newTrial(t.Manifest)
-	defer func() { _ = trial.close() }() // it is in memory
-	found, err := trial.tryCase(ctx, &service.Ruleset{
-		Validators: admitAll{},
-		Policies: observer{admitAll{}, func(ctx context.Context, in *plimsoll.Input) error {
-			asked = true
-			result, failed = evaluation.Query(ctx, query, in, output)
-			return nil
-		}},
-	}, subject)
-	switch {
-	case err != nil:
-		return nil, err
-	case !asked:
-		return nil, errors.New(strings.TrimPrefix(found.Err.Error(), "operation 0: "))
-	}
-	return result, failed
+	var result json.RawMessage
+	err = t.observe(ctx, subject, func(ctx context.Context, in *plimsoll.Input) error {
+		result, err = evaluation.Query(ctx, query, in, output)
+		return err
+	})
+	return result, err
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 	namespacesapi "github.com/containerd/containerd/api/services/namespaces/v1"
@@ -36,10 +37,13 @@ type trial struct {
 	decision *plimsoll.Decision // the latest
 }
 
-func newTrial(manifest ManifestReader) *trial {
+// trialTimeout bounds a mutation of which all rules have a part.
+const trialTimeout = 2 * toolTimeout
+
+func newTrial(manifest ManifestReader, timeout time.Duration) *trial {
 	t := &trial{store: memstore.New(), manifest: manifest, user: plimsoll.User{Via: "anonymous"}}
 	t.service = service.New(t.store, service.Options{
-		MutationTimeout: 2 * toolTimeout, // of which all rules have a part
+		MutationTimeout: timeout,
 		OnDecision: func(d plimsoll.Decision) {
 			t.mu.Lock()
 			defer t.mu.Unlock()

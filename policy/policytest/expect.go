@@ -34,8 +34,12 @@ func (e Expectation) matches(v plimsoll.Violation) bool {
 func (e Expectation) String() string {
 	var parts []string
 	for _, part := range [][2]string{
-		{"code", e.Code}, {"field", e.Field}, {"message with", quoted(e.Message)}, {"message", quoted(e.MessageIs)},
-		{"package", e.Package}, {"validator", e.Validator},
+		{"code", e.Code},
+		{"field", e.Field},
+		{"message with", quoted(e.Message)},
+		{"message", quoted(e.MessageIs)},
+		{"package", e.Package},
+		{"validator", e.Validator},
 	} {
 		if part[1] != "" {
 			parts = append(parts, part[0]+" "+part[1])

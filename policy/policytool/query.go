@@ -59,6 +59,17 @@ func (e *Evaluation) Query(ctx context.Context, query string, in *plimsoll.Input
 	return json.Marshal(results)
 }
 
+// Rules are the rules that decide, as Explain, Trace and Profile take them.
+func (e *Evaluation) Rules() []string {
+	var refs []string
+	for _, p := range e.policies.Packages() {
+		for _, rule := range p.Rules {
+			refs = append(refs, "data."+p.Name+"."+rule)
+		}
+	}
+	return refs
+}
+
 func (e *Evaluation) prepare(ctx context.Context, query string, options ...func(*rego.Rego)) (rego.PreparedEvalQuery, error) {
 	options = append(options, policy.Builtins,
 		rego.Query(query), rego.SetRegoVersion(ast.RegoV1), rego.Compiler(e.compiler), rego.Capabilities(e.compiler.Capabilities()),
