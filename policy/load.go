@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/plimsoll-project/plimsoll"
 )
@@ -69,7 +67,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	if err != nil {
 		return nil, err
 	}
-	groups, err := newGroups(ctx, compiler, data, rules, modules)
+	groups, err := newGroups(ctx, newEngine(compiler, data, rules, modules), questions(rules))
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -195,40 +193,4 @@ func exists(data any, path []string) bool {
 		}
 	}
 	return true
-}
-
-// questions are the numbers of the rules to evaluate: all documents and, for each set,
-// the first of its clauses.
-func questions(rules []rule) []int {
-	var asked []int
-	for n, r := range rules {
-		if r.shape != clause || n == 0 || !r.ref.Equal(rules[n-1].ref) {
-			asked = append(asked, n)
-		}
-	}
-	return asked
-}
-
-// prepare makes one query of all that is asked: an array with an entry for each. The
-// entry of a set is what its clauses say, with their numbers. The entry of a document
-// is an array, which is empty if it has no value, and holds the value otherwise.
-func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, asked []int) (rego.PreparedEvalQuery, error) {
-	entries := make([]string, len(asked))
-	for i, n := range asked {
-		entries[i] = rules[n].ref.String()
-		if rules[n].shape != clause {
-			entries[i] = fmt.Sprintf("[x | x := %s]", entries[i])
-		}
-	}
-	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
-	return rego.New(
-		rego.Query("["+strings.Join(entries, ", ")+"]"),
-		rego.SetRegoVersion(ast.RegoV1),
-		rego.Compiler(compiler),
-		rego.Capabilities(compiler.Capabilities()),
-		rego.Store(store),
-		rego.StrictBuiltinErrors(true),
-		withContext,
-		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
-	).PrepareForEval(ctx)
 }

@@ -76,7 +76,9 @@ func findRules(t text, names []string, modules map[string]*ast.Module, notes *as
 	}
 	var rules []rule
 	for _, path := range paths {
-		rules = append(rules, rulesOf(heads[path], notes)...)
+		found := rulesOf(heads[path], notes)
+		rules = append(rules, found...)
+		problems = append(problems, checkMatches(t, heads[path], found[0], notes)...)
 	}
 	return rules, problems
 }
@@ -136,6 +138,22 @@ func rulesOf(heads []head, notes *ast.AnnotationSet) []rule {
 		}
 	}
 	return []rule{r}
+}
+
+// checkMatches refuses matches of clauses that make one value together, unless they are
+// those of the first: the value as a whole is asked for or not.
+func checkMatches(t text, heads []head, r rule, notes *ast.AnnotationSet) []Problem {
+	if r.shape == clause {
+		return nil
+	}
+	var problems []Problem
+	for _, h := range heads {
+		if !h.Default && !newRule(h, notes).match.equal(r.match) {
+			problems = append(problems, t.at(h.Location, "custom.match is another than that of the first "+r.source.Rule+", with which this makes one value",
+				"put it into METADATA with scope: document, or write "+r.source.Rule+" contains …"))
+		}
+	}
+	return problems
 }
 
 func newRule(h head, notes *ast.AnnotationSet) rule {

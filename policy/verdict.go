@@ -12,11 +12,11 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// read makes a verdict of all results of a group, or an error if any of them is malformed.
-func (p *Policies) read(g *group, results *ast.Array) (plimsoll.Verdict, error) {
+// read makes a verdict of all results of a query, or an error if any of them is malformed.
+func (p *Policies) read(q *query, results *ast.Array) (plimsoll.Verdict, error) {
 	var verdict plimsoll.Verdict
 	var faults []error
-	for i, n := range g.asked {
+	for i, n := range q.asked {
 		var err error
 		if result := results.Elem(i).Value; p.rules[n].shape == clause {
 			err = p.readSet(result, &verdict)
