@@ -44,6 +44,7 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 		}
 		verdict.Add(said)
 	}
+	verdict = p.reclassify(verdict, in.Namespace)
 	slices.SortFunc(verdict.Violations, compare)
 	slices.SortFunc(verdict.Warnings, compare)
 	return verdict, nil

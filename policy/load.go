@@ -30,6 +30,8 @@ type Policies struct {
 	packages []Package
 	modules  map[string]*ast.Module // by file, to tell where faults are
 	grants   grants
+	// overrides of enforcement: the first that covers a package and a namespace counts.
+	overrides []Override
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -78,6 +80,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	return &Policies{
 		rules: rules, groups: groups, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
+		overrides: options.Enforcement,
 	}, nil
 }
 

@@ -11,7 +11,9 @@ import (
 )
 
 // decisionNames are the rules that are collected. What warn says only ever warns.
-var decisionNames = []string{"deny", "violation", "warn"}
+var decisionNames = []string{"deny", "violation", warnName}
+
+const warnName = "warn"
 
 // shape is how a rule's value is to be read.
 type shape int
@@ -175,7 +177,7 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 		}
 	}
 	r.metadata = metadataOf(chain)
-	r.warns = name == "warn" || r.enforcement == Warn
+	r.warns = name == warnName || r.enforcement == Warn
 	return r
 }
 

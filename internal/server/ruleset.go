@@ -55,6 +55,13 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger) (*loadedR
 	}
 	digest := sha256.New()
 	fmt.Fprintf(digest, "policies %s\n", policyDigest)
+	enforcement, err := config.enforcementDigest()
+	if err != nil {
+		return nil, err
+	}
+	if enforcement != "" {
+		fmt.Fprintf(digest, "enforcement %s\n", enforcement)
+	}
 	if rules.validators != nil {
 		fmt.Fprintf(digest, "validators %s\n", rules.validators.Digest())
 	}
@@ -79,11 +86,12 @@ func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge p
 		return nil, "", err
 	}
 	policies, err := policy.Load(ctx, policy.Options{
-		Timeout: config.PolicyTimeout, Grants: grants, CheckFilter: service.CheckFilter,
+		Timeout: config.PolicyTimeout, Grants: grants, Enforcement: config.overrides(), CheckFilter: service.CheckFilter,
 	}, sources...)
 	if err != nil {
 		return nil, "", err
 	}
+	warnOfUnmatched(log, policies)
 	return policies, policies.Digest(), nil
 }
 
