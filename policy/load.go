@@ -25,6 +25,7 @@ const (
 type Policies struct {
 	rules    []rule
 	groups   []*group
+	patches  *queries // nil if there are no rules called patch
 	timeout  time.Duration
 	digest   string
 	packages []Package
@@ -69,7 +70,13 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	if err != nil {
 		return nil, err
 	}
-	groups, err := newGroups(ctx, newEngine(compiler, data, rules, modules), questions(rules))
+	engine := newEngine(compiler, data, rules, modules)
+	judging, patching := questions(rules)
+	groups, err := newGroups(ctx, engine, judging)
+	if err != nil {
+		return nil, fmt.Errorf("preparing policies: %w", err)
+	}
+	patches, err := newQueries(ctx, engine, patching)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -78,7 +85,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 		return nil, err
 	}
 	return &Policies{
-		rules: rules, groups: groups, timeout: options.Timeout,
+		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
 		overrides: options.Enforcement,
 	}, nil

@@ -240,10 +240,10 @@ func TestRefused(t *testing.T) {
 		"empty among others": {sources: []policy.Source{rule, in("empty")}, want: "policies empty are empty"},
 		"a test":             {sources: []policy.Source{in("a_test.rego")}, want: "not a policy"},
 		"another file":       {sources: []policy.Source{in("notes.txt")}, want: "not a policy"},
-		"data only":          {sources: []policy.Source{files("a.json", "{}")}, want: "no rule called deny, violation, warn: they would admit everything"},
+		"data only":          {sources: []policy.Source{files("a.json", "{}")}, want: "no rule called deny, violation, warn, patch: they would admit everything"},
 		"no rule that decides": {
 			sources: []policy.Source{files("a.rego", "package a\n\nallow := true\n")},
-			want:    "policies in policies have no rule called deny, violation, warn: they would admit everything",
+			want:    "policies in policies have no rule called deny, violation, warn, patch: they would admit everything",
 		},
 		"given twice":      {sources: []policy.Source{rule, rule}, want: "given twice"},
 		"broken archive":   {sources: []policy.Source{in("broken.tar.gz")}, want: "not a gzipped tar file"},

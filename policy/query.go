@@ -40,18 +40,21 @@ func newEngine(compiler *ast.Compiler, data map[string]any, rules []rule, module
 }
 
 // questions are the numbers of the rules to evaluate: all documents and, for each set,
-// the first of its clauses.
-func questions(rules []rule) []int {
-	var asked []int
+// the first of its clauses. Those that patch are evaluated before those that judge.
+func questions(rules []rule) (judging, patching []int) {
 	sets := map[string]bool{}
 	for n, r := range rules {
 		set := r.ref.String()
-		if r.shape != clause || !sets[set] {
-			asked = append(asked, n)
+		switch {
+		case r.shape == clause && sets[set]:
+		case r.patches():
+			patching = append(patching, n)
+		default:
+			judging = append(judging, n)
 		}
 		sets[set] = true
 	}
-	return asked
+	return judging, patching
 }
 
 // queries are a query for each choice of some rules that can match one mutation. There
@@ -78,6 +81,9 @@ type query struct {
 const maxQueries = 256
 
 func newQueries(ctx context.Context, e *engine, asked []int) (*queries, error) {
+	if len(asked) == 0 {
+		return nil, nil //nolint:nilnil // nil is the answer
+	}
 	q := &queries{engine: e, asked: asked}
 	var err error
 	if q.whole, err = e.prepare(ctx, asked); err != nil { // all of them, to see now what is wrong

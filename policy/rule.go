@@ -10,10 +10,14 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// decisionNames are the rules that are collected. What warn says only ever warns.
-var decisionNames = []string{"deny", "violation", warnName}
+// decisionNames are the rules that are collected. What warn says only ever warns; patch
+// says what to change before the others judge.
+var decisionNames = []string{"deny", "violation", warnName, patchName}
 
-const warnName = "warn"
+const (
+	warnName  = "warn"
+	patchName = "patch"
+)
 
 // shape is how a rule's value is to be read.
 type shape int
@@ -180,6 +184,8 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 	r.warns = name == warnName || r.enforcement == Warn
 	return r
 }
+
+func (r *rule) patches() bool { return r.source.Rule == patchName }
 
 // packageName is how people write a package's path: without the leading data.
 func packageName(path ast.Ref) string {
