@@ -37,6 +37,9 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger) (*loadedR
 		return nil, err
 	}
 	rules.Policies = policies
+	if patcher, ok := policies.(*policy.Policies); ok && patcher.Patches() {
+		rules.Patches = patcher
+	}
 	if slices.Equal(config.Validators, []string{None}) {
 		log.Warn("no validators: specs are not checked (--validators none)")
 		rules.Validators = admitAll{}
