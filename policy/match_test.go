@@ -72,7 +72,8 @@ violation := "as a document" if input.namespace == "live"
 		"create, default": {"CREATE", "default", "io.containerd.runc.v2", []string{"above.nearer", "all", "anything", "creating", "create", "runc"}, nil},
 		"create, prod": {
 			"CREATE", "prod-1", "/opt/shims/runc",
-			[]string{"above.nearer", "all", "both", "anything", "creating", "create", "prod", "slash"}, nil,
+			[]string{"above.nearer", "all", "both", "anything", "creating", "create", "prod", "slash"},
+			nil,
 		},
 		"longer than the pattern": {"CREATE", "prod-10", "x", []string{"above.nearer", "all", "anything", "creating", "create", "prod"}, nil},
 		"update, live": {

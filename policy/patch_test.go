@@ -91,8 +91,14 @@ func TestPatch(t *testing.T) {
 			labels: labels("owner", "", "boss", "alice", "image", container().Image), image: "x",
 			spec: `{"process": {"args": ["env", "sh"], "env": ["A=0", "B=2"]}, "n": 18446744073709551615, "f": 1.50}`,
 			patches: []patched{
-				{"image", `"x"`, "a"}, {"labels.boss", `"alice"`, "a"}, {"labels.image", `"docker.io/library/nginx:1.27"`, "a"}, {"labels.owner", "", "a"},
-				{"spec.process.args", `["env","sh"]`, "a"}, {"spec.process.env[0]", `"A=0"`, "a"}, {"spec.process.env[1]", `"B=2"`, "a"}, {"spec.root", "", "a"},
+				{"image", `"x"`, "a"},
+				{"labels.boss", `"alice"`, "a"},
+				{"labels.image", `"docker.io/library/nginx:1.27"`, "a"},
+				{"labels.owner", "", "a"},
+				{"spec.process.args", `["env","sh"]`, "a"},
+				{"spec.process.env[0]", `"A=0"`, "a"},
+				{"spec.process.env[1]", `"B=2"`, "a"},
+				{"spec.root", "", "a"},
 			},
 		},
 		"two packages agree, and add to one array": {
@@ -124,13 +130,19 @@ func TestPatch(t *testing.T) {
 				patchPackage("none", `default patch := false`)),
 			labels: labels("whole", "1", "list", "1", "set", "1", "set2", "1", "tree", "1", "tree2", "2"),
 			patches: []patched{
-				{"labels.list", `"1"`, "list"}, {"labels.set", `"1"`, "sets"}, {"labels.set2", `"1"`, "sets"},
-				{"labels.tree", `"1"`, "tree"}, {"labels.tree2", `"2"`, "tree"}, {"labels.whole", `"1"`, "whole"},
+				{"labels.list", `"1"`, "list"},
+				{"labels.set", `"1"`, "sets"},
+				{"labels.set2", `"1"`, "sets"},
+				{"labels.tree", `"1"`, "tree"},
+				{"labels.tree2", `"2"`, "tree"},
+				{"labels.whole", `"1"`, "whole"},
 			},
 		},
 		"match": {
-			files: []string{"a.rego", matched("a", "{operations: [UPDATE]}", "\npatch contains {\"image\": \"x\"}\n"),
-				"b.rego", matched("b", "{namespaces: [default]}", "\npatch contains {\"image\": \"y\"}\n")},
+			files: []string{
+				"a.rego", matched("a", "{operations: [UPDATE]}", "\npatch contains {\"image\": \"x\"}\n"),
+				"b.rego", matched("b", "{namespaces: [default]}", "\npatch contains {\"image\": \"y\"}\n"),
+			},
 			image: "y", patches: []patched{{"image", `"y"`, "b"}},
 		},
 	} {
