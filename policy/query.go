@@ -10,7 +10,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/plimsoll-project/plimsoll"
 )
@@ -26,7 +25,7 @@ type engine struct {
 func newEngine(compiler *ast.Compiler, data map[string]any, rules []rule, modules map[string]*ast.Module) *engine {
 	e := &engine{
 		compiler: compiler, rules: rules, sights: make([]*sight, len(rules)),
-		store: inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true)),
+		store: newStore(data),
 	}
 	visible, byFile := visibleTo(compiler.Modules), map[string]*sight{}
 	for n, r := range rules {

@@ -17,6 +17,20 @@ import (
 // where to read more.
 func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verdict *plimsollv1.Verdict) {
 	_, _ = fmt.Fprintf(w, "%s%s\n", printable(attempt.lead()+headline(remote, verdict)), decisionOf(remote.Meta()))
+	printViolations(w, verdict)
+	switch {
+	case attempt.dryRun:
+		_, _ = fmt.Fprintln(w, "dry run: nothing would have been stored")
+	case attempt.about != "":
+		_, _ = fmt.Fprintf(w, "%s was left as it is · try again safely: --dry-run\n", printable(attempt.about))
+	default:
+		_, _ = fmt.Fprintln(w, "nothing was stored · try again safely: --dry-run")
+	}
+}
+
+// printViolations shows the violations of a verdict: as a table, or if that would be too
+// wide, one below the other.
+func printViolations(w io.Writer, verdict *plimsollv1.Verdict) {
 	shown := verdict.GetViolations()
 	shown = shown[:min(maxViolations, len(shown))]
 	rows := tableOf(shown)
@@ -29,14 +43,6 @@ func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verd
 	if more := int(verdict.GetViolationCount()) - len(shown); more > 0 {
 		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
 	}
-	switch {
-	case attempt.dryRun:
-		_, _ = fmt.Fprintln(w, "dry run: nothing would have been stored")
-	case attempt.about != "":
-		_, _ = fmt.Fprintf(w, "%s was left as it is · try again safely: --dry-run\n", printable(attempt.about))
-	default:
-		_, _ = fmt.Fprintln(w, "nothing was stored · try again safely: --dry-run")
-	}
 }
 
 // headline is the first violation and how many more there are. The server's message
@@ -45,6 +51,11 @@ func headline(remote *connect.Error, verdict *plimsollv1.Verdict) string {
 	if len(verdict.GetViolations()) == 0 {
 		return remote.Message()
 	}
+	return leadOf(verdict)
+}
+
+// leadOf is headline of a verdict with violations.
+func leadOf(verdict *plimsollv1.Verdict) string {
 	text := "denied: " + verdict.GetViolations()[0].GetMessage()
 	if more := verdict.GetViolationCount() - 1; more > 0 {
 		text += fmt.Sprintf(" (and %d more)", more)
