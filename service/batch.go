@@ -115,8 +115,9 @@ func (s plimsollV1) Review(ctx context.Context, req *plimsollv1.ReviewRequest) (
 	return &plimsollv1.ReviewResponse{
 		Allowed: r.err == nil, Verdict: toVerdict(r.decision), Container: toPlimsoll(r.object),
 		Revision: uint64(r.state), Ruleset: r.decision.Ruleset, Changed: r.changed,
+		Patches: toPatches(r.decision.Patches),
 		Timings: &plimsollv1.Timings{
-			Policies: durationpb.New(r.decision.PolicyTime), Validators: durationpb.New(r.decision.ValidatorTime),
+			Patches: durationpb.New(r.decision.PatchTime), Policies: durationpb.New(r.decision.PolicyTime), Validators: durationpb.New(r.decision.ValidatorTime),
 			Total: durationpb.New(r.decision.Duration),
 		},
 	}, nil
@@ -243,7 +244,7 @@ func allCommitted(results []*plimsollv1.BatchResult) bool {
 }
 
 func (s plimsollV1) toBatchResult(ctx context.Context, r *result) *plimsollv1.BatchResult {
-	b := &plimsollv1.BatchResult{Id: r.mutation.Key.ID, Revision: uint64(r.decision.Revision)}
+	b := &plimsollv1.BatchResult{Id: r.mutation.Key.ID, Revision: uint64(r.decision.Revision), Patches: toPatches(r.decision.Patches)}
 	if r.decision.Ruleset != "" {
 		b.Verdict = toVerdict(r.decision)
 	}

@@ -81,7 +81,7 @@ func (s *Service) allowOrigins(next http.Handler) http.Handler {
 		AllowOriginFunc: s.isConfiguredOrigin,
 		AllowedMethods:  connectcors.AllowedMethods(),
 		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID),
-		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning),
+		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning, HeaderPatch),
 		MaxAge:          int(corsMaxAge.Seconds()),
 	}).Handler(next)
 }

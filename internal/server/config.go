@@ -40,6 +40,9 @@ type Config struct {
 	// PolicyGrants are what policies may read besides the namespace of the mutation they
 	// judge, each as PACKAGE=NAMESPACE; * stands for all namespaces.
 	PolicyGrants []string `koanf:"policy_grants"`
+	// Enforcement overrides whether policies deny or only warn; the first that covers a
+	// package and a namespace counts.
+	Enforcement []Enforcement `koanf:"enforcement"`
 	// Validators are paths of validators.yaml files. Empty means the embedded runc
 	// checker, "none" none.
 	Validators []string `koanf:"validators"`
@@ -107,6 +110,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("data", d.Data, "`directory` of the database")
 	flags.StringSlice("policies", nil, "`path` of Rego policies: a directory, file or bundle tarball; repeatable\n(default: the embedded starter set; none: judge nothing)")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
+	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
 	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
@@ -130,7 +134,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "validators", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "enforcement", "validators", "cors_origins"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -149,6 +153,9 @@ func LoadConfig(flags *pflag.FlagSet, defaults Config) (config Config, strays []
 			if !slices.Contains(known, key) {
 				problems = append(problems, fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key, known)))
 			}
+		}
+		for _, problem := range checkEnforcementKeys(k.Get("enforcement")) {
+			problems = append(problems, fmt.Errorf("configuration file %s: %w", path, problem))
 		}
 		if err := errors.Join(problems...); err != nil {
 			return config, nil, err
@@ -258,6 +265,7 @@ func (c Config) Validate() error {
 	if _, err := c.grants(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.checkEnforcement()...)
 	for _, origin := range c.CORSOrigins {
 		if origin == "*" {
 			problem("cors-origins: * would let every web page on the internet call, by way of whoever visits it; name the origins")

@@ -37,7 +37,7 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger) (*loadedR
 	if err != nil {
 		return nil, err
 	}
-	rules.Policies = policies
+	rules.Policies, rules.Patches = policies, patcherOf(policies)
 	if slices.Equal(config.Validators, []string{None}) {
 		log.Warn("no validators: specs are not checked (--validators none)")
 		rules.Validators = admitAll{}
@@ -49,11 +49,27 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger) (*loadedR
 	}
 	digest := sha256.New()
 	fmt.Fprintf(digest, "policies %s\n", policyDigest)
+	enforcement, err := config.enforcementDigest()
+	if err != nil {
+		return nil, err
+	}
+	if enforcement != "" {
+		fmt.Fprintf(digest, "enforcement %s\n", enforcement)
+	}
 	if rules.validators != nil {
 		fmt.Fprintf(digest, "validators %s\n", rules.validators.Digest())
 	}
 	rules.Digest = "sha256:" + hex.EncodeToString(digest.Sum(nil))
 	return rules, nil
+}
+
+// patcherOf returns policies if they have rules that patch, and otherwise nil, so that
+// nothing is spent on that.
+func patcherOf(policies plimsoll.Judge) service.Patcher {
+	if p, ok := policies.(*policy.Policies); ok && p.Patches() {
+		return p
+	}
+	return nil
 }
 
 func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge plimsoll.Judge, digest string, err error) {
@@ -65,10 +81,13 @@ func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge p
 	if err != nil {
 		return nil, "", err
 	}
-	policies, err := policy.Load(ctx, policyOptions(config.PolicyTimeout, grants), policySources(config.Policies)...)
+	options := policyOptions(config.PolicyTimeout, grants)
+	options.Enforcement = config.overrides()
+	policies, err := policy.Load(ctx, options, policySources(config.Policies)...)
 	if err != nil {
 		return nil, "", err
 	}
+	warnOfUnmatched(log, policies)
 	return policies, policies.Digest(), nil
 }
 

@@ -898,7 +898,9 @@ type ReviewResponse struct {
 	// What an update would change, as in Event.
 	Changed []string `protobuf:"bytes,6,rep,name=changed,proto3" json:"changed,omitempty"`
 	// How long it took.
-	Timings       *Timings `protobuf:"bytes,7,opt,name=timings,proto3" json:"timings,omitempty"`
+	Timings *Timings `protobuf:"bytes,7,opt,name=timings,proto3" json:"timings,omitempty"`
+	// What rules changed before the container was judged, by field.
+	Patches       []*Patch `protobuf:"bytes,8,rep,name=patches,proto3" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -982,6 +984,13 @@ func (x *ReviewResponse) GetTimings() *Timings {
 	return nil
 }
 
+func (x *ReviewResponse) GetPatches() []*Patch {
+	if x != nil {
+		return x.Patches
+	}
+	return nil
+}
+
 // Timings say where the time of a judgement went.
 type Timings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -990,7 +999,9 @@ type Timings struct {
 	// Validators.
 	Validators *durationpb.Duration `protobuf:"bytes,2,opt,name=validators,proto3" json:"validators,omitempty"`
 	// All in all, with reading the state.
-	Total         *durationpb.Duration `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
+	Total *durationpb.Duration `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
+	// What rules called patch took.
+	Patches       *durationpb.Duration `protobuf:"bytes,4,opt,name=patches,proto3" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1042,6 +1053,13 @@ func (x *Timings) GetValidators() *durationpb.Duration {
 func (x *Timings) GetTotal() *durationpb.Duration {
 	if x != nil {
 		return x.Total
+	}
+	return nil
+}
+
+func (x *Timings) GetPatches() *durationpb.Duration {
+	if x != nil {
+		return x.Patches
 	}
 	return nil
 }
@@ -1391,7 +1409,9 @@ type BatchResult struct {
 	// What the rules found. Absent if they were not asked.
 	Verdict *Verdict `protobuf:"bytes,5,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// The container's revision; 0 if nothing was committed.
-	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What rules changed before the container was judged, by field.
+	Patches       []*Patch `protobuf:"bytes,7,rep,name=patches,proto3" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1466,6 +1486,13 @@ func (x *BatchResult) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *BatchResult) GetPatches() []*Patch {
+	if x != nil {
+		return x.Patches
+	}
+	return nil
 }
 
 // GetHistoryRequest names a container.
@@ -1802,7 +1829,7 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\x06create\x18\x01 \x01(\v2\x1c.plimsoll.v1.CreateOperationH\x00R\x06create\x126\n" +
 	"\x06update\x18\x02 \x01(\v2\x1c.plimsoll.v1.UpdateOperationH\x00R\x06update\x126\n" +
 	"\x06delete\x18\x03 \x01(\v2\x1c.plimsoll.v1.DeleteOperationH\x00R\x06deleteB\v\n" +
-	"\toperation\"\x90\x02\n" +
+	"\toperation\"\xbe\x02\n" +
 	"\x0eReviewResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12.\n" +
 	"\averdict\x18\x02 \x01(\v2\x14.plimsoll.v1.VerdictR\averdict\x124\n" +
@@ -1810,13 +1837,15 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevision\x12\x18\n" +
 	"\aruleset\x18\x05 \x01(\tR\aruleset\x12\x18\n" +
 	"\achanged\x18\x06 \x03(\tR\achanged\x12.\n" +
-	"\atimings\x18\a \x01(\v2\x14.plimsoll.v1.TimingsR\atimings\"\xac\x01\n" +
+	"\atimings\x18\a \x01(\v2\x14.plimsoll.v1.TimingsR\atimings\x12,\n" +
+	"\apatches\x18\b \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"\xe1\x01\n" +
 	"\aTimings\x125\n" +
 	"\bpolicies\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\bpolicies\x129\n" +
 	"\n" +
 	"validators\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"validators\x12/\n" +
-	"\x05total\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05total\"~\n" +
+	"\x05total\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05total\x123\n" +
+	"\apatches\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\apatches\"~\n" +
 	"\x12BatchCreateRequest\x12<\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2\x1c.plimsoll.v1.CreateOperationR\n" +
@@ -1840,14 +1869,15 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\x04mode\x18\x02 \x01(\x0e2\x16.plimsoll.v1.BatchModeR\x04mode\"g\n" +
 	"\x13BatchDeleteResponse\x12\x1c\n" +
 	"\tcommitted\x18\x01 \x01(\bR\tcommitted\x122\n" +
-	"\aresults\x18\x02 \x03(\v2\x18.plimsoll.v1.BatchResultR\aresults\"\xcc\x02\n" +
+	"\aresults\x18\x02 \x03(\v2\x18.plimsoll.v1.BatchResultR\aresults\"\xfa\x02\n" +
 	"\vBatchResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2 .plimsoll.v1.BatchResult.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12.\n" +
 	"\averdict\x18\x05 \x01(\v2\x14.plimsoll.v1.VerdictR\averdict\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"w\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12,\n" +
+	"\apatches\x18\a \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"w\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_COMMITTED\x10\x01\x12\x14\n" +
@@ -1923,7 +1953,8 @@ var file_plimsoll_v1_container_service_proto_goTypes = []any{
 	(*Container)(nil),              // 27: plimsoll.v1.Container
 	(*durationpb.Duration)(nil),    // 28: google.protobuf.Duration
 	(*Verdict)(nil),                // 29: plimsoll.v1.Verdict
-	(*Event)(nil),                  // 30: plimsoll.v1.Event
+	(*Patch)(nil),                  // 30: plimsoll.v1.Patch
+	(*Event)(nil),                  // 31: plimsoll.v1.Event
 }
 var file_plimsoll_v1_container_service_proto_depIdxs = []int32{
 	26, // 0: plimsoll.v1.GetContainerRequest.read_mask:type_name -> google.protobuf.FieldMask
@@ -1943,44 +1974,47 @@ var file_plimsoll_v1_container_service_proto_depIdxs = []int32{
 	29, // 14: plimsoll.v1.ReviewResponse.verdict:type_name -> plimsoll.v1.Verdict
 	27, // 15: plimsoll.v1.ReviewResponse.container:type_name -> plimsoll.v1.Container
 	13, // 16: plimsoll.v1.ReviewResponse.timings:type_name -> plimsoll.v1.Timings
-	28, // 17: plimsoll.v1.Timings.policies:type_name -> google.protobuf.Duration
-	28, // 18: plimsoll.v1.Timings.validators:type_name -> google.protobuf.Duration
-	28, // 19: plimsoll.v1.Timings.total:type_name -> google.protobuf.Duration
-	8,  // 20: plimsoll.v1.BatchCreateRequest.operations:type_name -> plimsoll.v1.CreateOperation
-	0,  // 21: plimsoll.v1.BatchCreateRequest.mode:type_name -> plimsoll.v1.BatchMode
-	20, // 22: plimsoll.v1.BatchCreateResponse.results:type_name -> plimsoll.v1.BatchResult
-	9,  // 23: plimsoll.v1.BatchUpdateRequest.operations:type_name -> plimsoll.v1.UpdateOperation
-	0,  // 24: plimsoll.v1.BatchUpdateRequest.mode:type_name -> plimsoll.v1.BatchMode
-	20, // 25: plimsoll.v1.BatchUpdateResponse.results:type_name -> plimsoll.v1.BatchResult
-	10, // 26: plimsoll.v1.BatchDeleteRequest.operations:type_name -> plimsoll.v1.DeleteOperation
-	0,  // 27: plimsoll.v1.BatchDeleteRequest.mode:type_name -> plimsoll.v1.BatchMode
-	20, // 28: plimsoll.v1.BatchDeleteResponse.results:type_name -> plimsoll.v1.BatchResult
-	1,  // 29: plimsoll.v1.BatchResult.outcome:type_name -> plimsoll.v1.BatchResult.Outcome
-	29, // 30: plimsoll.v1.BatchResult.verdict:type_name -> plimsoll.v1.Verdict
-	30, // 31: plimsoll.v1.GetHistoryResponse.events:type_name -> plimsoll.v1.Event
-	27, // 32: plimsoll.v1.WatchResponse.Snapshot.containers:type_name -> plimsoll.v1.Container
-	30, // 33: plimsoll.v1.WatchResponse.Commit.events:type_name -> plimsoll.v1.Event
-	2,  // 34: plimsoll.v1.ContainerService.GetContainer:input_type -> plimsoll.v1.GetContainerRequest
-	4,  // 35: plimsoll.v1.ContainerService.ListContainers:input_type -> plimsoll.v1.ListContainersRequest
-	6,  // 36: plimsoll.v1.ContainerService.Watch:input_type -> plimsoll.v1.WatchRequest
-	11, // 37: plimsoll.v1.ContainerService.Review:input_type -> plimsoll.v1.ReviewRequest
-	14, // 38: plimsoll.v1.ContainerService.BatchCreate:input_type -> plimsoll.v1.BatchCreateRequest
-	16, // 39: plimsoll.v1.ContainerService.BatchUpdate:input_type -> plimsoll.v1.BatchUpdateRequest
-	18, // 40: plimsoll.v1.ContainerService.BatchDelete:input_type -> plimsoll.v1.BatchDeleteRequest
-	21, // 41: plimsoll.v1.ContainerService.GetHistory:input_type -> plimsoll.v1.GetHistoryRequest
-	3,  // 42: plimsoll.v1.ContainerService.GetContainer:output_type -> plimsoll.v1.GetContainerResponse
-	5,  // 43: plimsoll.v1.ContainerService.ListContainers:output_type -> plimsoll.v1.ListContainersResponse
-	7,  // 44: plimsoll.v1.ContainerService.Watch:output_type -> plimsoll.v1.WatchResponse
-	12, // 45: plimsoll.v1.ContainerService.Review:output_type -> plimsoll.v1.ReviewResponse
-	15, // 46: plimsoll.v1.ContainerService.BatchCreate:output_type -> plimsoll.v1.BatchCreateResponse
-	17, // 47: plimsoll.v1.ContainerService.BatchUpdate:output_type -> plimsoll.v1.BatchUpdateResponse
-	19, // 48: plimsoll.v1.ContainerService.BatchDelete:output_type -> plimsoll.v1.BatchDeleteResponse
-	22, // 49: plimsoll.v1.ContainerService.GetHistory:output_type -> plimsoll.v1.GetHistoryResponse
-	42, // [42:50] is the sub-list for method output_type
-	34, // [34:42] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	30, // 17: plimsoll.v1.ReviewResponse.patches:type_name -> plimsoll.v1.Patch
+	28, // 18: plimsoll.v1.Timings.policies:type_name -> google.protobuf.Duration
+	28, // 19: plimsoll.v1.Timings.validators:type_name -> google.protobuf.Duration
+	28, // 20: plimsoll.v1.Timings.total:type_name -> google.protobuf.Duration
+	28, // 21: plimsoll.v1.Timings.patches:type_name -> google.protobuf.Duration
+	8,  // 22: plimsoll.v1.BatchCreateRequest.operations:type_name -> plimsoll.v1.CreateOperation
+	0,  // 23: plimsoll.v1.BatchCreateRequest.mode:type_name -> plimsoll.v1.BatchMode
+	20, // 24: plimsoll.v1.BatchCreateResponse.results:type_name -> plimsoll.v1.BatchResult
+	9,  // 25: plimsoll.v1.BatchUpdateRequest.operations:type_name -> plimsoll.v1.UpdateOperation
+	0,  // 26: plimsoll.v1.BatchUpdateRequest.mode:type_name -> plimsoll.v1.BatchMode
+	20, // 27: plimsoll.v1.BatchUpdateResponse.results:type_name -> plimsoll.v1.BatchResult
+	10, // 28: plimsoll.v1.BatchDeleteRequest.operations:type_name -> plimsoll.v1.DeleteOperation
+	0,  // 29: plimsoll.v1.BatchDeleteRequest.mode:type_name -> plimsoll.v1.BatchMode
+	20, // 30: plimsoll.v1.BatchDeleteResponse.results:type_name -> plimsoll.v1.BatchResult
+	1,  // 31: plimsoll.v1.BatchResult.outcome:type_name -> plimsoll.v1.BatchResult.Outcome
+	29, // 32: plimsoll.v1.BatchResult.verdict:type_name -> plimsoll.v1.Verdict
+	30, // 33: plimsoll.v1.BatchResult.patches:type_name -> plimsoll.v1.Patch
+	31, // 34: plimsoll.v1.GetHistoryResponse.events:type_name -> plimsoll.v1.Event
+	27, // 35: plimsoll.v1.WatchResponse.Snapshot.containers:type_name -> plimsoll.v1.Container
+	31, // 36: plimsoll.v1.WatchResponse.Commit.events:type_name -> plimsoll.v1.Event
+	2,  // 37: plimsoll.v1.ContainerService.GetContainer:input_type -> plimsoll.v1.GetContainerRequest
+	4,  // 38: plimsoll.v1.ContainerService.ListContainers:input_type -> plimsoll.v1.ListContainersRequest
+	6,  // 39: plimsoll.v1.ContainerService.Watch:input_type -> plimsoll.v1.WatchRequest
+	11, // 40: plimsoll.v1.ContainerService.Review:input_type -> plimsoll.v1.ReviewRequest
+	14, // 41: plimsoll.v1.ContainerService.BatchCreate:input_type -> plimsoll.v1.BatchCreateRequest
+	16, // 42: plimsoll.v1.ContainerService.BatchUpdate:input_type -> plimsoll.v1.BatchUpdateRequest
+	18, // 43: plimsoll.v1.ContainerService.BatchDelete:input_type -> plimsoll.v1.BatchDeleteRequest
+	21, // 44: plimsoll.v1.ContainerService.GetHistory:input_type -> plimsoll.v1.GetHistoryRequest
+	3,  // 45: plimsoll.v1.ContainerService.GetContainer:output_type -> plimsoll.v1.GetContainerResponse
+	5,  // 46: plimsoll.v1.ContainerService.ListContainers:output_type -> plimsoll.v1.ListContainersResponse
+	7,  // 47: plimsoll.v1.ContainerService.Watch:output_type -> plimsoll.v1.WatchResponse
+	12, // 48: plimsoll.v1.ContainerService.Review:output_type -> plimsoll.v1.ReviewResponse
+	15, // 49: plimsoll.v1.ContainerService.BatchCreate:output_type -> plimsoll.v1.BatchCreateResponse
+	17, // 50: plimsoll.v1.ContainerService.BatchUpdate:output_type -> plimsoll.v1.BatchUpdateResponse
+	19, // 51: plimsoll.v1.ContainerService.BatchDelete:output_type -> plimsoll.v1.BatchDeleteResponse
+	22, // 52: plimsoll.v1.ContainerService.GetHistory:output_type -> plimsoll.v1.GetHistoryResponse
+	45, // [45:53] is the sub-list for method output_type
+	37, // [37:45] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_container_service_proto_init() }

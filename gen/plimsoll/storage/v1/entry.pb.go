@@ -205,7 +205,9 @@ type CommittedRequest struct {
 	// was in the request is left out.
 	Container *v1.Container `protobuf:"bytes,3,opt,name=container" json:"container,omitempty"`
 	// What rules warned about.
-	Warnings      []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
+	Warnings []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
+	// What rules had changed.
+	Patches       []*v1.Patch `protobuf:"bytes,5,rep,name=patches" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -268,6 +270,13 @@ func (x *CommittedRequest) GetWarnings() []*v1.Violation {
 	return nil
 }
 
+func (x *CommittedRequest) GetPatches() []*v1.Patch {
+	if x != nil {
+		return x.Patches
+	}
+	return nil
+}
+
 var File_plimsoll_storage_v1_entry_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
@@ -288,12 +297,13 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"3\n" +
 	"\rLeaseResource\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xb0\x01\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"\xde\x01\n" +
 	"\x10CommittedRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1a\n" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x124\n" +
 	"\tcontainer\x18\x03 \x01(\v2\x16.plimsoll.v1.ContainerR\tcontainer\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarningsBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12,\n" +
+	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatchesBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
 
 var (
 	file_plimsoll_storage_v1_entry_proto_rawDescOnce sync.Once
@@ -318,6 +328,7 @@ var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 	(*v1.Container)(nil),          // 7: plimsoll.v1.Container
 	(*v1.Violation)(nil),          // 8: plimsoll.v1.Violation
+	(*v1.Patch)(nil),              // 9: plimsoll.v1.Patch
 }
 var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
 	4, // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
@@ -326,11 +337,12 @@ var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
 	2, // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
 	7, // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
 	8, // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	9, // 6: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_entry_proto_init() }
