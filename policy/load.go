@@ -44,14 +44,11 @@ var _ plimsoll.Judge = (*Policies)(nil)
 // a set without any rule that decides. What is wrong with the content of files is
 // reported all at once, as a [LoadError].
 func Load(ctx context.Context, options Options, sources ...Source) (*Policies, error) {
-	if err := options.ensureDefaults(); err != nil {
-		return nil, err
-	}
-	files, err := read(options.MaxBytes, false, sources)
+	set, err := Read(ctx, options, sources...)
 	if err != nil {
 		return nil, err
 	}
-	return load(ctx, options, files, describe(sources))
+	return set.Compile(ctx, options)
 }
 
 // load makes policies of files, which are from what is called name.
@@ -62,6 +59,7 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	lines := textOf(files)
 	modules, problems := parse(lines, files)
 	data, dataProblems := mergeData(files)
+	problems = append(problems, outsideRoots(lines, files, modules)...)
 	if problems = append(problems, dataProblems...); len(problems) > 0 {
 		return nil, asError(problems)
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	// Enforcement overrides that of METADATA, by package and namespace: the first that
 	// covers both counts.
 	Enforcement []Override
+	// Verifier, if set, must accept the signature of every source that is not part of
+	// the program. If not, signatures are not looked at.
+	Verifier *Verifier
 	// CheckFilter, if set, says what is wrong with a filter in a rule's text, so that
 	// the load fails instead of the rule.
 	CheckFilter func(filter string) error

@@ -35,6 +35,10 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
 	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName}
+	if s.options.Rulesets != nil {
+		mux.Handle(plimsollv1connect.NewPolicyServiceHandler(policiesV1{s}, options))
+		names = append(names, plimsollv1connect.PolicyServiceName)
+	}
 	for _, r := range s.containerdServices(options) {
 		names = append(names, r.name)
 		for procedure, handler := range r.handlers {

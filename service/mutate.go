@@ -85,10 +85,11 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 	}
 	defer leave()
 
-	rules := s.ruleset.Load() // the same rules for all attempts
+	rules, release := s.ruleset.hold() // the same rules for all attempts
 	if rules == nil {
 		return plimsoll.ErrNotReady
 	}
+	defer release()
 	return s.untilCommitted(ctx, func(own *turn) (plan, error) { return s.attempt(ctx, rules, results, own) })
 }
 
