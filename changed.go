@@ -21,10 +21,10 @@ func Changed(before, after *Container) []string {
 	for key := range union(before.Extensions, after.Extensions) {
 		a, had := before.Extensions[key]
 		b, has := after.Extensions[key]
-		add("extensions."+key, had != has || !a.equal(b))
+		add("extensions."+key, had != has || !a.Equal(b))
 	}
 	add("image", before.Image != after.Image)
-	add("spec", !before.Spec.equal(after.Spec))
+	add("spec", !before.Spec.Equal(after.Spec))
 	add("snapshotter", before.Snapshotter != after.Snapshotter)
 	add("snapshot_key", before.SnapshotKey != after.SnapshotKey)
 	slices.Sort(changed)
@@ -42,4 +42,5 @@ func union[V any](a, b map[string]V) map[string]struct{} {
 	return keys
 }
 
-func (a Any) equal(b Any) bool { return a.TypeURL == b.TypeURL && bytes.Equal(a.Value, b.Value) }
+// Equal reports whether two payloads are the same, byte for byte.
+func (a Any) Equal(b Any) bool { return a.TypeURL == b.TypeURL && bytes.Equal(a.Value, b.Value) }

@@ -36,8 +36,14 @@ type Input struct {
 	// are not part of the document.
 	Others Others
 
+	metadata, whole document
+	objectEnd       int // in metadata: where the spec of the object would be
+}
+
+// document is one that is written when it is first asked for.
+type document struct {
 	once sync.Once
-	doc  []byte
+	json []byte
 	err  error
 }
 
@@ -45,8 +51,16 @@ type Input struct {
 // byte for byte, so a rule judges exactly what will be stored. The result is
 // shared and must not be modified.
 func (in *Input) JSON() ([]byte, error) {
-	in.once.Do(func() { in.doc, in.err = in.encode() })
-	return in.doc, in.err
+	in.whole.once.Do(func() { in.whole.json, in.whole.err = in.encode() })
+	return in.whole.json, in.whole.err
+}
+
+// MetadataJSON returns the input document without the specs of its objects, which are by
+// far the largest part, for whoever does not look at them. It is cheaper to make. The
+// result is shared and must not be modified.
+func (in *Input) MetadataJSON() ([]byte, error) {
+	in.metadata.once.Do(func() { in.metadata.json, in.metadata.err = in.encodeMetadata() })
+	return in.metadata.json, in.metadata.err
 }
 
 // inputHeader is the document without its objects. The JSON Schema of the whole,
@@ -78,7 +92,7 @@ type inputObject struct {
 	SpecType    string                     `json:"spec_type"`
 }
 
-func (in *Input) encode() ([]byte, error) {
+func (in *Input) encodeMetadata() ([]byte, error) {
 	header := inputHeader{
 		Version: InputVersion, Operation: in.Operation, Namespace: in.Namespace, NamespaceLabels: in.NamespaceLabels, DryRun: in.DryRun,
 		User: in.User, UpdateMask: in.UpdateMask, RequestID: in.RequestID,
@@ -97,26 +111,60 @@ func (in *Input) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc = append(doc[:len(doc)-1], `,"object":`...)
+	doc = append(doc[:len(doc)-1], objectName...)
 	start := len(doc)
-	if doc, err = appendObject(doc, in.Object, in.RuntimeOptions, true); err != nil {
+	if doc, err = appendMetadata(doc, in.Object, in.RuntimeOptions, true); err != nil {
 		return nil, err
 	}
-	end := len(doc)
-	doc = append(doc, `,"old_object":`...)
+	in.objectEnd = len(doc) - 1
+	doc = append(doc, oldObjectName...)
 	if in.Old != nil && in.Old == in.Object {
-		doc = append(doc, doc[start:end]...)
-	} else if doc, err = appendObject(doc, in.Old, in.RuntimeOptions, true); err != nil {
+		doc = append(doc, doc[start:in.objectEnd+1]...)
+	} else if doc, err = appendMetadata(doc, in.Old, in.RuntimeOptions, true); err != nil {
 		return nil, err
 	}
 	return append(doc, '}'), nil
 }
 
-// appendObject writes the spec last and as it is: encoding/json would validate and
-// compact it again, and it is by far the largest part.
-//
-// Without payloads, the fields that have them are left out.
-func appendObject(doc []byte, c *Container, options json.RawMessage, withPayloads bool) ([]byte, error) {
+const objectName, oldObjectName = `,"object":`, `,"old_object":`
+
+// encode puts the specs into the document, as they are: encoding/json would validate and
+// compact them again.
+func (in *Input) encode() ([]byte, error) {
+	doc, err := in.MetadataJSON()
+	if err != nil {
+		return nil, err
+	}
+	size := len(doc) + 64
+	for _, c := range []*Container{in.Object, in.Old} {
+		if c != nil {
+			size += len(c.Spec.Value)
+		}
+	}
+	whole := make([]byte, 0, size)
+	whole = append(whole, doc[:in.objectEnd]...)
+	start := len(whole)
+	if in.Object != nil {
+		whole = appendSpec(whole, in.Object.Spec)
+	}
+	end := len(whole)
+	whole = append(whole, doc[in.objectEnd:len(doc)-2]...)
+	switch {
+	case in.Old == nil:
+	case in.Object != nil && in.Old.Spec.Equal(in.Object.Spec):
+		whole = append(whole, whole[start:end]...)
+	default:
+		whole = appendSpec(whole, in.Old.Spec)
+	}
+	return append(whole, doc[len(doc)-2:]...), nil
+}
+
+func appendSpec(doc []byte, spec Any) []byte {
+	return appendPayload(append(doc, `,"spec":`...), spec)
+}
+
+// appendMetadata writes a container without its spec; without payloads, without any.
+func appendMetadata(doc []byte, c *Container, options json.RawMessage, withPayloads bool) ([]byte, error) {
 	if c == nil {
 		return append(doc, "null"...), nil
 	}
@@ -136,13 +184,7 @@ func appendObject(doc []byte, c *Container, options json.RawMessage, withPayload
 		o.addPayloads(c, options)
 	}
 	head, err := json.Marshal(o)
-	if err != nil || !withPayloads {
-		return append(doc, head...), err
-	}
-	doc = append(doc, head[:len(head)-1]...)
-	doc = append(doc, `,"spec":`...)
-	doc = appendPayload(doc, c.Spec)
-	return append(doc, '}'), nil
+	return append(doc, head...), err
 }
 
 func (o *inputObject) addPayloads(c *Container, options json.RawMessage) {

@@ -43,12 +43,15 @@ func (c *OtherContainer) JSON(withPayloads bool) ([]byte, error) {
 		return nil, err
 	}
 	doc := append([]byte(`{"namespace":`), namespace...)
-	object, err := appendObject(nil, c.Container, c.RuntimeOptions, withPayloads)
+	object, err := appendMetadata(nil, c.Container, c.RuntimeOptions, withPayloads)
 	if err != nil {
 		return nil, err
 	}
-	doc = append(doc, ',')
-	return append(doc, object[1:]...), nil
+	doc = append(append(doc, ','), object[1:]...)
+	if withPayloads {
+		doc = append(appendSpec(doc[:len(doc)-1], c.Spec), '}')
+	}
+	return doc, nil
 }
 
 // Selection says which containers to find: those that match everything in it.

@@ -39,7 +39,8 @@
 //   - Unambiguous input. A document that JSON parsers read differently (duplicate
 //     keys, invalid UTF-8) or whose numbers no runtime can represent is refused
 //     with a [plimsoll.RequestError]: a rule must not judge one reading while the
-//     runtime runs another. Deletes are let through where that is possible.
+//     runtime runs another. Deletes are let through where that is possible. Specs are
+//     read only if some rule looks at one.
 //   - Checked at load. Rego is compiled in full against the schema of the input, so
 //     a misspelt field fails the load instead of making a rule silent.
 //

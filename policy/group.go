@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"hash"
 	"maps"
 	"slices"
@@ -17,8 +18,7 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// group is packages that are evaluated together: those that can ask for other
-// containers, those that can see specs, or the rest.
+// group is packages of one class, which are evaluated together.
 //
 // Rules that do not ask for other containers are pure functions of what they can see of
 // the input: they have no builtin that reads anything else. So a verdict holds for every
@@ -26,13 +26,11 @@ import (
 // differ in names that rules do not look at; and most updates leave the spec alone.
 // Rules about labels see what differs, but are quick.
 type group struct {
-	asked     []int // rules, in the order of the query's results; see prepare
-	query     rego.PreparedEvalQuery
-	footprint *footprint
-	// verdicts is nil if the rules can ask for other containers. payloads says whether
-	// they name any payload of those.
+	sight
+	asked []int // rules, in the order of the query's results; see prepare
+	query rego.PreparedEvalQuery
+	// verdicts is nil if the rules can ask for other containers.
 	verdicts *lru.Cache[fingerprint, plimsoll.Verdict]
-	payloads bool
 }
 
 // fingerprint identifies what a group sees of an input.
@@ -47,34 +45,26 @@ const (
 // newGroups makes one query of each group of what is asked.
 func newGroups(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, modules map[string]*ast.Module) ([]*group, error) {
 	visible := visibleTo(compiler.Modules)
-	var asking, specs, others []int
+	byClass := map[class][]int{}
 	for _, n := range questions(rules) {
-		switch sees := visible(modules[rules[n].source.File]); {
-		case sees.asks:
-			asking = append(asking, n)
-		case sees.seesSpecs():
-			specs = append(specs, n)
-		default:
-			others = append(others, n)
-		}
+		c := visible(modules[rules[n].source.File]).class()
+		byClass[c] = append(byClass[c], n)
 	}
 	var groups []*group
-	for _, asked := range [][]int{others, specs, asking} {
+	for _, c := range classes {
+		asked := byClass[c]
 		if len(asked) == 0 {
 			continue
 		}
-		g := &group{asked: asked, footprint: &footprint{}}
-		asks := false
+		g := &group{asked: asked}
 		for _, n := range asked {
-			sees := visible(modules[rules[n].source.File])
-			g.footprint.merge(&sees.footprint)
-			asks, g.payloads = asks || sees.asks, g.payloads || sees.payloads
+			g.sight.merge(visible(modules[rules[n].source.File]))
 		}
 		var err error
 		if g.query, err = prepare(ctx, compiler, data, rules, asked); err != nil {
 			return nil, err
 		}
-		if !asks {
+		if !g.asks {
 			if g.verdicts, err = lru.New[fingerprint, plimsoll.Verdict](maxVerdicts); err != nil {
 				return nil, err
 			}
@@ -82,6 +72,20 @@ func newGroups(ctx context.Context, compiler *ast.Compiler, data map[string]any,
 		groups = append(groups, g)
 	}
 	return groups, nil
+}
+
+// class tells packages apart whose verdicts are worth remembering apart.
+type class struct{ asks, specs, labels bool }
+
+// classes are all there are, in the order in which they are evaluated: what costs least
+// first.
+var classes = []class{{}, {labels: true}, {specs: true}, {specs: true, labels: true}, {asks: true}}
+
+func (s *sight) class() class {
+	if s.asks {
+		return class{asks: true}
+	}
+	return class{specs: s.seesOfObjects("spec"), labels: s.seesOfObjects("labels")}
 }
 
 // sight is what rules of a module can see.
@@ -131,10 +135,10 @@ func namesPayloads(m *ast.Module) bool {
 	return found
 }
 
-// seesSpecs reports whether a spec is in f.
-func (f *footprint) seesSpecs() bool {
+// seesOfObjects reports whether a field of either object is in f.
+func (f *footprint) seesOfObjects(field string) bool {
 	for _, object := range []string{"object", "old_object"} {
-		if at := f.child([]byte(object)); at != nil && at.child([]byte("spec")) != nil {
+		if at := f.child([]byte(object)); at != nil && at.child([]byte(field)) != nil {
 			return true
 		}
 	}
@@ -250,7 +254,15 @@ func mayMean(ref, pkg ast.Ref) bool {
 
 // judgeGroup evaluates the rules of g, or remembers what they said of an input that looked
 // the same to them.
-func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input, doc []byte) (plimsoll.Verdict, error) {
+func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input) (plimsoll.Verdict, error) {
+	document := in.MetadataJSON
+	if g.seesOfObjects("spec") {
+		document = in.JSON
+	}
+	doc, err := document()
+	if err != nil {
+		return plimsoll.Verdict{}, fmt.Errorf("encoding policy input: %w", err)
+	}
 	var key fingerprint
 	remembers := false
 	if g.verdicts != nil {
@@ -260,7 +272,7 @@ func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input,
 			}
 		}
 	}
-	input, err := decode(doc, g.footprint, in.Operation == plimsoll.OperationDelete)
+	input, err := decode(doc, &g.footprint, in.Operation == plimsoll.OperationDelete)
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
@@ -291,7 +303,7 @@ func (g *group) fingerprint(doc []byte) (key fingerprint, ok bool) {
 	defer hashers.Put(h)
 	h.json.Reset(bytes.NewBuffer(doc))
 	h.hash.Reset()
-	if h.value(g.footprint) != nil || h.json.PeekKind() != 0 {
+	if h.value(&g.footprint) != nil || h.json.PeekKind() != 0 {
 		return key, false
 	}
 	h.hash.Sum(key[:0])

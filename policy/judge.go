@@ -37,12 +37,8 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	if err := ctx.Err(); err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	doc, err := in.JSON()
-	if err != nil {
-		return plimsoll.Verdict{}, fmt.Errorf("encoding policy input: %w", err)
-	}
 	for _, g := range p.groups {
-		said, err := p.judgeGroup(ctx, g, in, doc)
+		said, err := p.judgeGroup(ctx, g, in)
 		if err != nil {
 			return plimsoll.Verdict{}, err
 		}

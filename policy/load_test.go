@@ -82,7 +82,7 @@ policies/a.rego:3:22: count: invalid argument(s)
 policies/a.rego:3:22: undefined function time.now_ns
 	deny contains "x" if time.now_ns() > 5
 	                     ^
-	time.now_ns is not available to policies: decisions must be reproducible: a rule sees the input and its data, nothing else`,
+	time.now_ns is not available to policies: decisions must be reproducible: a rule sees the input, its data and other containers, nothing else`,
 		},
 		"enforcement": {
 			[]string{"a.rego", "# METADATA\n# custom:\n#   enforcement: shadow\npackage a\n\ndeny contains \"x\"\n"},

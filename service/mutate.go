@@ -234,7 +234,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	}
 	r.stored, r.object, r.changed = stored, object, nil
 	if m.Operation == plimsoll.OperationUpdate {
-		if err := checkContainer(object); err != nil {
+		if err := checkContainer(object, stored); err != nil {
 			return nil, err
 		}
 		r.changed = plimsoll.Changed(stored, object)

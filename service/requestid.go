@@ -50,7 +50,7 @@ func checkRequests(results []*result) error {
 	var digest []byte
 	for _, r := range results {
 		if r.mutation.Operation == plimsoll.OperationCreate { // before existence, as containerd does
-			if r.err = checkContainer(r.mutation.Container); r.err != nil {
+			if r.err = checkContainer(r.mutation.Container, nil); r.err != nil {
 				refused++
 			}
 		}

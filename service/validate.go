@@ -48,8 +48,9 @@ func checkLookup(field, id string) error {
 }
 
 // checkContainer checks what no rule has a say in: that a container is complete
-// and within containerd's limits.
-func checkContainer(c *plimsoll.Container) error {
+// and within containerd's limits. A spec that is that of stored was checked when it was
+// stored; nil if there is none.
+func checkContainer(c, stored *plimsoll.Container) error {
 	if err := checkID("container.id", c.ID); err != nil {
 		return err
 	}
@@ -77,8 +78,10 @@ func checkContainer(c *plimsoll.Container) error {
 	if c.SnapshotKey != "" && c.Snapshotter == "" {
 		return &plimsoll.RequestError{Field: "container.snapshotter", Problem: "snapshotter is required with a snapshot key, such as overlayfs"}
 	}
-	if err := checkSpec(c.Spec); err != nil {
-		return err
+	if stored == nil || !c.Spec.Equal(stored.Spec) {
+		if err := checkSpec(c.Spec); err != nil {
+			return err
+		}
 	}
 	if err := checkPayload("container.runtime.options", c.Runtime.Options, MaxOptionsBytes); err != nil {
 		return err

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http/httptest"
 	"os"
@@ -33,6 +34,7 @@ type gate struct {
 	testing.TB
 	plimsollv1connect.ContainerServiceClient
 	store storage.Store
+	web   *httptest.Server
 	// attempts is the most that any mutation took.
 	attempts atomic.Int32
 }
@@ -53,33 +55,43 @@ var stores = map[string]func(t testing.TB) storage.Store{
 // newGate serves over store, which it closes. Rules are a Rego module without its package.
 func newGate(t testing.TB, store storage.Store, rego string) *gate {
 	t.Helper()
+	g, err := openGate(t, store, "package rules\n\n"+rego, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// openGate is newGate of a whole module, which may be refused.
+func openGate(t testing.TB, store storage.Store, rego string, timeout time.Duration) (*gate, error) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "rules.rego")
-	if err := os.WriteFile(path, []byte("package rules\n\n"+rego), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(rego), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	config := DefaultConfig()
-	config.Policies, config.Validators, config.PolicyTimeout = []string{path}, []string{None}, time.Minute
-	log, err := newLogger(t.Output(), "text", "error")
+	config.Policies, config.Validators, config.PolicyTimeout = []string{path}, []string{None}, timeout
+	log, err := newLogger(io.Discard, "text", "error")
 	if err != nil {
 		t.Fatal(err)
 	}
 	rules, err := loadRuleset(t.Context(), config, log)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	g := &gate{TB: t, store: store}
 	svc := service.New(store, service.Options{MutationTimeout: time.Minute, QueueTimeout: time.Minute, Logger: log, OnDecision: g.count})
 	svc.SetRuleset(&rules.Ruleset)
-	web := httptest.NewUnstartedServer(svc.Handler())
-	web.EnableHTTP2 = true
-	web.StartTLS()
+	g.web = httptest.NewUnstartedServer(svc.Handler())
+	g.web.EnableHTTP2 = true
+	g.web.StartTLS()
 	t.Cleanup(func() {
-		web.Close()
+		g.web.Close()
 		_ = store.Close()
 		_ = rules.close()
 	})
-	g.ContainerServiceClient = plimsollv1connect.NewContainerServiceClient(web.Client(), web.URL)
-	return g
+	g.ContainerServiceClient = plimsollv1connect.NewContainerServiceClient(g.web.Client(), g.web.URL)
+	return g, nil
 }
 
 func (g *gate) count(d plimsoll.Decision) {
