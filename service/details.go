@@ -204,7 +204,7 @@ func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
 		kind = plimsoll.SourceValidator
 	}
 	return plimsoll.Violation{
-		Message: v.GetMessage(), Field: v.GetField(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
+		Message: v.GetMessage(), Field: v.GetField(), Value: v.GetValue(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
 		Title: v.GetTitle(), Severity: v.GetSeverity(),
 		Source: plimsoll.Source{
 			Kind: kind, Name: source.GetName(), Version: source.GetVersion(), Rule: source.GetRule(),
@@ -214,17 +214,22 @@ func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
 }
 
 func toProto(v plimsoll.Violation) *plimsollv1.Violation {
-	kind := plimsollv1.Source_KIND_POLICY
-	if v.Source.Kind == plimsoll.SourceValidator {
-		kind = plimsollv1.Source_KIND_VALIDATOR
-	}
 	text := func(s string) string { return clip(s, maxTextBytes) }
 	return &plimsollv1.Violation{
 		Message: text(v.Message), Field: text(v.Field), Code: text(v.Code), Fix: text(v.Fix), Link: text(v.Link),
 		Title: text(v.Title), Severity: text(v.Severity),
-		Source: &plimsollv1.Source{
-			Kind: kind, Name: text(v.Source.Name), Version: text(v.Source.Version), Rule: text(v.Source.Rule),
-			File: text(v.Source.File), Line: int32(v.Source.Line), //nolint:gosec // a line number
-		},
+		Value: v.Value, Source: toSource(v.Source),
+	}
+}
+
+func toSource(s plimsoll.Source) *plimsollv1.Source {
+	kind := plimsollv1.Source_KIND_POLICY
+	if s.Kind == plimsoll.SourceValidator {
+		kind = plimsollv1.Source_KIND_VALIDATOR
+	}
+	text := func(s string) string { return clip(s, maxTextBytes) }
+	return &plimsollv1.Source{
+		Kind: kind, Name: text(s.Name), Version: text(s.Version), Rule: text(s.Rule),
+		File: text(s.File), Line: int32(s.Line), //nolint:gosec // a line number
 	}
 }

@@ -34,7 +34,8 @@ func (s *Service) Handler() http.Handler {
 	options := connect.WithHandlerOptions(s.handlerOptions()...)
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
-	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName}
+	mux.Handle(plimsollv1connect.NewDecisionServiceHandler(decisionsV1{s}, options))
+	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName}
 	for _, r := range s.containerdServices(options) {
 		names = append(names, r.name)
 		for procedure, handler := range r.handlers {

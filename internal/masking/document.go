@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -207,4 +208,19 @@ func Cut(s []byte, limit int) []byte {
 		end--
 	}
 	return append(slices.Clone(s[:end]), dots...)
+}
+
+// At returns a JSON value as Document would show it in a field, such as labels.token or
+// spec.process.env[2].
+func At(field string, value []byte) ([]byte, error) {
+	at := plain
+	for key := range strings.FieldsFuncSeq(field, func(r rune) bool { return strings.ContainsRune(`.[]"`, r) }) {
+		if strings.Trim(key, "0123456789") == "" {
+			continue // an index, which changes nothing
+		}
+		if at != secret {
+			at = at.below([]byte(key))
+		}
+	}
+	return mask(value, at)
 }
