@@ -121,7 +121,7 @@ func (r *record) size() int {
 	if r.input != nil {
 		for _, c := range []*plimsoll.Container{r.input.Object, r.input.Old} {
 			if c != nil {
-				size += 2 * (len(c.Spec.Value) + MaxMetadataBytes/64)
+				size += 2 * sizeOf(c) // itself, and in the document
 			}
 		}
 	}
