@@ -38,6 +38,9 @@ type Input struct {
 
 	metadata, whole document
 	objectEnd       int // in metadata: where the spec of the object would be
+
+	specOnce sync.Once
+	isObject bool // the payload of Object's spec is a JSON object
 }
 
 // document is one that is written when it is first asked for.
@@ -92,7 +95,7 @@ type inputObject struct {
 	SpecType    string                     `json:"spec_type"`
 }
 
-func (in *Input) encodeMetadata() ([]byte, error) {
+func (in *Input) header() inputHeader {
 	header := inputHeader{
 		Version: InputVersion, Operation: in.Operation, Namespace: in.Namespace, NamespaceLabels: in.NamespaceLabels, DryRun: in.DryRun,
 		User: in.User, UpdateMask: in.UpdateMask, RequestID: in.RequestID,
@@ -107,7 +110,11 @@ func (in *Input) encodeMetadata() ([]byte, error) {
 	if header.UpdateMask == nil {
 		header.UpdateMask = []string{}
 	}
-	doc, err := json.Marshal(header)
+	return header
+}
+
+func (in *Input) encodeMetadata() ([]byte, error) {
+	doc, err := json.Marshal(in.header())
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +133,7 @@ func (in *Input) encodeMetadata() ([]byte, error) {
 	return append(doc, '}'), nil
 }
 
-const objectName, oldObjectName = `,"object":`, `,"old_object":`
+const objectName, oldObjectName, specName = `,"object":`, `,"old_object":`, `,"spec":`
 
 // encode puts the specs into the document, as they are: encoding/json would validate and
 // compact them again.
@@ -145,7 +152,7 @@ func (in *Input) encode() ([]byte, error) {
 	whole = append(whole, doc[:in.objectEnd]...)
 	start := len(whole)
 	if in.Object != nil {
-		whole = appendSpec(whole, in.Object.Spec)
+		whole = in.appendSpec(whole, in.Object)
 	}
 	end := len(whole)
 	whole = append(whole, doc[in.objectEnd:len(doc)-2]...)
@@ -154,13 +161,24 @@ func (in *Input) encode() ([]byte, error) {
 	case in.Object != nil && in.Old.Spec.Equal(in.Object.Spec):
 		whole = append(whole, whole[start:end]...)
 	default:
-		whole = appendSpec(whole, in.Old.Spec)
+		whole = in.appendSpec(whole, in.Old)
 	}
 	return append(whole, doc[len(doc)-2:]...), nil
 }
 
+// appendSpec writes the spec of one of the objects. To find out whether it is JSON takes
+// long, and mostly both have the same.
+func (in *Input) appendSpec(doc []byte, c *Container) []byte {
+	in.specOnce.Do(func() { in.isObject = in.Object != nil && in.Object.Spec.IsJSONObject() })
+	isObject := in.isObject
+	if in.Object == nil || c != in.Object && !c.Spec.Equal(in.Object.Spec) {
+		isObject = c.Spec.IsJSONObject()
+	}
+	return appendValue(append(doc, specName...), c.Spec, isObject)
+}
+
 func appendSpec(doc []byte, spec Any) []byte {
-	return appendPayload(append(doc, `,"spec":`...), spec)
+	return appendPayload(append(doc, specName...), spec)
 }
 
 // appendMetadata writes a container without its spec; without payloads, without any.
@@ -168,6 +186,11 @@ func appendMetadata(doc []byte, c *Container, options json.RawMessage, withPaylo
 	if c == nil {
 		return append(doc, "null"...), nil
 	}
+	head, err := json.Marshal(newInputObject(c, options, withPayloads))
+	return append(doc, head...), err
+}
+
+func newInputObject(c *Container, options json.RawMessage, withPayloads bool) inputObject {
 	o := inputObject{
 		ID: c.ID, Labels: c.Labels, Image: c.Image, Runtime: c.Runtime.Name, Rootfs: c.SnapshotKey,
 		Snapshotter: c.Snapshotter, SandboxID: c.SandboxID, SpecType: c.Spec.TypeURL,
@@ -183,8 +206,7 @@ func appendMetadata(doc []byte, c *Container, options json.RawMessage, withPaylo
 	if withPayloads {
 		o.addPayloads(c, options)
 	}
-	head, err := json.Marshal(o)
-	return append(doc, head...), err
+	return o
 }
 
 func (o *inputObject) addPayloads(c *Container, options json.RawMessage) {
@@ -203,8 +225,10 @@ func (o *inputObject) addPayloads(c *Container, options json.RawMessage) {
 }
 
 // appendPayload writes the payload itself if it is a JSON object, else its base64.
-func appendPayload(doc []byte, a Any) []byte {
-	if a.IsJSONObject() {
+func appendPayload(doc []byte, a Any) []byte { return appendValue(doc, a, a.IsJSONObject()) }
+
+func appendValue(doc []byte, a Any, isObject bool) []byte {
+	if isObject {
 		return append(doc, bytes.TrimSpace(a.Value)...)
 	}
 	doc = append(doc, `{"base64":"`...)

@@ -11,6 +11,9 @@ import (
 //go:embed policies
 var policies embed.FS
 
+//go:embed scaffold
+var scaffold embed.FS
+
 //go:embed validators/validators.yaml validators/runc-spec/runc-spec.wasm
 var validators embed.FS
 
@@ -20,11 +23,21 @@ var validators embed.FS
 //go:embed containers/samples.yaml
 var SampleContainers []byte
 
+// OrdinaryContainer is what an ordinary container has beside its id, image and labels, in
+// YAML: a runtime and a spec that the starter rules admit.
+//
+//go:embed containers/ordinary.yaml
+var OrdinaryContainer []byte
+
 // ValidatorsFile is the name of the configuration in [Validators].
 const ValidatorsFile = "validators.yaml"
 
 // Policies are the starter policies.
 func Policies() fs.FS { return sub(policies, "policies") }
+
+// Scaffold has a directory for each kind of policy that people begin with: a policy, its
+// tests, its cases and its data, with NAME where the name of its package is to be.
+func Scaffold() fs.FS { return sub(scaffold, "scaffold") }
 
 // Validators are the starter validators and their configuration.
 func Validators() fs.FS { return sub(validators, "validators") }

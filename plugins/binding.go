@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,9 @@ type binding struct {
 	// origin is the state after _initialize, where every call starts.
 	origin *snapshot
 	log    *slog.Logger
+	// part is what the program is given of the input document; nil for all of it.
+	part *plimsoll.InputPart
+	memo *memo // nil for none
 }
 
 // newBinding runs the program's _initialize and readies a pool of instances in the
@@ -34,6 +38,14 @@ func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*
 		return nil, err
 	}
 	b := &binding{info: info, origin: origin, log: log}
+	if info.Reads != nil {
+		if b.part, err = plimsoll.NewInputPart(info.Reads); err != nil {
+			return nil, err
+		}
+		if b.memo, err = newMemo(maxRemembered); err != nil {
+			return nil, err
+		}
+	}
 	b.pool, err = puddle.NewPool(&puddle.Config[*instance]{
 		Constructor: func(ctx context.Context) (*instance, error) { return p.clone(ctx, origin) },
 		Destructor: func(i *instance) {
@@ -70,12 +82,36 @@ func contain(err *error) {
 	}
 }
 
-// judge asks the validator about a mutation.
+// judge asks the validator about a mutation, unless it has been asked the same before.
 func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
-	doc, err := in.JSON()
+	doc, err := b.document(in)
 	if err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("encoding the input of validators: %w", err)
 	}
+	if b.memo == nil {
+		return b.ask(ctx, doc)
+	}
+	key := sha256.Sum256(doc)
+	if verdict, ok := b.memo.recall(key); ok {
+		return verdict, nil
+	}
+	verdict, err := b.ask(ctx, doc)
+	if err == nil {
+		b.memo.remember(key, verdict)
+	}
+	return verdict, err
+}
+
+// document is what the validator is given of an input.
+func (b *binding) document(in *plimsoll.Input) ([]byte, error) {
+	if b.part == nil {
+		return in.JSON()
+	}
+	return in.PartJSON(b.part)
+}
+
+// ask has the validator judge a document.
+func (b *binding) ask(ctx context.Context, doc []byte) (plimsoll.Verdict, error) {
 	req, err := abi.NewRequest(doc, b.info.Settings)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)

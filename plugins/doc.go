@@ -22,7 +22,9 @@
 // Purity. Each call starts from the state that _initialize left when the module was
 // loaded, memory and globals, clock and random numbers alike. So a verdict depends
 // on the module, the settings and the input alone; nothing of one request can reach
-// another one. A module with state that could not be put back is refused.
+// another one. A module with state that could not be put back is refused. So what a
+// module said may be remembered for requests that are the same. It is, of modules that
+// declare what they read of the input, which is then all they are given.
 //
 // # How a call is bounded
 //

@@ -159,7 +159,7 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 	}
 	info := Info{
 		Name: c.name, Version: meta.Version, Module: c.module, SHA256: strings.ToLower(c.sha256), Docs: meta.Docs, ABI: abi.Version,
-		Match: c.match.or(meta), Settings: c.settings, Enforcement: c.enforcement, Limits: c.limits,
+		Match: c.match.or(meta), Reads: meta.Reads, Settings: c.settings, Enforcement: c.enforcement, Limits: c.limits,
 	}
 	b, err := newBinding(ctx, info, p, v.log)
 	if err != nil {
@@ -221,8 +221,11 @@ type Info struct {
 	// Docs is the URL to read more at, or empty.
 	Docs string `json:"docs"`
 	// ABI is the version of the contract between host and module.
-	ABI         int             `json:"abi"`
-	Match       Match           `json:"match"`
+	ABI   int   `json:"abi"`
+	Match Match `json:"match"`
+	// Reads are the paths of the input document that the validator is given; nil stands
+	// for all of it.
+	Reads       []string        `json:"reads,omitempty"`
 	Settings    json.RawMessage `json:"settings"`
 	Enforcement Enforcement     `json:"enforcement"`
 	Limits      Limits          `json:"limits"`

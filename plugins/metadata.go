@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins/abi"
@@ -24,6 +26,10 @@ type Metadata struct {
 	Runtimes   []string             `json:"runtimes,omitempty"`
 	SpecTypes  []string             `json:"spec_types,omitempty"`
 	Operations []plimsoll.Operation `json:"operations,omitempty"`
+	// Reads are the paths of the input document that it looks at, such as object.spec:
+	// see [plimsoll.InputPaths]. It is given nothing else, and a verdict is remembered
+	// for every request that is the same in these. Nil stands for the whole document.
+	Reads []string `json:"reads,omitempty"`
 	// Settings is a JSON Schema that a binding's settings must satisfy. It may
 	// refer to itself alone.
 	Settings json.RawMessage `json:"settings,omitempty"`
@@ -43,7 +49,7 @@ func ParseMetadata(raw []byte) (Metadata, error) {
 	var m Metadata
 	errs := decodeObject("", raw, map[string]any{
 		"name": &m.Name, "version": &m.Version, "abi": &m.ABI, "runtimes": &m.Runtimes, "spec_types": &m.SpecTypes,
-		"operations": &m.Operations, "settings": &m.Settings, "docs": &m.Docs,
+		"operations": &m.Operations, "reads": &m.Reads, "settings": &m.Settings, "docs": &m.Docs,
 	})
 	return m, errors.Join(append(errs, m.check())...)
 }
@@ -58,10 +64,42 @@ func (m Metadata) check() error {
 	}
 	match := Match{Runtimes: m.Runtimes, SpecTypes: m.SpecTypes, Operations: m.Operations}
 	errs = append(errs, match.check("")...)
+	errs = append(errs, checkReads(m.Reads)...)
 	if _, err := compileSchema(m.Settings); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// checkReads finds the paths that the input document does not have.
+func checkReads(paths []string) []error {
+	if paths != nil && len(paths) == 0 {
+		return []error{errors.New("reads: an empty list reads nothing; leave it out to read everything")}
+	}
+	known := plimsoll.InputPaths()
+	var errs []error
+	for i, path := range paths {
+		if slices.Contains(known, path) {
+			continue
+		}
+		hint := suggestion(path, known)
+		if part, ok := longestPrefix(path, known); ok {
+			hint = fmt.Sprintf("; it is cut no finer than %q", part)
+		}
+		errs = append(errs, fmt.Errorf("reads[%d]: the input document has no %q%s", i, path, hint))
+	}
+	return errs
+}
+
+// longestPrefix returns the longest of paths that leads to path and has no members of its
+// own that could be meant.
+func longestPrefix(path string, paths []string) (string, bool) {
+	for at := strings.LastIndexByte(path, '.'); at > 0; at = strings.LastIndexByte(path[:at], '.') {
+		if prefix := path[:at]; slices.Contains(paths, prefix) {
+			return prefix, !slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, prefix+".") })
+		}
+	}
+	return "", false
 }
 
 func checkName(name string) error {

@@ -15,7 +15,7 @@ import (
 
 var metadata = Metadata{
 	Name: "runc-spec", Version: "1.0.0", ABI: 1, Runtimes: []string{"io.containerd.runc.*"}, SpecTypes: []string{"types.containerd.io/*"},
-	Operations: []plimsoll.Operation{plimsoll.OperationCreate}, Settings: []byte(`{"type":"object"}`), Docs: "https://example.org",
+	Operations: []plimsoll.Operation{plimsoll.OperationCreate}, Reads: []string{"operation", "object.spec"}, Settings: []byte(`{"type":"object"}`), Docs: "https://example.org",
 }
 
 func TestAnnotate(t *testing.T) {
@@ -77,6 +77,16 @@ func TestReadMetadataRefuses(t *testing.T) {
 		{
 			"everything", with(`{"name":"a b","abi":1,"runtime":[],"operations":["X"],"settings":{"type":1}}`),
 			[]string{`unknown key "runtime"; did you mean "runtimes"?`, `name: "a b"`, `operation "X"`, "not a JSON Schema"},
+		},
+		{"reads nothing", with(`{"name":"a","abi":1,"reads":[]}`), []string{"reads: an empty list reads nothing"}},
+		{
+			"reads what is not there", with(`{"name":"a","abi":1,"reads":["operation","object.sepc","object.spec.mounts","user.name","x.y.z"]}`),
+			[]string{
+				`reads[1]: the input document has no "object.sepc"; did you mean "object.spec"?`,
+				`reads[2]: the input document has no "object.spec.mounts"; it is cut no finer than "object.spec"`,
+				`reads[3]: the input document has no "user.name"; it is cut no finer than "user"`,
+				`reads[4]: the input document has no "x.y.z"; known are dry_run, namespace`,
+			},
 		},
 		{"schema with a file", with(`{"name":"a","abi":1,"settings":{"$ref":"file:///etc/passwd"}}`), []string{"settings:"}},
 	} {

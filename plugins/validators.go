@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 
@@ -21,6 +22,7 @@ type Validators struct {
 	digest   string
 	log      *slog.Logger
 	closing  sync.Once
+	ended    atomic.Bool // Close has begun
 	closed   error
 }
 
@@ -30,6 +32,12 @@ var _ plimsoll.Judge = (*Validators)(nil)
 // all of them find. When an enforcing one has no verdict, nor has Judge: see
 // [plimsoll.Judge] for the errors. After Close it is [plimsoll.ErrNotReady].
 func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return plimsoll.Verdict{}, fmt.Errorf("asking the validators: %w", err)
+	}
+	if v.ended.Load() { // what is remembered is no answer any more
+		return plimsoll.Verdict{}, fmt.Errorf("the validators were closed: %w", plimsoll.ErrNotReady)
+	}
 	var verdict plimsoll.Verdict
 	for _, b := range v.bindings {
 		if !b.info.Match.covers(in) {
@@ -76,6 +84,7 @@ func (v *Validators) List() []Info {
 // called more than once.
 func (v *Validators) Close() error {
 	v.closing.Do(func() {
+		v.ended.Store(true)
 		for _, b := range v.bindings {
 			b.pool.Close()
 		}

@@ -40,7 +40,7 @@ func (r *reader) readArchive(s Source) (err error) {
 		// opa build writes absolute names, tar relative ones.
 		p := path.Clean(strings.TrimPrefix(entry.Name, "/"))
 		switch {
-		case entry.Typeflag != tar.TypeReg || !relevant(path.Base(p)) || slices.ContainsFunc(strings.Split(p, "/"), hiddenDir):
+		case entry.Typeflag != tar.TypeReg || !r.relevant(path.Base(p)) || slices.ContainsFunc(strings.Split(p, "/"), leftAloneIn):
 			continue
 		case p == "patch.json":
 			return errors.New("this is a delta bundle, which holds changes only: give the whole bundle")
@@ -58,4 +58,5 @@ func (r *reader) readArchive(s Source) (err error) {
 	}
 }
 
-func hiddenDir(element string) bool { return hidden(element) && element != ".." }
+// leftAloneIn is leftAlone of an element of a path, which may begin with "..".
+func leftAloneIn(element string) bool { return leftAlone(element) && element != ".." }

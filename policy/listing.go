@@ -12,17 +12,17 @@ import (
 // Package is what a listing shows of a package that has rules that decide.
 type Package struct {
 	// Name is the package's path, without the leading data.
-	Name string
+	Name string `json:"name"`
 	// Title and Description are those of the first of its rules that has one, or the
 	// package's own.
-	Title       string
-	Description string
+	Title       string `json:"title,omitempty"`
+	Description string `json:"description,omitempty"`
 	// Enforcement is [Enforce] if any rule of the package can deny.
-	Enforcement Enforcement
+	Enforcement Enforcement `json:"enforcement"`
 	// Rules are the names of the rules that decide, sorted.
-	Rules []string
+	Rules []string `json:"rules"`
 	// Files are where they are, sorted.
-	Files []string
+	Files []string `json:"files"`
 }
 
 // Packages lists the packages with rules that decide, by name.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -44,10 +45,15 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	if err := options.ensureDefaults(); err != nil {
 		return nil, err
 	}
-	files, err := read(options.MaxBytes, sources)
+	files, err := read(options.MaxBytes, false, sources)
 	if err != nil {
 		return nil, err
 	}
+	return load(ctx, options, files, describe(sources))
+}
+
+// load makes policies of files, which are from what is called name.
+func load(ctx context.Context, options Options, files []file, name string) (*Policies, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -63,7 +69,7 @@ func Load(ctx context.Context, options Options, sources ...Source) (*Policies, e
 	}
 	if len(rules) == 0 {
 		return nil, fmt.Errorf("policies in %s have no rule called %s: they would admit everything",
-			describe(sources), strings.Join(decisionNames, ", "))
+			name, strings.Join(decisionNames, ", "))
 	}
 	compiler, err := compile(lines, modules, data, rules)
 	if err != nil {
@@ -165,23 +171,36 @@ func nesting(r *ast.Rule) int {
 
 // compile checks and compiles modules, and points rules at what is to be evaluated.
 func compile(t text, modules map[string]*ast.Module, data map[string]any, rules []rule) (*ast.Compiler, error) {
+	compiler, err := newCompiler(data)
+	if err != nil {
+		return nil, err
+	}
+	compiler.WithModuleLoader(copyClauses(rules)).Compile(modules)
+	return compiler, asError(compileProblems(t, compiler))
+}
+
+// newCompiler returns a compiler of modules that go with data.
+func newCompiler(data map[string]any) (*ast.Compiler, error) {
 	schemas, err := schemas()
 	if err != nil {
 		return nil, err
 	}
-	compiler := ast.NewCompiler().
+	return ast.NewCompiler().
 		WithCapabilities(capabilities()).
 		WithDefaultRegoVersion(ast.RegoV1).
 		WithSchemas(schemas).
 		WithPathConflictsCheck(func(path []string) (bool, error) { return exists(data, path), nil }).
-		WithModuleLoader(copyClauses(rules)).
-		SetErrorLimit(0)
-	compiler.Compile(modules)
+		SetErrorLimit(0), nil
+}
+
+// compileProblems is what a compiler that has compiled says is wrong, and what it
+// should have said.
+func compileProblems(t text, compiler *ast.Compiler) []Problem {
 	problems := checkOldObject(t, compiler.Modules)
 	if compiler.Failed() {
 		problems = append(problems, t.explainAll("", withoutCopies(compiler.Errors))...)
 	}
-	return compiler, asError(problems)
+	return problems
 }
 
 func exists(data any, path []string) bool {
@@ -220,15 +239,19 @@ func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, r
 			entries[i] = fmt.Sprintf("[x | x := %s]", entries[i])
 		}
 	}
-	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	return rego.New(
 		rego.Query("["+strings.Join(entries, ", ")+"]"),
 		rego.SetRegoVersion(ast.RegoV1),
 		rego.Compiler(compiler),
 		rego.Capabilities(compiler.Capabilities()),
-		rego.Store(store),
+		rego.Store(newStore(data)),
 		rego.StrictBuiltinErrors(true),
 		withContext,
 		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
 	).PrepareForEval(ctx)
+}
+
+// newStore holds data for evaluation.
+func newStore(data map[string]any) storage.Store {
+	return inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 }

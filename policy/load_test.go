@@ -267,13 +267,17 @@ func TestSources(t *testing.T) {
 	write(t, dir, "conf/policies/a_test.rego", "this is no Rego")
 	write(t, dir, "conf/policies/.hidden/b.rego", "this is no Rego")
 	write(t, dir, "conf/policies/README.md", "this is no Rego")
+	write(t, dir, "conf/policies/limits/suite.yaml", "word: conflict")
+	write(t, dir, "conf/policies/limits/more_suite.yaml", "word: conflict")
+	write(t, dir, "conf/policies/limits/testdata/x.yaml", "no: YAML: at all")
 	write(t, dir, "conf/linked.rego", "package linked\n\ndeny contains \"linked\"\n")
 	if err := os.Symlink("../linked.rego", filepath.Join(dir, "conf/policies/linked.rego")); err != nil {
 		t.Fatal(err)
 	}
 	write(t, dir, "bundle.tar.gz", archive(t,
 		"/.manifest", `{"roots": [""]}`, "/a/a.rego", "package a\n\ndeny contains data.limits.word\n",
-		"./limits/data.json", `{"word": "from data"}`, "a/a_test.rego", "no Rego", "x/.y/z.rego", "no Rego"))
+		"./limits/data.json", `{"word": "from data"}`, "a/a_test.rego", "no Rego", "x/.y/z.rego", "no Rego",
+		"a/suite.yaml", "a: {deny: x}", "a/testdata/x.rego", "no Rego"))
 	t.Chdir(dir)
 
 	tests := map[string]struct {

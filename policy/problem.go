@@ -34,14 +34,15 @@ func (e *LoadError) Error() string {
 // Problem is one thing that is wrong with a policy or data file.
 type Problem struct {
 	// File is relative to the source, as in a violation's.
-	File string
+	File string `json:"file"`
 	// Line and Column count from 1; 0 if the problem concerns the whole file.
-	Line, Column int
-	Message      string
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
 	// Text is the line of source.
-	Text string
+	Text string `json:"text,omitempty"`
 	// Hint says what would be right, if that is known.
-	Hint string
+	Hint string `json:"hint,omitempty"`
 }
 
 // String is "file:line:column: message", and below it the line of source, a caret

@@ -16,8 +16,9 @@ import (
 //
 // Files that end in .rego are modules, those that end in .json, .yaml or .yml are
 // data, placed in the data document by their directory: a/b/limits.yaml with
-// {max: 3} is data.a.b.max. Tests (*_test.rego), hidden files and directories (a
-// leading dot) and all other files are left alone.
+// {max: 3} is data.a.b.max. Tests (*_test.rego), suites of cases (suite.yaml and
+// *_suite.yaml), directories called testdata, hidden files and directories (a leading
+// dot) and all other files are left alone.
 type Source struct {
 	name string // what files are reported under
 	path string // of a source on disk
@@ -48,18 +49,21 @@ type file struct {
 
 func (f file) isModule() bool { return strings.HasSuffix(f.name, ".rego") }
 
+func (f file) isTest() bool { return isTest(path.Base(f.name)) }
+
 // reader reads sources until limit bytes are used up.
 type reader struct {
 	left, limit int64
+	tests       bool // are read too
 	files       []file
 }
 
 // read returns the files of all sources, sorted by name.
-func read(limit int64, sources []Source) ([]file, error) {
+func read(limit int64, tests bool, sources []Source) ([]file, error) {
 	if len(sources) == 0 {
 		return nil, errors.New("no policies given: name a directory, a file or a .tar.gz bundle")
 	}
-	r := &reader{left: limit, limit: limit}
+	r := &reader{left: limit, limit: limit, tests: tests}
 	names := make(map[string]bool, len(sources))
 	for _, s := range sources {
 		if names[s.name] && s.fsys == nil {
@@ -93,7 +97,7 @@ func (r *reader) readSource(s Source) error {
 		return r.readTree(s.name, os.DirFS(s.path))
 	case isArchive(s.path):
 		return r.readArchive(s)
-	case !relevant(path.Base(s.name)):
+	case !r.relevant(path.Base(s.name)):
 		return errors.New("not a policy: want a directory, or a .rego, .json, .yaml or .tar.gz file, and no test")
 	}
 	return r.readFile(s.name, ".", os.DirFS(filepath.Dir(s.path)), filepath.Base(s.path))
@@ -104,9 +108,9 @@ func (r *reader) readTree(name string, fsys fs.FS) error {
 		switch {
 		case err != nil:
 			return err
-		case p != "." && hidden(entry.Name()) && entry.IsDir():
+		case p != "." && leftAlone(entry.Name()) && entry.IsDir():
 			return fs.SkipDir
-		case entry.IsDir() || !relevant(entry.Name()):
+		case entry.IsDir() || !r.relevant(entry.Name()):
 			return nil
 		}
 		// Not entry.Info: a mounted Kubernetes ConfigMap is made of symbolic links.
@@ -151,10 +155,14 @@ func (b *boundReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// relevant reports whether a file of that name is a module or data.
-func relevant(name string) bool {
-	if hidden(name) || strings.HasSuffix(name, "_test.rego") {
+// relevant reports whether a file of that name is a module or data, or a test that is
+// to be read.
+func (r *reader) relevant(name string) bool {
+	switch {
+	case hidden(name) || isSuite(name):
 		return false
+	case isTest(name):
+		return r.tests
 	}
 	switch path.Ext(name) {
 	case ".rego", ".json", ".yaml", ".yml":
@@ -163,4 +171,14 @@ func relevant(name string) bool {
 	return false
 }
 
+// isTest and isSuite report whether a file of that name has tests, in Rego or as cases.
+func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
+
+func isSuite(name string) bool {
+	return name == "suite.yaml" || strings.HasSuffix(name, "_suite.yaml")
+}
+
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// leftAlone reports whether directories of that name are not looked into.
+func leftAlone(name string) bool { return hidden(name) || name == "testdata" }

@@ -150,12 +150,11 @@ func (r fieldSelection) apply(c *plimsoll.Container) *plimsollv1.Container {
 	case len(r.fields) == 0:
 		return toMetadata(c)
 	}
-	v := toPlimsoll(c)
-	m := v.ProtoReflect()
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		if f := fields.Get(i); !slices.Contains(r.fields, string(f.Name())) {
-			m.Clear(f)
+	from, v := toPlimsoll(c).ProtoReflect(), &plimsollv1.Container{}
+	picked, fields := v.ProtoReflect(), from.Descriptor().Fields()
+	for _, name := range r.fields {
+		if f := fields.ByName(protoName(name)); from.Has(f) {
+			picked.Set(f, from.Get(f))
 		}
 	}
 	return v

@@ -18,15 +18,7 @@ import (
 // where to read more.
 func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verdict *plimsollv1.Verdict) {
 	_, _ = fmt.Fprintf(w, "%s%s\n", printable(attempt.lead()+headline(remote, verdict)), decisionOf(remote.Meta()))
-	shown := verdict.GetViolations()
-	shown = shown[:min(maxViolations, len(shown))]
-	rows := rowsOf(shown)
-	for line := range strings.Lines(rows) {
-		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
-	}
-	if more := int(verdict.GetViolationCount()) - len(shown); more > 0 {
-		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
-	}
+	printViolations(w, verdict)
 	why := ""
 	if id := orElse(verdict.GetDecisionId(), remote.Meta().Get(service.HeaderDecision)); id != "" {
 		why = " · why: plimsoll explain " + printable(id)
@@ -38,6 +30,20 @@ func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verd
 		_, _ = fmt.Fprintf(w, "%s was left as it is%s · try again safely: --dry-run\n", printable(attempt.about), why)
 	default:
 		_, _ = fmt.Fprintf(w, "nothing was stored%s · try again safely: --dry-run\n", why)
+	}
+}
+
+// printViolations shows the violations of a verdict: as a table, or if that would be too
+// wide, one below the other.
+func printViolations(w io.Writer, verdict *plimsollv1.Verdict) {
+	shown := verdict.GetViolations()
+	shown = shown[:min(maxViolations, len(shown))]
+	rows := rowsOf(shown)
+	for line := range strings.Lines(rows) {
+		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+	if more := int(verdict.GetViolationCount()) - len(shown); more > 0 {
+		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
 	}
 }
 
@@ -62,6 +68,11 @@ func headline(remote *connect.Error, verdict *plimsollv1.Verdict) string {
 	if len(verdict.GetViolations()) == 0 {
 		return remote.Message()
 	}
+	return leadOf(verdict)
+}
+
+// leadOf is headline of a verdict with violations.
+func leadOf(verdict *plimsollv1.Verdict) string {
 	text := "denied: " + verdict.GetViolations()[0].GetMessage()
 	if more := verdict.GetViolationCount() - 1; more > 0 {
 		text += fmt.Sprintf(" (and %d more)", more)

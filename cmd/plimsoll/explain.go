@@ -144,14 +144,8 @@ func printFindings(w io.Writer, what string, found []*plimsollv1.Violation, coun
 	if len(found) == 0 {
 		return
 	}
-	shown := found[:min(maxViolations, len(found))]
 	_, _ = fmt.Fprintf(w, "%s:\n", what)
-	for line := range strings.Lines(rowsOf(shown)) {
-		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
-	}
-	if more := max(count, len(found)) - len(shown); more > 0 {
-		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
-	}
+	printViolations(w, &plimsollv1.Verdict{Violations: found, ViolationCount: int32(max(count, len(found)))}) //nolint:gosec // of a proto's
 }
 
 // printRule shows a rule with its lines, and what its variables were.

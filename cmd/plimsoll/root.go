@@ -28,7 +28,8 @@ change is judged by Rego policies and sandboxed WebAssembly validators before it
 stored, durably.
 
 Start a server to try it out with "plimsoll dev", one to keep with "plimsoll serve".
-The other commands talk to a running server.`
+"plimsoll policy" is for those who write policies, and needs no server. The other
+commands talk to a running one.`
 
 const rootExtra = `
 Environment:
@@ -81,11 +82,12 @@ func newRoot() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "server", Title: "Server:"},
 		&cobra.Group{ID: "containers", Title: "Containers:"},
+		&cobra.Group{ID: "rules", Title: "Rules:"},
 	)
 	root.AddCommand(newServe(), newDev(), newVersion(),
 		newGet(), newList(), newDescribe(), newHistory(), newWatch(),
 		newCreate(), newApply(), newEdit(), newUpdate(), newLabel(), newDelete(), newDiff(), newReview(), newExplain(),
-		newExport(), newImport())
+		newExport(), newImport(), newPolicy())
 	return root
 }
 

@@ -235,6 +235,7 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(`\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b`), "01DECISION"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "DIGEST"},
+	{regexp.MustCompile(`\([0-9.]+(ns|µs|ms|s)\)`), "(TIME)"},
 	// Lines of the starter policies move whenever those are edited.
 	{regexp.MustCompile(`(policies/\w+/\w+\.rego):\d+`), "$1:LINE"},
 	{regexp.MustCompile(`"line": \d+`), `"line": LINE`},

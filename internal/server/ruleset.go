@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/examples"
@@ -41,14 +42,7 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger) (*loadedR
 		log.Warn("no validators: specs are not checked (--validators none)")
 		rules.Validators = admitAll{}
 	} else {
-		sources := make([]plugins.Source, 0, len(config.Validators))
-		for _, path := range config.Validators {
-			sources = append(sources, plugins.File(path))
-		}
-		if len(sources) == 0 {
-			sources = []plugins.Source{plugins.FS(examples.Validators(), examples.ValidatorsFile)}
-		}
-		if rules.validators, err = plugins.Load(ctx, plugins.Options{Logger: log}, sources...); err != nil {
+		if rules.validators, err = plugins.Load(ctx, plugins.Options{Logger: log}, validatorSources(config.Validators)...); err != nil {
 			return nil, err
 		}
 		rules.Validators = rules.validators
@@ -67,24 +61,43 @@ func loadPolicies(ctx context.Context, config Config, log *slog.Logger) (judge p
 		log.Warn("no policies: whatever is well-formed is admitted (--policies none)")
 		return admitAll{}, None, nil
 	}
-	sources := make([]policy.Source, 0, len(config.Policies))
-	for _, path := range config.Policies {
-		sources = append(sources, policy.Path(path))
-	}
-	if len(sources) == 0 {
-		sources = []policy.Source{policy.FS("policies", examples.Policies())}
-	}
 	grants, err := config.grants()
 	if err != nil {
 		return nil, "", err
 	}
-	policies, err := policy.Load(ctx, policy.Options{
-		Timeout: config.PolicyTimeout, Grants: grants, CheckFilter: service.CheckFilter,
-	}, sources...)
+	policies, err := policy.Load(ctx, policyOptions(config.PolicyTimeout, grants), policySources(config.Policies)...)
 	if err != nil {
 		return nil, "", err
 	}
 	return policies, policies.Digest(), nil
+}
+
+func policyOptions(timeout time.Duration, grants map[string][]string) policy.Options {
+	return policy.Options{Timeout: timeout, Grants: grants, CheckFilter: service.CheckFilter}
+}
+
+// policySources are the policies at paths; those that are built in if there are none.
+func policySources(paths []string) []policy.Source {
+	if len(paths) == 0 {
+		return []policy.Source{policy.FS("policies", examples.Policies())}
+	}
+	sources := make([]policy.Source, len(paths))
+	for i, path := range paths {
+		sources[i] = policy.Path(path)
+	}
+	return sources
+}
+
+// validatorSources are likewise the validators at paths.
+func validatorSources(paths []string) []plugins.Source {
+	if len(paths) == 0 {
+		return []plugins.Source{plugins.FS(examples.Validators(), examples.ValidatorsFile)}
+	}
+	sources := make([]plugins.Source, len(paths))
+	for i, path := range paths {
+		sources[i] = plugins.File(path)
+	}
+	return sources
 }
 
 // admitAll is what judges when the operator wants nothing judged.

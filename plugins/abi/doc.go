@@ -68,6 +68,14 @@
 // settings are those of the binding, {} if it has none. Members may be added to
 // the document within version 1, so ignore those you do not know.
 //
+// A module whose metadata say what it reads is given that alone, and version: with
+// "reads": ["operation", "object.spec"] a request is
+//
+//	{"version": 1, "operation": "CREATE", "object": {"spec": {"ociVersion": "1.2.0"}}, "settings": {}}
+//
+// Such a module is not called for a request that is, byte for byte, one it has judged
+// before: the verdict is the same.
+//
 // # The verdict
 //
 // One JSON object in UTF-8:

@@ -134,9 +134,17 @@ type batch struct {
 	bytes, count int64
 	revision     plimsoll.Revision
 	events       []placedEvent
+	written      []writtenContainer
 	containers   uint64
 	compacted    plimsoll.Revision
 	err          error // the first error of txn
+}
+
+// writtenContainer is what a write leaves for the cache.
+type writtenContainer struct {
+	key      plimsoll.Key
+	revision plimsoll.Revision
+	cached   *metadata
 }
 
 func (b *batch) fits(r *request) bool {
@@ -203,6 +211,9 @@ func (b *batch) stage(r *request) {
 			b.events = append(b.events, placedEvent{place, eventAt(w.told, b.revision), len(w.event)})
 			place.seq++
 		}
+		if !w.isEntry {
+			b.written = append(b.written, writtenContainer{w.key, b.revision, w.cached})
+		}
 		b.history.Record(b.revision, w.key, w.before, w.after)
 	}
 }
@@ -253,6 +264,12 @@ func (b *batch) finish() error {
 		return fmt.Errorf("committing a transaction: %w", err)
 	}
 	b.store.recent.add(b.events)
+	for _, w := range b.written {
+		if w.cached != nil {
+			w.cached.complete.Revision = w.revision
+		}
+		b.store.cache.commit(w.key, w.revision, w.cached)
+	}
 	if err := b.store.publish(); err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package badgerstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -75,6 +77,12 @@ func encodePayloads(c *plimsoll.Container) ([]byte, error) {
 		p.Extensions[name] = ext.Value
 	}
 	return proto.Marshal(p)
+}
+
+// samePayloads reports whether a and b have the same payloads, whatever their types.
+func samePayloads(a, b *plimsoll.Container) bool {
+	return bytes.Equal(a.Spec.Value, b.Spec.Value) && bytes.Equal(a.Runtime.Options.Value, b.Runtime.Options.Value) &&
+		maps.EqualFunc(a.Extensions, b.Extensions, func(a, b plimsoll.Any) bool { return bytes.Equal(a.Value, b.Value) })
 }
 
 // addPayloads fills in the payloads of c, which was read without them.

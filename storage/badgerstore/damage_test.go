@@ -16,6 +16,9 @@ func (s *Store) damage(t *testing.T, f func(txn *badger.Txn) error) {
 	if err := s.db.Update(f); err != nil {
 		t.Fatal(err)
 	}
+	s.cache.mu.Lock()
+	s.cache.entries.Purge()
+	s.cache.mu.Unlock()
 	if err := s.publish(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@
 // or the machine dies. What is read was written: each record carries a checksum
 // over its key and content, and a record that does not match, or is missing where
 // another one says that it exists, is an error ([ErrCorrupted]), never an answer.
+// Containers that are read again and again are kept in memory, as the database has
+// them.
 //
 // All methods are safe for concurrent use. One process has the directory at a
 // time.
@@ -23,10 +25,10 @@
 //     ErrConflict if they meet, and else gives it the next revision.
 //  3. All that were taken are written in one Badger transaction, which is synced.
 //     Meanwhile the next requests queue up.
-//  4. The committer keeps the events in memory for watches that keep up, opens a
-//     snapshot of the new state, on which all later views are, wakes the watches, and
-//     only then answers the requests, those that conflicted too: a caller who then
-//     opens a view sees what it lost to.
+//  4. The committer keeps the events in memory for watches that keep up, and the
+//     containers for readers, opens a snapshot of the new state, on which all later
+//     views are, wakes the watches, and only then answers the requests, those that
+//     conflicted too: a caller who then opens a view sees what it lost to.
 //
 // Because all commits go through one goroutine that knows their order, Badger's own
 // conflict detection, which does not see keys that are new in a range, is off.

@@ -56,6 +56,9 @@ func open(o Options) (_ *Store, err error) {
 	}()
 
 	s := newStore(o, dir, db)
+	if s.cache, err = newCache(o.CacheBytes); err != nil {
+		return nil, err
+	}
 	if err := s.publish(); err != nil {
 		return nil, err
 	}

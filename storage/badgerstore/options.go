@@ -40,6 +40,10 @@ type Options struct {
 	// 1024.
 	QueueLength int
 
+	// CacheBytes is about how much memory may be used to keep containers that were
+	// read more than once. Default: 64 MiB.
+	CacheBytes int64
+
 	// What tests replace: how a transaction becomes durable, and how long an answer
 	// of FreeBytes holds.
 	commit func(*badger.Txn) error
@@ -49,6 +53,7 @@ type Options struct {
 const (
 	defaultMinFreeBytes = 256 << 20
 	defaultQueueLength  = 1024
+	defaultCacheBytes   = 64 << 20
 )
 
 // withDefaults returns o with its defaults filled in, or every problem of it.
@@ -62,6 +67,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.QueueLength < 0 {
 		problems = append(problems, fmt.Errorf("the commit queue cannot have %d places", o.QueueLength))
+	}
+	if o.CacheBytes < 0 {
+		problems = append(problems, fmt.Errorf("the cache cannot have %d bytes", o.CacheBytes))
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -80,6 +88,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.QueueLength == 0 {
 		o.QueueLength = defaultQueueLength
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = defaultCacheBytes
 	}
 	return o, errors.Join(problems...)
 }

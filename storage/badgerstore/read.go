@@ -21,6 +21,10 @@ type metadata struct {
 	bytes       uint64 // in all chunks
 	compression storagev1.Compression
 	size        uint64 // of the payloads, not compressed
+	// complete is the container with its payloads; nil if they were not read.
+	complete *plimsoll.Container
+	// stored is the payloads of complete as they are stored.
+	stored []byte
 }
 
 func newMetadata(c *plimsoll.Container, m *storagev1.Container) *metadata {
@@ -61,6 +65,17 @@ func parseMetadata(key []byte, id string, value []byte) (*metadata, error) {
 	return newMetadata(decodeMetadata(id, revision, &m), &m), nil
 }
 
+// complete returns m with its payloads.
+func (s *snapshot) complete(key plimsoll.Key, m *metadata) (*metadata, error) {
+	full := *m
+	full.container = m.container.Clone()
+	if err := s.addPayloads(key, &full); err != nil {
+		return nil, err
+	}
+	full.container, full.complete = m.container, full.container
+	return &full, nil
+}
+
 // addPayloads completes a container that was read from s. The chunks must be those
 // that were written with the metadata.
 func (s *snapshot) addPayloads(key plimsoll.Key, m *metadata) error {
@@ -88,6 +103,7 @@ func (s *snapshot) addPayloads(key plimsoll.Key, m *metadata) error {
 	if uint64(len(encoded)) != m.bytes {
 		return corrupted(metadataKey(key), "it says %d bytes of payloads, and there are %d", m.bytes, len(encoded))
 	}
+	m.stored = encoded
 	encoded, err := decompress(encoded, m.compression, m.size)
 	if err == nil {
 		err = addPayloads(m.container, encoded)

@@ -24,8 +24,8 @@ type request struct {
 	keys      []plimsoll.Key
 	writes    []write
 	notes     []record // to be sealed and put
-	added     int64 // containers created less containers deleted
-	bytes     int64 // at most what it adds to a transaction
+	added     int64    // containers created less containers deleted
+	bytes     int64    // at most what it adds to a transaction
 	count     int64
 	// compact, if set, asks for a compaction and nothing else.
 	compact plimsoll.Revision
@@ -67,6 +67,7 @@ type write struct {
 	isEntry       bool                // not of a container
 	terms         [][]byte            // index keys to put
 	deletes       [][]byte            // keys to delete
+	cached        *metadata           // what the cache is to have; nil for nothing
 }
 
 type record struct {
@@ -120,7 +121,9 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		before, ok := earlier[key]
 		if !ok {
 			err := s.read(func() (err error) {
-				before, err = snap.metadata(key)
+				if before = s.cache.get(key, snap.revision); before == nil {
+					before, err = snap.metadata(key)
+				}
 				return err
 			})
 			if err != nil {
@@ -169,7 +172,7 @@ func prepareWrite(change *storage.Change, i int, before *metadata) (write, *meta
 	var after *metadata
 	if w.Operation != plimsoll.OperationDelete {
 		p.after = w.Container
-		if after, err = p.put(encodeMetadata(w.Container)); err != nil {
+		if after, err = p.put(encodeMetadata(w.Container), before); err != nil {
 			return write{}, nil, err
 		}
 	}
@@ -177,7 +180,21 @@ func prepareWrite(change *storage.Change, i int, before *metadata) (write, *meta
 		p.before = before.container
 	}
 	p.replace(before, after)
+	if after != nil && before != nil && before.complete != nil {
+		p.cached = after.toCache(p.told.Container, w.Container)
+	}
 	return p, after, nil
+}
+
+// toCache returns m with containers that are only read from now on, but for their
+// revision: bare is one without payloads, and c complete.
+func (m *metadata) toCache(bare, c *plimsoll.Container) *metadata {
+	cached := *m
+	cached.container, cached.complete = bare, c.Clone()
+	for _, c := range []*plimsoll.Container{cached.container, cached.complete} { // as they are read
+		c.CreatedAt, c.UpdatedAt = c.CreatedAt.UTC(), c.UpdatedAt.UTC()
+	}
+	return &cached
 }
 
 // prepareEntry encodes write i, which is of an entry.
@@ -224,19 +241,15 @@ func prepareNotes(notes []plimsoll.Entry) ([]record, error) {
 	return records, nil
 }
 
-// put adds the records of the container that p leaves; m is its metadata.
-func (p *write) put(m *storagev1.Container) (*metadata, error) {
-	payloads, err := encodePayloads(p.after)
+// put adds the records of the container that p leaves; m is its metadata, and before what
+// it replaces, if anything.
+func (p *write) put(m *storagev1.Container, before *metadata) (*metadata, error) {
+	payloads, err := p.payloads(m, before)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the payloads: %w", err)
+		return nil, err
 	}
-	if len(payloads) > maxPayloadBytes {
-		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
-			"its payloads have %d bytes, and %d are possible", len(payloads), maxPayloadBytes)}
-	}
-	m.PayloadSize = uint64(len(payloads))
-	payloads, m.PayloadCompression = compress(payloads)
-	m.PayloadBytes = uint64(len(payloads))
+	after := newMetadata(p.after, m)
+	after.stored = payloads
 	for len(payloads) > 0 {
 		n := min(len(payloads), chunkBytes)
 		value := make([]byte, headerBytes, headerBytes+n)
@@ -251,7 +264,29 @@ func (p *write) put(m *storagev1.Container) (*metadata, error) {
 		return nil, fmt.Errorf("encoding the metadata: %w", err)
 	}
 	p.records = append(p.records, record{key: metadataKey(p.key), value: value})
-	return newMetadata(p.after, m), nil
+	after.chunks = m.GetPayloadChunks()
+	return after, nil
+}
+
+// payloads returns the payloads as they are to be stored, and says in m how. Most updates
+// leave them as they were.
+func (p *write) payloads(m *storagev1.Container, before *metadata) ([]byte, error) {
+	if before != nil && before.complete != nil && samePayloads(before.complete, p.after) {
+		m.PayloadSize, m.PayloadBytes, m.PayloadCompression = before.size, before.bytes, before.compression
+		return before.stored, nil
+	}
+	payloads, err := encodePayloads(p.after)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the payloads: %w", err)
+	}
+	if len(payloads) > maxPayloadBytes {
+		return nil, &plimsoll.RequestError{Field: "container", Problem: fmt.Sprintf(
+			"its payloads have %d bytes, and %d are possible", len(payloads), maxPayloadBytes)}
+	}
+	m.PayloadSize = uint64(len(payloads))
+	payloads, m.PayloadCompression = compress(payloads)
+	m.PayloadBytes = uint64(len(payloads))
+	return payloads, nil
 }
 
 // replace works out the difference: index entries that come and go, and records

@@ -25,6 +25,7 @@ type Store struct {
 
 	snapshots
 	recent recentEvents
+	cache  *cache
 
 	queue    chan *request
 	maxBytes int64 // what one transaction takes

@@ -9,11 +9,18 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage/storagetest"
 )
 
-func TestStore(t *testing.T) {
+func TestStore(t *testing.T) { testStore(t, badgerstore.Options{}) }
+
+// TestStoreUncached has a cache in which nothing has room: all is read from the database.
+func TestStoreUncached(t *testing.T) { testStore(t, badgerstore.Options{CacheBytes: 1}) }
+
+func testStore(t *testing.T, options badgerstore.Options) {
+	t.Helper()
 	var dirs sync.Map // of stores, by store
 	open := func(t *testing.T, dir string) storage.Store {
 		t.Helper()
-		s, err := badgerstore.Open(badgerstore.Options{Dir: dir})
+		options.Dir = dir
+		s, err := badgerstore.Open(options)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,10 +46,8 @@ func (v *view) Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, 
 	v.footprint.AddKey(key)
 	var m *metadata
 	err := v.store.read(func() (err error) {
-		if m, err = v.snapshot.metadata(key); m == nil || err != nil {
-			return err
-		}
-		return v.snapshot.addPayloads(key, m)
+		m, err = v.store.lookup(v.snapshot, key, true)
+		return err
 	})
 	switch {
 	case err != nil:
@@ -57,7 +55,7 @@ func (v *view) Get(ctx context.Context, key plimsoll.Key) (*plimsoll.Container, 
 	case m == nil:
 		return nil, storage.NotFound(key)
 	}
-	return m.container, nil
+	return m.complete.Clone(), nil
 }
 
 func (v *view) Entry(ctx context.Context, key plimsoll.EntryKey) (e *plimsoll.Entry, err error) {
@@ -163,16 +161,36 @@ func (v *view) yield(ctx context.Context, query storage.Query, m *metadata, yiel
 	if query.Match != nil && !query.Match(m.container) {
 		return true
 	}
-	err := v.usable(ctx)
-	if err == nil && query.WithPayloads {
-		key := plimsoll.Key{Namespace: query.Namespace, ID: m.container.ID}
-		err = v.store.read(func() error { return v.snapshot.addPayloads(key, m) })
-	}
-	if err != nil {
+	if err := v.usable(ctx); err != nil {
 		yield(nil, err)
 		return false
 	}
-	return yield(m.container, nil)
+	if !query.WithPayloads {
+		return yield(m.container.Clone(), nil)
+	}
+	if m.complete == nil {
+		key := plimsoll.Key{Namespace: query.Namespace, ID: m.container.ID}
+		if err := v.store.read(func() (err error) {
+			m, err = v.payloads(query, key, m)
+			return err
+		}); err != nil {
+			yield(nil, err)
+			return false
+		}
+	}
+	return yield(m.complete.Clone(), nil)
+}
+
+// payloads completes m, which query has found. What goes through all of a namespace is
+// not remembered: it would push out what is asked for again and again.
+func (v *view) payloads(query storage.Query, key plimsoll.Key, m *metadata) (*metadata, error) {
+	if query.Where != nil {
+		return v.store.lookup(v.snapshot, key, true)
+	}
+	if known := v.store.cache.get(key, v.snapshot.revision); known != nil && known.complete != nil {
+		return known, nil
+	}
+	return v.snapshot.complete(key, m)
 }
 
 // parser reads the metadata that an entry of a range has or points to.
@@ -204,7 +222,7 @@ func (v *view) metadataRange(query storage.Query) ([]byte, parser) {
 	prefix := termPrefix(query.Namespace, term)
 	return prefix, func(key []byte, _ *badger.Item) (*metadata, error) {
 		id := string(key[len(prefix):])
-		m, err := v.snapshot.metadata(plimsoll.Key{Namespace: query.Namespace, ID: id})
+		m, err := v.store.lookup(v.snapshot, plimsoll.Key{Namespace: query.Namespace, ID: id}, false)
 		if err == nil && (m == nil || !term.Of(m.container)) {
 			err = corrupted(key, "the container does not have this index term")
 		}

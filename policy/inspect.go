@@ -1,0 +1,103 @@
+package policy
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Inspection is what is in a set of policies.
+type Inspection struct {
+	// Digest is that of [Policies.Digest].
+	Digest   string             `json:"digest"`
+	Packages []InspectedPackage `json:"packages"`
+	// Data are the names of the data document's outermost values, sorted.
+	Data []string `json:"data"`
+	// Tests are the files with tests, sorted.
+	Tests []string `json:"tests"`
+}
+
+// InspectedPackage is a package with rules that decide, and what they have to do with
+// the world.
+type InspectedPackage struct {
+	Package
+	// Sees are the parts of the input that its rules can see, such as
+	// input.object.labels, sorted. What they cannot see makes no difference to them.
+	Sees []string `json:"sees"`
+	// Asks says that its rules ask for other containers.
+	Asks bool `json:"asks_for_containers"`
+	// Builtins are the functions of Rego that it calls itself, sorted, but for operators.
+	Builtins []string `json:"builtins"`
+}
+
+// Inspect loads the policies and says what is in them.
+func (w *Workspace) Inspect(ctx context.Context) (*Inspection, error) {
+	policies, err := w.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	modules := w.Modules()
+	maps.DeleteFunc(modules, func(name string, _ *ast.Module) bool { return IsTest(name) })
+	compiler, err := newCompiler(w.data)
+	if err != nil {
+		return nil, err
+	}
+	if compiler.Compile(modules); compiler.Failed() {
+		return nil, w.Explain(compiler.Errors)
+	}
+	result := &Inspection{Digest: policies.Digest(), Data: slices.Sorted(maps.Keys(w.data)), Packages: []InspectedPackage{}, Tests: []string{}}
+	visible := visibleTo(compiler.Modules)
+	for _, p := range policies.Packages() {
+		sees := visible(compiler.Modules[p.Files[0]])
+		result.Packages = append(result.Packages, InspectedPackage{
+			Package: p, Sees: sees.pathsBelow("input"), Asks: sees.asks, Builtins: builtinsOf(compiler.Modules, p.Name),
+		})
+	}
+	for _, f := range w.files {
+		if f.isTest() {
+			result.Tests = append(result.Tests, f.name)
+		}
+	}
+	return result, nil
+}
+
+// pathsBelow lists what is in f, which is at a path.
+func (f *footprint) pathsBelow(at string) []string {
+	if f.whole {
+		return []string{at}
+	}
+	paths := []string{}
+	for _, key := range slices.Sorted(maps.Keys(f.keys)) {
+		paths = append(paths, f.keys[key].pathsBelow(at+"."+key)...)
+	}
+	return paths
+}
+
+// builtinsOf lists the builtins that modules of a package call.
+func builtinsOf(modules map[string]*ast.Module, pkg string) []string {
+	operators := map[string]bool{}
+	for _, b := range capabilities().Builtins {
+		operators[b.Name] = b.Infix != "" || strings.HasPrefix(b.Name, "internal.")
+	}
+	found := map[string]bool{}
+	add := func(operator ast.Ref) {
+		if isOperator, known := operators[operator.String()]; known && !isOperator {
+			found[operator.String()] = true
+		}
+	}
+	for _, m := range modules {
+		if packageName(m.Package.Path) != pkg {
+			continue
+		}
+		ast.WalkExprs(m, func(e *ast.Expr) bool {
+			if e.IsCall() {
+				add(e.Operator())
+			}
+			return false
+		})
+	}
+	return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(found))))
+}
