@@ -19,10 +19,15 @@ const (
 
 // addValues tells of each violation and warning what the container has in its field,
 // without secrets. Rules are not asked for it: what they say is remembered, values are not.
+// What they quote in their texts themselves is hidden if it looks like a secret.
 func (r *result) addValues() {
 	for _, found := range [][]plimsoll.Violation{r.decision.Verdict.Violations, r.decision.Verdict.Warnings} {
-		for i := range found[:min(maxValues, len(found))] {
-			found[i].Value = r.shownValue(found[i].Field)
+		for i := range found {
+			v := &found[i]
+			v.Message, v.Fix = masking.Text(v.Message), masking.Text(v.Fix)
+			if i < maxValues {
+				v.Value = r.shownValue(v.Field)
+			}
 		}
 	}
 }
