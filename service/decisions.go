@@ -34,9 +34,7 @@ func (s *Service) recordsOf(results []*result) ([]plimsoll.Entry, error) {
 	for _, r := range results {
 		r.decision.Duration = s.options.Now().Sub(r.decision.Time)
 		record := recordOf(r, plimsoll.OutcomeAdmitted, nil)
-		if !recordsAdmittedInput {
-			record.input, record.shown = nil, nil
-		}
+		record.input, record.shown = nil, nil // what it costs is in docs/rationale.md
 		note, err := record.note(s.recorder.retention)
 		if err != nil {
 			return nil, err
@@ -45,9 +43,6 @@ func (s *Service) recordsOf(results []*result) ([]plimsoll.Entry, error) {
 	}
 	return notes, nil
 }
-
-// recordsAdmittedInput: see docs/rationale.md.
-const recordsAdmittedInput = false
 
 // recordUnchanging records the decision of an attempt that changed nothing.
 func (s *Service) recordUnchanging(r *result) {
