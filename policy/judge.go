@@ -51,15 +51,16 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 }
 
 // evaluate returns an entry for each of q.asked: see prepare.
-func (p *Policies) evaluate(parent context.Context, q *query, in *plimsoll.Input, input ast.Value) (*ast.Array, error) {
+func (p *Policies) evaluate(parent context.Context, q *query, in *plimsoll.Input, input ast.Value, options ...rego.EvalOption) (*ast.Array, error) {
 	e := &evaluation{policies: p, in: in, payloads: q.payloads}
 	ctx, done := context.WithTimeout(parent, p.timeout)
 	defer done()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	cache := ruleCaches.Get().(*ruleCache) //nolint:forcetypeassert // holds nothing else
-	results, err := q.prepared.Eval(context.WithValue(ctx, evaluationKey{}, e), rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
+	options = append(options, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()), rego.EvalVirtualCache(cache))
+	results, err := q.prepared.Eval(context.WithValue(ctx, evaluationKey{}, e), options...)
 	cache.release()
 	interrupted := topdown.IsCancel(err)
 	for _, err := range []error{err, e.err} {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -112,14 +111,16 @@ func (s plimsollV1) Review(ctx context.Context, req *plimsollv1.ReviewRequest) (
 	if st := statusOf(r.err); r.err != nil && !st.isDenial() {
 		return nil, s.connectError(ctx, r.err, r.decision)
 	}
+	var explanation *plimsollv1.Explanation
+	if req.GetExplain() {
+		if explanation, err = s.explain(ctx, recordOf(r, r.decision.Outcome, r.err).stored()); err != nil {
+			return nil, s.connectError(ctx, err, r.decision)
+		}
+	}
 	return &plimsollv1.ReviewResponse{
 		Allowed: r.err == nil, Verdict: toVerdict(r.decision), Container: toPlimsoll(r.object),
 		Revision: uint64(r.state), Ruleset: r.decision.Ruleset, Changed: r.changed,
-		Patches: toPatches(r.decision.Patches),
-		Timings: &plimsollv1.Timings{
-			Patches: durationpb.New(r.decision.PatchTime), Policies: durationpb.New(r.decision.PolicyTime), Validators: durationpb.New(r.decision.ValidatorTime),
-			Total: durationpb.New(r.decision.Duration),
-		},
+		Patches: toPatches(r.decision.Patches), Timings: toTimings(r.decision), Explanation: explanation,
 	}, nil
 }
 

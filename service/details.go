@@ -199,7 +199,7 @@ func orElse(s, otherwise string) string {
 
 func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
 	return plimsoll.Violation{
-		Message: v.GetMessage(), Field: v.GetField(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
+		Message: v.GetMessage(), Field: v.GetField(), Value: v.GetValue(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
 		Title: v.GetTitle(), Severity: v.GetSeverity(), Source: fromSource(v.GetSource()),
 	}
 }
@@ -219,7 +219,8 @@ func toProto(v plimsoll.Violation) *plimsollv1.Violation {
 	text := func(s string) string { return clip(s, maxTextBytes) }
 	return &plimsollv1.Violation{
 		Message: text(v.Message), Field: text(v.Field), Code: text(v.Code), Fix: text(v.Fix), Link: text(v.Link),
-		Title: text(v.Title), Severity: text(v.Severity), Source: toSource(v.Source),
+		Title: text(v.Title), Severity: text(v.Severity),
+		Value: v.Value, Source: toSource(v.Source),
 	}
 }
 

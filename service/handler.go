@@ -34,7 +34,8 @@ func (s *Service) Handler() http.Handler {
 	options := connect.WithHandlerOptions(s.handlerOptions()...)
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
-	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName}
+	mux.Handle(plimsollv1connect.NewDecisionServiceHandler(decisionsV1{s}, options))
+	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName}
 	if s.options.Rulesets != nil {
 		mux.Handle(plimsollv1connect.NewPolicyServiceHandler(policiesV1{s}, options))
 		names = append(names, plimsollv1connect.PolicyServiceName)

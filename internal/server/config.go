@@ -76,6 +76,8 @@ type Config struct {
 	MaxInFlight int `koanf:"max_in_flight"`
 	// RequestRetention is how long a request ID is remembered.
 	RequestRetention time.Duration `koanf:"request_retention"`
+	// DecisionRetention is how long decisions are kept; 0 for not at all.
+	DecisionRetention time.Duration `koanf:"decision_retention"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -104,6 +106,7 @@ func DefaultConfig() Config {
 		MutationTimeout:    10 * time.Second,
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
+		DecisionRetention:  24 * time.Hour,
 		EventLimit:         1_000_000,
 		ShutdownTimeout:    20 * time.Second,
 		LogFormat:          "text",
@@ -136,6 +139,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
+	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -297,6 +301,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 {
 		problem("max-in-flight: must be at least 1")
+	}
+	if c.DecisionRetention < 0 {
+		problem("decision-retention: cannot be negative; 0 keeps none")
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

@@ -173,7 +173,11 @@ type Violation struct {
 	// The rule's own word for how bad it is, such as `low` or `high`.
 	Severity string `protobuf:"bytes,7,opt,name=severity,proto3" json:"severity,omitempty"`
 	// The rule that says so.
-	Source        *Source `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	Source *Source `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	// The offending value: what the container has in field, as JSON of at most 120 bytes;
+	// what is longer ends in `…`. What may be secret in it is `***`. Empty if there is
+	// none.
+	Value         string `protobuf:"bytes,9,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,12 +268,20 @@ func (x *Violation) GetSource() *Source {
 	return nil
 }
 
+func (x *Violation) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Patch is a change that a policy's rule made to a container before it was judged.
 type Patch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The path of what was changed, such as `labels.tier` or `spec.process.user`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// The new value, as JSON; empty if the field was removed.
+	// The new value, as JSON; empty if the field was removed. In decisions it has at most
+	// 120 bytes, what is longer ends in `…`, and what may be secret in it is `***`.
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// The rule that made the change.
 	Source        *Source `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
@@ -431,7 +443,7 @@ const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"violations\x18\x02 \x03(\v2\x16.plimsoll.v1.ViolationR\n" +
 	"violations\x12'\n" +
 	"\x0fviolation_count\x18\x03 \x01(\x05R\x0eviolationCount\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"\xd4\x01\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"\xea\x01\n" +
 	"\tViolation\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x12\n" +
@@ -440,7 +452,8 @@ const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"\x04link\x18\x05 \x01(\tR\x04link\x12\x14\n" +
 	"\x05title\x18\x06 \x01(\tR\x05title\x12\x1a\n" +
 	"\bseverity\x18\a \x01(\tR\bseverity\x12+\n" +
-	"\x06source\x18\b \x01(\v2\x13.plimsoll.v1.SourceR\x06source\"`\n" +
+	"\x06source\x18\b \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x12\x14\n" +
+	"\x05value\x18\t \x01(\tR\x05value\"`\n" +
 	"\x05Patch\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12+\n" +

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/verdict.proto.
  */
 export const file_plimsoll_v1_verdict: GenFile = /*@__PURE__*/
-  fileDesc("ChlwbGltc29sbC92MS92ZXJkaWN0LnByb3RvEgtwbGltc29sbC52MSKNAQoHVmVyZGljdBITCgtkZWNpc2lvbl9pZBgBIAEoCRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbiKaAQoJVmlvbGF0aW9uEg8KB21lc3NhZ2UYASABKAkSDQoFZmllbGQYAiABKAkSDAoEY29kZRgDIAEoCRILCgNmaXgYBCABKAkSDAoEbGluaxgFIAEoCRINCgV0aXRsZRgGIAEoCRIQCghzZXZlcml0eRgHIAEoCRIjCgZzb3VyY2UYCCABKAsyEy5wbGltc29sbC52MS5Tb3VyY2UiSgoFUGF0Y2gSDQoFZmllbGQYASABKAkSDQoFdmFsdWUYAiABKAkSIwoGc291cmNlGAMgASgLMhMucGxpbXNvbGwudjEuU291cmNlIrwBCgZTb3VyY2USJgoEa2luZBgBIAEoDjIYLnBsaW1zb2xsLnYxLlNvdXJjZS5LaW5kEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIMCgRydWxlGAQgASgJEgwKBGZpbGUYBSABKAkSDAoEbGluZRgGIAEoBSJBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX1BPTElDWRABEhIKDktJTkRfVkFMSURBVE9SEAJCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM");
+  fileDesc("ChlwbGltc29sbC92MS92ZXJkaWN0LnByb3RvEgtwbGltc29sbC52MSKNAQoHVmVyZGljdBITCgtkZWNpc2lvbl9pZBgBIAEoCRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbiKpAQoJVmlvbGF0aW9uEg8KB21lc3NhZ2UYASABKAkSDQoFZmllbGQYAiABKAkSDAoEY29kZRgDIAEoCRILCgNmaXgYBCABKAkSDAoEbGluaxgFIAEoCRINCgV0aXRsZRgGIAEoCRIQCghzZXZlcml0eRgHIAEoCRIjCgZzb3VyY2UYCCABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDQoFdmFsdWUYCSABKAkiSgoFUGF0Y2gSDQoFZmllbGQYASABKAkSDQoFdmFsdWUYAiABKAkSIwoGc291cmNlGAMgASgLMhMucGxpbXNvbGwudjEuU291cmNlIrwBCgZTb3VyY2USJgoEa2luZBgBIAEoDjIYLnBsaW1zb2xsLnYxLlNvdXJjZS5LaW5kEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIMCgRydWxlGAQgASgJEgwKBGZpbGUYBSABKAkSDAoEbGluZRgGIAEoBSJBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX1BPTElDWRABEhIKDktJTkRfVkFMSURBVE9SEAJCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM");
 
 /**
  * Verdict is what policies and validators found. It is an error detail of every
@@ -123,6 +123,15 @@ export type Violation = Message<"plimsoll.v1.Violation"> & {
    * @generated from field: plimsoll.v1.Source source = 8;
    */
   source?: Source;
+
+  /**
+   * The offending value: what the container has in field, as JSON of at most 120 bytes;
+   * what is longer ends in `…`. What may be secret in it is `***`. Empty if there is
+   * none.
+   *
+   * @generated from field: string value = 9;
+   */
+  value: string;
 };
 
 /**
@@ -146,7 +155,8 @@ export type Patch = Message<"plimsoll.v1.Patch"> & {
   field: string;
 
   /**
-   * The new value, as JSON; empty if the field was removed.
+   * The new value, as JSON; empty if the field was removed. In decisions it has at most
+   * 120 bytes, what is longer ends in `…`, and what may be secret in it is `***`.
    *
    * @generated from field: string value = 2;
    */
