@@ -137,7 +137,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add("--", "key")
 	f.Fuzz(func(t *testing.T, secret, key string) {
 		if !utf8.ValidString(secret) || !utf8.ValidString(key) {
-			t.Skip("no JSON string")
+			return // JSON has no such strings
 		}
 		secret = "CANARY" + secret
 		if !IsSecretKey(key) {
