@@ -435,6 +435,11 @@ func (k *rulekeeper) run(ctx context.Context, hangup <-chan os.Signal) {
 		all.Go(func() { r.poll(ctx, k.config.PolicyPoll, k.log, changed) })
 	}
 	all.Go(func() { k.watchFiles(ctx, changed) })
+	k.look(ctx, news, hangup)
+}
+
+// look looks for other rules until ctx ends.
+func (k *rulekeeper) look(ctx context.Context, news <-chan struct{}, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
