@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -112,13 +111,16 @@ func (s plimsollV1) Review(ctx context.Context, req *plimsollv1.ReviewRequest) (
 	if st := statusOf(r.err); r.err != nil && !st.isDenial() {
 		return nil, s.connectError(ctx, r.err, r.decision)
 	}
+	var explanation *plimsollv1.Explanation
+	if req.GetExplain() {
+		if explanation, err = s.explain(ctx, recordOf(r, r.decision.Outcome, r.err).stored()); err != nil {
+			return nil, s.connectError(ctx, err, r.decision)
+		}
+	}
 	return &plimsollv1.ReviewResponse{
 		Allowed: r.err == nil, Verdict: toVerdict(r.decision), Container: toPlimsoll(r.object),
 		Revision: uint64(r.state), Ruleset: r.decision.Ruleset, Changed: r.changed,
-		Timings: &plimsollv1.Timings{
-			Policies: durationpb.New(r.decision.PolicyTime), Validators: durationpb.New(r.decision.ValidatorTime),
-			Total: durationpb.New(r.decision.Duration),
-		},
+		Patches: toPatches(r.decision.Patches), Timings: toTimings(r.decision), Explanation: explanation,
 	}, nil
 }
 
@@ -243,7 +245,7 @@ func allCommitted(results []*plimsollv1.BatchResult) bool {
 }
 
 func (s plimsollV1) toBatchResult(ctx context.Context, r *result) *plimsollv1.BatchResult {
-	b := &plimsollv1.BatchResult{Id: r.mutation.Key.ID, Revision: uint64(r.decision.Revision)}
+	b := &plimsollv1.BatchResult{Id: r.mutation.Key.ID, Revision: uint64(r.decision.Revision), Patches: toPatches(r.decision.Patches)}
 	if r.decision.Ruleset != "" {
 		b.Verdict = toVerdict(r.decision)
 	}

@@ -114,7 +114,7 @@ func (s containerdLeases) list(ctx context.Context, texts []string) ([]*leasesap
 		leases []*leasesapi.Lease
 		size   int
 	)
-	for entry, err := range view.Entries(ctx, plimsoll.KindLease, ns+"/") {
+	for entry, err := range view.Entries(ctx, plimsoll.KindLease, ns+"/", "") {
 		if err != nil {
 			return nil, err
 		}

@@ -86,7 +86,7 @@ func (s containerdNamespaces) list(ctx context.Context, text string) ([]*namespa
 		namespaces []*namespacesapi.Namespace
 		size       int
 	)
-	for entry, err := range view.Entries(ctx, plimsoll.KindNamespace, "") {
+	for entry, err := range view.Entries(ctx, plimsoll.KindNamespace, "", "") {
 		if err != nil {
 			return nil, err
 		}
@@ -255,7 +255,7 @@ func deleteNamespace(ctx context.Context, view storage.View, change *entryChange
 		return nil, fmt.Errorf("namespace %q must be empty, but it still has containers: %w", name, plimsoll.ErrFailedPrecondition)
 	}
 	writes := []storage.Write{{Operation: plimsoll.OperationDelete, Namespace: name, Entry: entry}}
-	for lease, err := range view.Entries(ctx, plimsoll.KindLease, name+"/") {
+	for lease, err := range view.Entries(ctx, plimsoll.KindLease, name+"/", "") {
 		if err != nil {
 			return nil, err
 		}

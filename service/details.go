@@ -198,33 +198,40 @@ func orElse(s, otherwise string) string {
 }
 
 func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
-	source := v.GetSource()
+	return plimsoll.Violation{
+		Message: v.GetMessage(), Field: v.GetField(), Value: v.GetValue(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
+		Title: v.GetTitle(), Severity: v.GetSeverity(), Source: fromSource(v.GetSource()),
+	}
+}
+
+func fromSource(source *plimsollv1.Source) plimsoll.Source {
 	kind := plimsoll.SourcePolicy
 	if source.GetKind() == plimsollv1.Source_KIND_VALIDATOR {
 		kind = plimsoll.SourceValidator
 	}
-	return plimsoll.Violation{
-		Message: v.GetMessage(), Field: v.GetField(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
-		Title: v.GetTitle(), Severity: v.GetSeverity(),
-		Source: plimsoll.Source{
-			Kind: kind, Name: source.GetName(), Version: source.GetVersion(), Rule: source.GetRule(),
-			File: source.GetFile(), Line: int(source.GetLine()),
-		},
+	return plimsoll.Source{
+		Kind: kind, Name: source.GetName(), Version: source.GetVersion(), Rule: source.GetRule(),
+		File: source.GetFile(), Line: int(source.GetLine()),
 	}
 }
 
 func toProto(v plimsoll.Violation) *plimsollv1.Violation {
-	kind := plimsollv1.Source_KIND_POLICY
-	if v.Source.Kind == plimsoll.SourceValidator {
-		kind = plimsollv1.Source_KIND_VALIDATOR
-	}
 	text := func(s string) string { return clip(s, maxTextBytes) }
 	return &plimsollv1.Violation{
 		Message: text(v.Message), Field: text(v.Field), Code: text(v.Code), Fix: text(v.Fix), Link: text(v.Link),
 		Title: text(v.Title), Severity: text(v.Severity),
-		Source: &plimsollv1.Source{
-			Kind: kind, Name: text(v.Source.Name), Version: text(v.Source.Version), Rule: text(v.Source.Rule),
-			File: text(v.Source.File), Line: int32(v.Source.Line), //nolint:gosec // a line number
-		},
+		Value: v.Value, Source: toSource(v.Source),
+	}
+}
+
+func toSource(s plimsoll.Source) *plimsollv1.Source {
+	kind := plimsollv1.Source_KIND_POLICY
+	if s.Kind == plimsoll.SourceValidator {
+		kind = plimsollv1.Source_KIND_VALIDATOR
+	}
+	text := func(s string) string { return clip(s, maxTextBytes) }
+	return &plimsollv1.Source{
+		Kind: kind, Name: text(s.Name), Version: text(s.Version), Rule: text(s.Rule),
+		File: text(s.File), Line: int32(s.Line), //nolint:gosec // a line number
 	}
 }

@@ -32,6 +32,11 @@ type result struct {
 	// would be stored.
 	object  *plimsoll.Container
 	changed []string
+	// input is what was judged; nil if that was not come to. shown is its document without
+	// secrets, and shownObject that of its object, if somebody has asked for them.
+	input       *plimsoll.Input
+	shown       []byte
+	shownObject []byte
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -61,6 +66,7 @@ func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) [
 	}
 	for _, r := range results {
 		s.conclude(r.decision, r.mutation.DryRun, r.err)
+		s.recordUnchanging(r)
 	}
 	return results
 }
@@ -184,6 +190,9 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 	}
 
 	// 5. Commit, if nothing that was read has changed since.
+	if change.Notes, err = s.recordsOf(results); err != nil {
+		return p, err
+	}
 	revision, err := s.commit(ctx, view, change, p, own)
 	if err != nil {
 		return p, err
@@ -220,6 +229,7 @@ type basis struct {
 // any kind.
 func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Write, error) {
 	m := r.mutation
+	r.input, r.shown = nil, nil
 	if replayed, err := s.replay(ctx, on.view, r); replayed || err != nil {
 		return nil, err
 	}
@@ -228,7 +238,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		return nil, err
 	}
 
-	// 2. Merge: what would be stored, or why it cannot be.
+	// 2. Merge, and patch: what would be stored, or why it cannot be.
 	object, err := m.Merge(stored, s.options.Now())
 	if err != nil {
 		return nil, err
@@ -238,11 +248,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		if err := checkContainer(object, stored); err != nil {
 			return nil, err
 		}
-		r.changed = plimsoll.Changed(stored, object)
 	}
-
-	// 3. Policies, 4. validators. All of them judge the merged object, so that a
-	// denial can name everything that is wrong. Any error ends the attempt.
 	options, err := readOptions(object.Runtime.Options)
 	if err != nil && m.Operation != plimsoll.OperationDelete {
 		return nil, err
@@ -255,6 +261,17 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored
 	}
+	r.input, r.shown = input, nil
+	if input, err = s.patch(ctx, on.rules.Patches, r, input); err != nil {
+		return nil, err
+	}
+	r.input = input
+	if m.Operation == plimsoll.OperationUpdate {
+		r.changed = plimsoll.Changed(stored, r.object)
+	}
+
+	// 3. Policies, 4. validators. All of them judge the merged and patched object, so that
+	// a denial can name everything that is wrong. Any error ends the attempt.
 	r.decision.Verdict = plimsoll.Verdict{}
 	start := s.options.Now()
 	verdict, err := on.rules.Policies.Judge(ctx, input)
@@ -270,12 +287,13 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		return nil, err
 	}
 	r.decision.Verdict.Add(verdict)
+	r.addValues()
 	if len(r.decision.Verdict.Violations) > 0 {
 		return nil, &plimsoll.DeniedError{Verdict: r.decision.Verdict}
 	}
 
 	writes := []storage.Write{{
-		Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: r.changed, Decision: r.decision.ID,
+		Operation: m.Operation, Namespace: m.Key.Namespace, Container: r.object, Changed: r.changed, Decision: r.decision.ID,
 	}}
 	if m.RequestID != "" {
 		record, err := recordRequest(r, on.requestExpires)

@@ -110,7 +110,7 @@ func (o *others) namespaces(ctx context.Context, name string) ([]string, error) 
 		return []string{name}, nil
 	}
 	all := []string{o.self.Namespace} // which a batch may be about to create
-	for entry, err := range o.view.Entries(ctx, plimsoll.KindNamespace, "") {
+	for entry, err := range o.view.Entries(ctx, plimsoll.KindNamespace, "", "") {
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,8 @@ import (
 type Ruleset struct {
 	// Digest identifies the rules: same digest, same verdicts.
 	Digest string
+	// Patches, if set, changes what is created or updated before it is judged.
+	Patches Patcher
 	// Policies and Validators both judge every mutation. Neither is nil.
 	Policies   plimsoll.Judge
 	Validators plimsoll.Judge

@@ -61,6 +61,8 @@ type Options struct {
 	QueueTimeout time.Duration
 	// RequestRetention is how long a request ID is remembered. Default: 10 min.
 	RequestRetention time.Duration
+	// DecisionRetention is how long decisions are kept; negative: none is. Default: 24 h.
+	DecisionRetention time.Duration
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
@@ -129,6 +131,9 @@ func (o Options) withDefaults() Options {
 	if o.RequestRetention == 0 {
 		o.RequestRetention = 10 * time.Minute
 	}
+	if o.DecisionRetention == 0 {
+		o.DecisionRetention = 24 * time.Hour
+	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
@@ -149,9 +154,11 @@ type Service struct {
 	inFlight *semaphore.Weighted
 	pages    pageViews
 	lane     lane
-	watches  atomic.Int64  // how many there are
-	drain    sync.Once     // closes draining
-	draining chan struct{} // closed when callers are to go elsewhere
+	recorder *recorder
+	explains *semaphore.Weighted // for whoever explains
+	watches  atomic.Int64        // how many there are
+	drain    sync.Once           // closes draining
+	draining chan struct{}       // closed when callers are to go elsewhere
 }
 
 // New returns a Service over store. It refuses mutations until it is given a
@@ -162,6 +169,8 @@ func New(store storage.Store, options Options) *Service {
 		store:    store,
 		options:  options,
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
+		recorder: newRecorder(store, options),
+		explains: semaphore.NewWeighted(maxExplains),
 		draining: make(chan struct{}),
 	}
 }
@@ -169,6 +178,10 @@ func New(store storage.Store, options Options) *Service {
 // Drain makes the service report that it is not ready, so that callers go
 // elsewhere, and ends watches. Requests that come all the same are still served.
 func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+// Flush writes the records of decisions that are still queued. It is to be called when no
+// more requests are served, and before the store is closed.
+func (s *Service) Flush(ctx context.Context) error { return s.recorder.flush(ctx) }
 
 var errDraining = errors.New("the server is shutting down")
 

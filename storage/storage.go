@@ -27,6 +27,10 @@
 // content it does not know. They are read, written and checked in the same way, and in
 // the same commits.
 //
+// A note is an entry that nothing depends on, such as the record of a decision: it comes
+// with a change ([Change.Notes]) or on its own ([Store.Note]), costs no revision, leaves no
+// event, meets no conflict, and is there until it expires.
+//
 // # Implementations
 //
 // badgerstore keeps everything in a Badger database on disk; memstore keeps it in
@@ -83,6 +87,14 @@ type Store interface {
 	// and are applied in order. The store keeps no reference to change.
 	Commit(ctx context.Context, view View, change Change) (plimsoll.Revision, error)
 
+	// Note keeps entries that are part of no change, durably, and replaces those of the
+	// same keys. Each must expire. They are as of the latest revision: views that are
+	// opened afterwards see them, and earlier ones need not. The errors are those of
+	// Commit, conflicts apart. More notes than fit into one transaction are kept one
+	// transaction after the other, so that of those that come with an error some may
+	// have been kept.
+	Note(ctx context.Context, notes []plimsoll.Entry) error
+
 	// Watch yields the events of all revisions greater than after, in order and
 	// without gaps, first those stored, then those to come, until ctx ends or the
 	// consumer stops. The last pair carries the reason as its error: ctx's error,
@@ -126,9 +138,9 @@ type View interface {
 	// the key joins the footprint. An entry that expires is gone for all views.
 	Entry(ctx context.Context, key plimsoll.EntryKey) (*plimsoll.Entry, error)
 
-	// Entries yields the entries of a kind whose keys start with prefix, in bytewise
-	// order of their keys. All of the kind joins the footprint.
-	Entries(ctx context.Context, kind plimsoll.EntryKind, prefix string) iter.Seq2[*plimsoll.Entry, error]
+	// Entries yields the entries of a kind whose keys start with prefix and are greater
+	// than after, in bytewise order of their keys. All of the kind joins the footprint.
+	Entries(ctx context.Context, kind plimsoll.EntryKind, prefix, after string) iter.Seq2[*plimsoll.Entry, error]
 
 	// Compacted is the revision up to which events are not kept any more; 0 if all are.
 	Compacted() plimsoll.Revision

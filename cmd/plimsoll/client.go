@@ -45,9 +45,10 @@ func envOr(name, otherwise string) string {
 	return otherwise
 }
 
-// client calls the container service in one namespace.
+// client calls the services for containers and decisions in one namespace.
 type client struct {
 	plimsollv1connect.ContainerServiceClient
+	plimsollv1connect.DecisionServiceClient
 	// namespace is empty for the server's default.
 	namespace string
 
@@ -82,6 +83,7 @@ func (c *client) in(namespace string) *client {
 	other := *c
 	other.namespace, other.courier.namespace = namespace, namespace
 	other.ContainerServiceClient = plimsollv1connect.NewContainerServiceClient(c.http, c.base, connect.WithInterceptors(&other.courier))
+	other.DecisionServiceClient = plimsollv1connect.NewDecisionServiceClient(c.http, c.base, connect.WithInterceptors(&other.courier))
 	return &other
 }
 

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // printDenial shows every violation: where, what, which rule, how to fix it, and
@@ -18,13 +19,17 @@ import (
 func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verdict *plimsollv1.Verdict) {
 	_, _ = fmt.Fprintf(w, "%s%s\n", printable(attempt.lead()+headline(remote, verdict)), decisionOf(remote.Meta()))
 	printViolations(w, verdict)
+	why := ""
+	if id := orElse(verdict.GetDecisionId(), remote.Meta().Get(service.HeaderDecision)); id != "" {
+		why = " · why: plimsoll explain " + printable(id)
+	}
 	switch {
 	case attempt.dryRun:
-		_, _ = fmt.Fprintln(w, "dry run: nothing would have been stored")
+		_, _ = fmt.Fprintf(w, "dry run: nothing would have been stored%s\n", why)
 	case attempt.about != "":
-		_, _ = fmt.Fprintf(w, "%s was left as it is · try again safely: --dry-run\n", printable(attempt.about))
+		_, _ = fmt.Fprintf(w, "%s was left as it is%s · try again safely: --dry-run\n", printable(attempt.about), why)
 	default:
-		_, _ = fmt.Fprintln(w, "nothing was stored · try again safely: --dry-run")
+		_, _ = fmt.Fprintf(w, "nothing was stored%s · try again safely: --dry-run\n", why)
 	}
 }
 
@@ -33,16 +38,28 @@ func printDenial(w io.Writer, attempt *attemptError, remote *connect.Error, verd
 func printViolations(w io.Writer, verdict *plimsollv1.Verdict) {
 	shown := verdict.GetViolations()
 	shown = shown[:min(maxViolations, len(shown))]
-	rows := tableOf(shown)
-	if widest(rows) > maxDenialWidth {
-		rows = listOf(shown)
-	}
+	rows := rowsOf(shown)
 	for line := range strings.Lines(rows) {
 		_, _ = fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 	}
 	if more := int(verdict.GetViolationCount()) - len(shown); more > 0 {
 		_, _ = fmt.Fprintf(w, "  and %d more\n", more)
 	}
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// rowsOf shows violations as a table, or, if that would be too wide, as a list.
+func rowsOf(violations []*plimsollv1.Violation) string {
+	if rows := tableOf(violations); widest(rows) <= maxDenialWidth {
+		return rows
+	}
+	return listOf(violations)
 }
 
 // headline is the first violation and how many more there are. The server's message
@@ -78,6 +95,9 @@ func tableOf(violations []*plimsollv1.Violation) string {
 	t := tabwriter.NewWriter(&rows, 0, 0, 3, ' ', 0)
 	for _, v := range violations {
 		row(t, orDash(v.GetField()), v.GetMessage(), sourceOf(v))
+		if have := haveOf(v); have != "" {
+			row(t, "", have, "")
+		}
 		if fix := fixOf(v); fix != "" || v.GetLink() != "" {
 			row(t, "", fix, v.GetLink())
 		}
@@ -91,7 +111,7 @@ func listOf(violations []*plimsollv1.Violation) string {
 	var b strings.Builder
 	for _, v := range violations {
 		_, _ = fmt.Fprintf(&b, "  %s: %s\n", printable(orDash(v.GetField())), printable(v.GetMessage()))
-		for _, text := range []string{fixOf(v), sourceOf(v), v.GetLink()} {
+		for _, text := range []string{haveOf(v), fixOf(v), sourceOf(v), v.GetLink()} {
 			if text != "" {
 				_, _ = fmt.Fprintf(&b, "      %s\n", printable(text))
 			}
@@ -106,6 +126,14 @@ func widest(text string) int {
 		width = max(width, utf8.RuneCountInString(strings.TrimRight(line, " \n")))
 	}
 	return width
+}
+
+// haveOf is the offending value, unless the message quotes it.
+func haveOf(v *plimsollv1.Violation) string {
+	if v.GetValue() == "" || strings.Contains(v.GetMessage(), strings.Trim(v.GetValue(), `"`)) {
+		return ""
+	}
+	return "have: " + v.GetValue()
 }
 
 func fixOf(v *plimsollv1.Violation) string {

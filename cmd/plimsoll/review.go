@@ -19,16 +19,19 @@ func newReview() *cobra.Command {
 		output outputFlags
 		file   fileFlag
 		remove []string
+		why    bool
 	)
 	cmd := &cobra.Command{
 		Use: "review -f FILE", Short: "Say what the rules think of a change, and make none", GroupID: "containers", Args: cobra.NoArgs,
 		Long: `Have changes judged that are not made: those of plimsoll apply -f FILE, or deletions.
-Shows the verdict, what would change, which rules judged and how long they took; in
-JSON and YAML also the container as it would be stored. The exit code is 3 if any
-change is denied.
+Shows the verdict, what rules would patch, what would change, which rules judged and
+how long they took; in JSON and YAML also the container as it would be stored. With
+--explain it shows the rules that fired, as plimsoll explain does. The exit code is 3
+if any change is denied.
 ` + manifestHelp,
 		Example: `  plimsoll review -f web.yaml
   plimsoll review -f web.yaml --jq '.container.spec.value.process'
+  plimsoll review -f web.yaml --explain
   plimsoll review --delete web`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (file.path == "") == (len(remove) == 0) {
@@ -61,6 +64,7 @@ change is denied.
 				if change == nil {
 					change = updating(&plimsollv1.UpdateOperation{Container: stored})
 				}
+				change.Explain = why
 				allowed, err := review(cmd, c.of(m), p, change, m.container.GetId())
 				if err != nil {
 					return err
@@ -68,7 +72,9 @@ change is denied.
 				denied = denied || !allowed
 			}
 			for _, id := range remove {
-				allowed, err := review(cmd, c, p, deletion(id), id)
+				change := deletion(id)
+				change.Explain = why
+				allowed, err := review(cmd, c, p, change, id)
 				if err != nil {
 					return err
 				}
@@ -83,6 +89,7 @@ change is denied.
 	flags.add(cmd)
 	output.addFormats(cmd, []string{"table", "json", "yaml", "jsonl"})
 	file.add(cmd)
+	cmd.Flags().BoolVar(&why, "explain", false, "show the rules that fired, too, and what their variables were")
 	cmd.Flags().StringSliceVar(&remove, "delete", nil, "review the deletion of the container with this `ID`; repeatable")
 	_ = cmd.RegisterFlagCompletionFunc("delete", flags.ids)
 	return cmd
@@ -97,6 +104,9 @@ func review(cmd *cobra.Command, c *client, p *printer, change *change, id string
 	if !p.isTable() {
 		return res.GetAllowed(), p.document(res)
 	}
+	if res.GetExplanation() != nil {
+		return res.GetAllowed(), printExplanation(p.w, res.GetExplanation())
+	}
 	if !res.GetAllowed() {
 		report(cmd.ErrOrStderr(), &attemptError{
 			about: id, dryRun: true,
@@ -108,13 +118,20 @@ func review(cmd *cobra.Command, c *client, p *printer, change *change, id string
 		}
 		_, err = fmt.Fprintf(p.w, "%s would be %s\n", printable(id), doneBy(change))
 	}
+	if err == nil {
+		err = printPatches(p.w, res.GetPatches())
+	}
 	if len(res.GetChanged()) > 0 && err == nil {
 		_, err = fmt.Fprintf(p.w, "  changed: %s\n", printable(strings.Join(res.GetChanged(), ", ")))
 	}
 	if err == nil {
 		t := res.GetTimings()
-		_, err = fmt.Fprintf(p.w, "  judged at revision %d by ruleset %s in %s (policies %s, validators %s)\n", res.GetRevision(),
-			orDash(short(res.GetRuleset())), rounded(t.GetTotal()), rounded(t.GetPolicies()), rounded(t.GetValidators()))
+		patches := ""
+		if t.GetPatches().AsDuration() > 0 {
+			patches = fmt.Sprintf("patches %s, ", rounded(t.GetPatches()))
+		}
+		_, err = fmt.Fprintf(p.w, "  judged at revision %d by ruleset %s in %s (%spolicies %s, validators %s)\n", res.GetRevision(),
+			orDash(short(res.GetRuleset())), rounded(t.GetTotal()), patches, rounded(t.GetPolicies()), rounded(t.GetValidators()))
 	}
 	return res.GetAllowed(), err
 }

@@ -58,6 +58,7 @@ const startTimeout = time.Minute
 //	manifest FILE OUT                make a Create request of a container's manifest
 //	replace FILE OUT {OLD NEW}…      copy, with each OLD, which must be there, replaced by NEW
 //	sha256 VAR FILE                  set VAR to the digest of a file
+//	decision VAR FILE                set VAR to the ID of the decision that a file names
 //	mask FILE OUT                    copy, with what differs from run to run masked
 //	certificate DIR                  make an authority and a server certificate
 //	body KIND FILE                   make a request body that means no good
@@ -124,6 +125,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"manifest":    manifestCommand,
 			"replace":     replaceCommand,
 			"sha256":      sha256Command,
+			"decision":    decisionCommand,
 			"mask":        maskCommand,
 			"certificate": certificateCommand,
 			"body":        bodyCommand,
@@ -249,6 +251,19 @@ var masks = []struct {
 	{regexp.MustCompile(`\bruleset [0-9a-f]{12}\b`), "ruleset RULESET"},
 	{regexp.MustCompile(`\bSpec, [0-9.]+ k?B\b`), "Spec, SIZE"},
 	{regexp.MustCompile(`(?m)\S* ?\(unix\)$`), "USER"},
+}
+
+var decisionID = regexp.MustCompile(`decision ([0-7][0-9A-HJKMNP-TV-Z]{25})\b`)
+
+func decisionCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: decision VAR FILE")
+	}
+	found := decisionID.FindStringSubmatch(ts.ReadFile(args[1]))
+	if found == nil {
+		ts.Fatalf("%s names no decision", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func maskCommand(ts *testscript.TestScript, neg bool, args []string) {

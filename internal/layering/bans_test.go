@@ -79,6 +79,11 @@ var bans = []ban{
 		reason: "it carries bytes; what is in them, and who signed it, is for package policy",
 	},
 	{
+		from:   []string{"./internal/masking"},
+		banned: []string{"./...", badger, wazero, opa},
+		reason: "what hides secrets is used by whoever shows anything, so it may know none of them",
+	},
+	{
 		from:   []string{"./internal/server/..."},
 		banned: []string{badger, wazero, opa},
 		direct: true,

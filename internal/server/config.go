@@ -40,6 +40,9 @@ type Config struct {
 	// PolicyGrants are what policies may read besides the namespace of the mutation they
 	// judge, each as PACKAGE=NAMESPACE; * stands for all namespaces.
 	PolicyGrants []string `koanf:"policy_grants"`
+	// Enforcement overrides whether policies deny or only warn; the first that covers a
+	// package and a namespace counts.
+	Enforcement []Enforcement `koanf:"enforcement"`
 	// PolicyKeys are files with public keys, in PEM. If there are any, all policies but
 	// the embedded ones must be signed with one of them, for PolicyScope.
 	PolicyKeys  []string `koanf:"policy_keys"`
@@ -73,6 +76,8 @@ type Config struct {
 	MaxInFlight int `koanf:"max_in_flight"`
 	// RequestRetention is how long a request ID is remembered.
 	RequestRetention time.Duration `koanf:"request_retention"`
+	// DecisionRetention is how long decisions are kept; 0 for not at all.
+	DecisionRetention time.Duration `koanf:"decision_retention"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -101,6 +106,7 @@ func DefaultConfig() Config {
 		MutationTimeout:    10 * time.Second,
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
+		DecisionRetention:  24 * time.Hour,
 		EventLimit:         1_000_000,
 		ShutdownTimeout:    20 * time.Second,
 		LogFormat:          "text",
@@ -121,6 +127,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("policy-poll", d.PolicyPoll, "how often policies are looked at again; files are also watched")
 	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies over plain HTTP from beyond loopback")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
+	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
 	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
@@ -132,6 +139,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
+	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -144,7 +152,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "policy_keys", "validators", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "cors_origins"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -163,6 +171,9 @@ func LoadConfig(flags *pflag.FlagSet, defaults Config) (config Config, strays []
 			if !slices.Contains(known, key) {
 				problems = append(problems, fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key, known)))
 			}
+		}
+		for _, problem := range checkEnforcementKeys(k.Get("enforcement")) {
+			problems = append(problems, fmt.Errorf("configuration file %s: %w", path, problem))
 		}
 		if err := errors.Join(problems...); err != nil {
 			return config, nil, err
@@ -272,6 +283,7 @@ func (c Config) Validate() error {
 	if _, err := c.grants(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.checkEnforcement()...)
 	problems = append(problems, c.checkPolicySources()...)
 	for _, origin := range c.CORSOrigins {
 		if origin == "*" {
@@ -289,6 +301,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 {
 		problem("max-in-flight: must be at least 1")
+	}
+	if c.DecisionRetention < 0 {
+		problem("decision-retention: cannot be negative; 0 keeps none")
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

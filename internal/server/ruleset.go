@@ -55,13 +55,33 @@ func loadRuleset(ctx context.Context, config Config, log *slog.Logger, policies 
 	if err := rules.loadValidators(ctx, config, log, before); err != nil {
 		return nil, err
 	}
+	if p, ok := policies.judge.(*policy.Policies); ok {
+		warnOfUnmatched(log, p)
+		rules.Patches = patcherOf(p)
+	}
 	digest := sha256.New()
 	fmt.Fprintf(digest, "policies %s\n", policies.digest)
+	enforcement, err := config.enforcementDigest()
+	if err != nil {
+		return nil, errors.Join(err, rules.close())
+	}
+	if enforcement != "" {
+		fmt.Fprintf(digest, "enforcement %s\n", enforcement)
+	}
 	if rules.validators != nil {
 		fmt.Fprintf(digest, "validators %s\n", rules.validators.Digest())
 	}
 	rules.Digest = "sha256:" + hex.EncodeToString(digest.Sum(nil))
 	return rules, nil
+}
+
+// patcherOf returns policies if they have rules that patch, and otherwise nil, so that
+// nothing is spent on that.
+func patcherOf(policies *policy.Policies) service.Patcher {
+	if policies.Patches() {
+		return policies
+	}
+	return nil
 }
 
 func (r *loadedRules) loadValidators(ctx context.Context, config Config, log *slog.Logger, before *loadedRules) error {
@@ -136,6 +156,7 @@ func (c Config) policyOptions() (policy.Options, error) {
 		return policy.Options{}, err
 	}
 	options := policyOptions(c.PolicyTimeout, grants)
+	options.Enforcement = c.overrides()
 	options.Verifier, err = c.verifier()
 	return options, err
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -85,6 +86,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MutationTimeout:    config.MutationTimeout,
 		MaxInFlight:        config.MaxInFlight,
 		RequestRetention:   config.RequestRetention,
+		DecisionRetention:  decisionRetention(config),
 		CORSOrigins:        config.CORSOrigins,
 		Rulesets:           rules,
 		Logger:             log,
@@ -145,8 +147,24 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		log.Warn("requests were still in flight at the shutdown timeout; they are cut off")
 		_ = web.Close()
 	}
+	flushing, cancelFlush := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	defer cancelFlush()
+	if e := svc.Flush(flushing); e != nil {
+		log.Warn("the latest decisions were not recorded", "error", e.Error())
+	}
 	log.Info("stopped")
 	return err
+}
+
+// flushTimeout bounds how long a stop waits for the latest decisions to be recorded.
+const flushTimeout = 5 * time.Second
+
+// decisionRetention is the configured one in the service's terms, where 0 is the default.
+func decisionRetention(config Config) time.Duration {
+	if config.DecisionRetention == 0 {
+		return -1
+	}
+	return config.DecisionRetention
 }
 
 // listen opens the TCP address and, if configured, the unix socket.

@@ -158,10 +158,16 @@ func (b *batch) take(r *request) {
 		if b.txn == nil {
 			b.txn = b.store.db.NewTransaction(true)
 		}
-		if r.compact != 0 {
+		b.bytes += r.bytes
+		b.count += r.count
+		switch {
+		case r.compact != 0:
 			b.compacted = max(b.compacted, r.compact)
-		} else {
+		case len(r.writes) > 0:
 			b.stage(r)
+		}
+		for _, note := range r.notes { // at the revision of what they come with, or of the state they follow
+			b.put(note)
 		}
 		a.revision = b.revision
 	}
@@ -183,8 +189,6 @@ func (b *batch) refuse(r *request) error {
 
 // stage adds r to the transaction, at the next revision.
 func (b *batch) stage(r *request) {
-	b.bytes += r.bytes
-	b.count += r.count
 	b.revision++
 	b.containers += uint64(r.added)
 	place := eventPlace{revision: b.revision}

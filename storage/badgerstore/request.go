@@ -23,8 +23,9 @@ type request struct {
 	footprint *storage.Footprint
 	keys      []plimsoll.Key
 	writes    []write
-	added     int64 // containers created less containers deleted
-	bytes     int64 // at most what it adds to a transaction
+	notes     []record // to be sealed and put
+	added     int64    // containers created less containers deleted
+	bytes     int64    // at most what it adds to a transaction
 	count     int64
 	// compact, if set, asks for a compaction and nothing else.
 	compact plimsoll.Revision
@@ -140,6 +141,10 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		r.writes = append(r.writes, prepared)
 		earlier[key] = after
 	}
+	var err error
+	if r.notes, err = prepareNotes(change.Notes); err != nil {
+		return nil, err
+	}
 	for _, w := range r.writes {
 		if err := w.checkSizes(); err != nil {
 			return nil, err
@@ -215,6 +220,25 @@ func prepareEntry(change *storage.Change, i int) (write, error) {
 	}
 	p.event, p.told = event, change.Event(i, nil, 0)
 	return p, nil
+}
+
+// prepareNotes encodes notes.
+func prepareNotes(notes []plimsoll.Entry) ([]record, error) {
+	records := make([]record, 0, len(notes))
+	for _, n := range notes {
+		stored := &storagev1.Entry{ExpiresAt: encodeTime(n.ExpiresAt), Size: uint64(len(n.Value))}
+		stored.Value, stored.Compression = compress(n.Value)
+		value, err := newRecord(stored)
+		if err != nil {
+			return nil, fmt.Errorf("encoding a note: %w", err)
+		}
+		key := entryKey(n.EntryKey)
+		if len(key) > maxNameBytes || len(value) >= valueThreshold {
+			return nil, fmt.Errorf("a note has a key of %d bytes and %d bytes, and %d and %d are possible", len(key), len(value), maxNameBytes, valueThreshold)
+		}
+		records = append(records, record{key, value, n.ExpiresAt})
+	}
+	return records, nil
 }
 
 // put adds the records of the container that p leaves; m is its metadata, and before what
@@ -317,15 +341,24 @@ func (w write) checkSizes() error {
 // entryBytes is more than what Badger adds to the size of a key and its value.
 const entryBytes = 32
 
+// add counts a record that r adds to a transaction.
+func (r *request) add(rec record) {
+	r.bytes += int64(len(rec.key) + len(rec.value) + entryBytes)
+	r.count++
+}
+
 // measure works out how much r adds to a transaction.
 func (r *request) measure() {
 	add := func(key, value int) {
 		r.bytes += int64(key + value + entryBytes)
 		r.count++
 	}
+	for _, note := range r.notes {
+		r.add(note)
+	}
 	for _, w := range r.writes {
 		for _, rec := range w.records {
-			add(len(rec.key), len(rec.value))
+			r.add(rec)
 		}
 		if w.event != nil {
 			add(len(eventPlace{}.key()), len(w.event))

@@ -73,7 +73,7 @@ func (v *view) Entry(ctx context.Context, key plimsoll.EntryKey) (e *plimsoll.En
 	return e, err
 }
 
-func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix string) iter.Seq2[*plimsoll.Entry, error] {
+func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix, past string) iter.Seq2[*plimsoll.Entry, error] {
 	return func(yield func(*plimsoll.Entry, error) bool) {
 		if err := v.usable(ctx); err != nil {
 			yield(nil, err)
@@ -84,6 +84,9 @@ func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix stri
 		bare := entryPrefix(kind)
 		start := append(bare[:len(bare):len(bare)], prefix...)
 		prefixed := start
+		if past > prefix {
+			start = after(append(bare[:len(bare):len(bare)], past...))
+		}
 		for start != nil {
 			var page []*plimsoll.Entry
 			err := v.usable(ctx)

@@ -124,7 +124,17 @@ func (s *state) apply(change storage.Change, now time.Time) ([]touch, error) {
 			s.events = append(s.events, change.Event(i, t.before, s.revision))
 		}
 	}
+	s.note(change.Notes)
 	return touched, nil
+}
+
+// note keeps entries that are part of no write.
+func (s *state) note(notes []plimsoll.Entry) {
+	for i := range notes {
+		e := notes[i].Clone()
+		e.Revision, e.ExpiresAt = s.revision, e.ExpiresAt.UTC()
+		s.entries.Set(e)
+	}
 }
 
 func (s *state) putEntry(w storage.Write, now time.Time) error {

@@ -111,7 +111,7 @@ func (v *view) Entry(ctx context.Context, key plimsoll.EntryKey) (*plimsoll.Entr
 	return e.Clone(), nil
 }
 
-func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix string) iter.Seq2[*plimsoll.Entry, error] {
+func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix, after string) iter.Seq2[*plimsoll.Entry, error] {
 	return func(yield func(*plimsoll.Entry, error) bool) {
 		if err := v.usable(ctx); err != nil {
 			yield(nil, err)
@@ -119,7 +119,7 @@ func (v *view) Entries(ctx context.Context, kind plimsoll.EntryKind, prefix stri
 		}
 		v.footprint.AddEntries(kind)
 		now := time.Now()
-		first := &plimsoll.Entry{EntryKey: plimsoll.EntryKey{Kind: kind, Key: prefix}}
+		first := &plimsoll.Entry{EntryKey: plimsoll.EntryKey{Kind: kind, Key: max(prefix, startAfter(after))}}
 		v.state.entries.Ascend(first, func(e *plimsoll.Entry) bool {
 			if e.Kind != kind || !strings.HasPrefix(e.Key, prefix) {
 				return false

@@ -34,7 +34,7 @@ func (f *fixture) entry(v storage.View, kind plimsoll.EntryKind, key string) *pl
 func (f *fixture) entries(v storage.View, kind plimsoll.EntryKind, prefix string) []string {
 	f.Helper()
 	var found []string
-	for e, err := range v.Entries(f.ctx, kind, prefix) {
+	for e, err := range v.Entries(f.ctx, kind, prefix, "") {
 		if err != nil {
 			f.Fatalf("Entries: %v", err)
 		}

@@ -138,7 +138,7 @@ func (x BatchResult_Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use BatchResult_Outcome.Descriptor instead.
 func (BatchResult_Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{18, 0}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
 // GetContainerRequest names a container.
@@ -787,7 +787,9 @@ type ReviewRequest struct {
 	//	*ReviewRequest_Create
 	//	*ReviewRequest_Update
 	//	*ReviewRequest_Delete
-	Operation     isReviewRequest_Operation `protobuf_oneof:"operation"`
+	Operation isReviewRequest_Operation `protobuf_oneof:"operation"`
+	// Explain the judgement, too, which takes as long again, and some.
+	Explain       bool `protobuf:"varint,4,opt,name=explain,proto3" json:"explain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -856,6 +858,13 @@ func (x *ReviewRequest) GetDelete() *DeleteOperation {
 	return nil
 }
 
+func (x *ReviewRequest) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
+}
+
 type isReviewRequest_Operation interface {
 	isReviewRequest_Operation()
 }
@@ -898,7 +907,11 @@ type ReviewResponse struct {
 	// What an update would change, as in Event.
 	Changed []string `protobuf:"bytes,6,rep,name=changed,proto3" json:"changed,omitempty"`
 	// How long it took.
-	Timings       *Timings `protobuf:"bytes,7,opt,name=timings,proto3" json:"timings,omitempty"`
+	Timings *Timings `protobuf:"bytes,7,opt,name=timings,proto3" json:"timings,omitempty"`
+	// What rules changed before the container was judged, by field.
+	Patches []*Patch `protobuf:"bytes,8,rep,name=patches,proto3" json:"patches,omitempty"`
+	// How the judgement came about. Only if asked for.
+	Explanation   *Explanation `protobuf:"bytes,9,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -982,66 +995,16 @@ func (x *ReviewResponse) GetTimings() *Timings {
 	return nil
 }
 
-// Timings say where the time of a judgement went.
-type Timings struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Policies.
-	Policies *durationpb.Duration `protobuf:"bytes,1,opt,name=policies,proto3" json:"policies,omitempty"`
-	// Validators.
-	Validators *durationpb.Duration `protobuf:"bytes,2,opt,name=validators,proto3" json:"validators,omitempty"`
-	// All in all, with reading the state.
-	Total         *durationpb.Duration `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Timings) Reset() {
-	*x = Timings{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Timings) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Timings) ProtoMessage() {}
-
-func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[11]
+func (x *ReviewResponse) GetPatches() []*Patch {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Timings.ProtoReflect.Descriptor instead.
-func (*Timings) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *Timings) GetPolicies() *durationpb.Duration {
-	if x != nil {
-		return x.Policies
+		return x.Patches
 	}
 	return nil
 }
 
-func (x *Timings) GetValidators() *durationpb.Duration {
+func (x *ReviewResponse) GetExplanation() *Explanation {
 	if x != nil {
-		return x.Validators
-	}
-	return nil
-}
-
-func (x *Timings) GetTotal() *durationpb.Duration {
-	if x != nil {
-		return x.Total
+		return x.Explanation
 	}
 	return nil
 }
@@ -1059,7 +1022,7 @@ type BatchCreateRequest struct {
 
 func (x *BatchCreateRequest) Reset() {
 	*x = BatchCreateRequest{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[12]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1034,7 @@ func (x *BatchCreateRequest) String() string {
 func (*BatchCreateRequest) ProtoMessage() {}
 
 func (x *BatchCreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[12]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1047,7 @@ func (x *BatchCreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCreateRequest.ProtoReflect.Descriptor instead.
 func (*BatchCreateRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{12}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BatchCreateRequest) GetOperations() []*CreateOperation {
@@ -1114,7 +1077,7 @@ type BatchCreateResponse struct {
 
 func (x *BatchCreateResponse) Reset() {
 	*x = BatchCreateResponse{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[13]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1089,7 @@ func (x *BatchCreateResponse) String() string {
 func (*BatchCreateResponse) ProtoMessage() {}
 
 func (x *BatchCreateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[13]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1102,7 @@ func (x *BatchCreateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCreateResponse.ProtoReflect.Descriptor instead.
 func (*BatchCreateResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{13}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BatchCreateResponse) GetCommitted() bool {
@@ -1169,7 +1132,7 @@ type BatchUpdateRequest struct {
 
 func (x *BatchUpdateRequest) Reset() {
 	*x = BatchUpdateRequest{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[14]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1144,7 @@ func (x *BatchUpdateRequest) String() string {
 func (*BatchUpdateRequest) ProtoMessage() {}
 
 func (x *BatchUpdateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[14]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1157,7 @@ func (x *BatchUpdateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchUpdateRequest.ProtoReflect.Descriptor instead.
 func (*BatchUpdateRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{14}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BatchUpdateRequest) GetOperations() []*UpdateOperation {
@@ -1224,7 +1187,7 @@ type BatchUpdateResponse struct {
 
 func (x *BatchUpdateResponse) Reset() {
 	*x = BatchUpdateResponse{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[15]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1199,7 @@ func (x *BatchUpdateResponse) String() string {
 func (*BatchUpdateResponse) ProtoMessage() {}
 
 func (x *BatchUpdateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[15]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1212,7 @@ func (x *BatchUpdateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchUpdateResponse.ProtoReflect.Descriptor instead.
 func (*BatchUpdateResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{15}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BatchUpdateResponse) GetCommitted() bool {
@@ -1279,7 +1242,7 @@ type BatchDeleteRequest struct {
 
 func (x *BatchDeleteRequest) Reset() {
 	*x = BatchDeleteRequest{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[16]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1254,7 @@ func (x *BatchDeleteRequest) String() string {
 func (*BatchDeleteRequest) ProtoMessage() {}
 
 func (x *BatchDeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[16]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1267,7 @@ func (x *BatchDeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchDeleteRequest.ProtoReflect.Descriptor instead.
 func (*BatchDeleteRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{16}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BatchDeleteRequest) GetOperations() []*DeleteOperation {
@@ -1334,7 +1297,7 @@ type BatchDeleteResponse struct {
 
 func (x *BatchDeleteResponse) Reset() {
 	*x = BatchDeleteResponse{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[17]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1309,7 @@ func (x *BatchDeleteResponse) String() string {
 func (*BatchDeleteResponse) ProtoMessage() {}
 
 func (x *BatchDeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[17]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1322,7 @@ func (x *BatchDeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchDeleteResponse.ProtoReflect.Descriptor instead.
 func (*BatchDeleteResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{17}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BatchDeleteResponse) GetCommitted() bool {
@@ -1391,14 +1354,16 @@ type BatchResult struct {
 	// What the rules found. Absent if they were not asked.
 	Verdict *Verdict `protobuf:"bytes,5,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// The container's revision; 0 if nothing was committed.
-	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What rules changed before the container was judged, by field.
+	Patches       []*Patch `protobuf:"bytes,7,rep,name=patches,proto3" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BatchResult) Reset() {
 	*x = BatchResult{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[18]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1375,7 @@ func (x *BatchResult) String() string {
 func (*BatchResult) ProtoMessage() {}
 
 func (x *BatchResult) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[18]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1388,7 @@ func (x *BatchResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchResult.ProtoReflect.Descriptor instead.
 func (*BatchResult) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{18}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BatchResult) GetId() string {
@@ -1468,6 +1433,13 @@ func (x *BatchResult) GetRevision() uint64 {
 	return 0
 }
 
+func (x *BatchResult) GetPatches() []*Patch {
+	if x != nil {
+		return x.Patches
+	}
+	return nil
+}
+
 // GetHistoryRequest names a container.
 type GetHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1483,7 +1455,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[19]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1495,7 +1467,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[19]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1508,7 +1480,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{19}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetHistoryRequest) GetId() string {
@@ -1548,7 +1520,7 @@ type GetHistoryResponse struct {
 
 func (x *GetHistoryResponse) Reset() {
 	*x = GetHistoryResponse{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[20]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1532,7 @@ func (x *GetHistoryResponse) String() string {
 func (*GetHistoryResponse) ProtoMessage() {}
 
 func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[20]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1545,7 @@ func (x *GetHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{20}
+	return file_plimsoll_v1_container_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetHistoryResponse) GetEvents() []*Event {
@@ -1610,7 +1582,7 @@ type WatchResponse_Snapshot struct {
 
 func (x *WatchResponse_Snapshot) Reset() {
 	*x = WatchResponse_Snapshot{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[21]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1594,7 @@ func (x *WatchResponse_Snapshot) String() string {
 func (*WatchResponse_Snapshot) ProtoMessage() {}
 
 func (x *WatchResponse_Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[21]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1635,7 @@ type WatchResponse_Commit struct {
 
 func (x *WatchResponse_Commit) Reset() {
 	*x = WatchResponse_Commit{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[22]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1647,7 @@ func (x *WatchResponse_Commit) String() string {
 func (*WatchResponse_Commit) ProtoMessage() {}
 
 func (x *WatchResponse_Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[22]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1679,7 @@ type WatchResponse_Bookmark struct {
 
 func (x *WatchResponse_Bookmark) Reset() {
 	*x = WatchResponse_Bookmark{}
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[23]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1691,7 @@ func (x *WatchResponse_Bookmark) String() string {
 func (*WatchResponse_Bookmark) ProtoMessage() {}
 
 func (x *WatchResponse_Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_container_service_proto_msgTypes[23]
+	mi := &file_plimsoll_v1_container_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1739,7 +1711,7 @@ var File_plimsoll_v1_container_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\n" +
-	"#plimsoll/v1/container_service.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"^\n" +
+	"#plimsoll/v1/container_service.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x19plimsoll/v1/verdict.proto\"^\n" +
 	"\x13GetContainerRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x127\n" +
 	"\tread_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"L\n" +
@@ -1797,12 +1769,13 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\vif_revision\x18\x02 \x01(\x04H\x00R\n" +
 	"ifRevision\x88\x01\x01B\x0e\n" +
-	"\f_if_revision\"\xc4\x01\n" +
+	"\f_if_revision\"\xde\x01\n" +
 	"\rReviewRequest\x126\n" +
 	"\x06create\x18\x01 \x01(\v2\x1c.plimsoll.v1.CreateOperationH\x00R\x06create\x126\n" +
 	"\x06update\x18\x02 \x01(\v2\x1c.plimsoll.v1.UpdateOperationH\x00R\x06update\x126\n" +
-	"\x06delete\x18\x03 \x01(\v2\x1c.plimsoll.v1.DeleteOperationH\x00R\x06deleteB\v\n" +
-	"\toperation\"\x90\x02\n" +
+	"\x06delete\x18\x03 \x01(\v2\x1c.plimsoll.v1.DeleteOperationH\x00R\x06delete\x12\x18\n" +
+	"\aexplain\x18\x04 \x01(\bR\aexplainB\v\n" +
+	"\toperation\"\xfa\x02\n" +
 	"\x0eReviewResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12.\n" +
 	"\averdict\x18\x02 \x01(\v2\x14.plimsoll.v1.VerdictR\averdict\x124\n" +
@@ -1810,13 +1783,9 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevision\x12\x18\n" +
 	"\aruleset\x18\x05 \x01(\tR\aruleset\x12\x18\n" +
 	"\achanged\x18\x06 \x03(\tR\achanged\x12.\n" +
-	"\atimings\x18\a \x01(\v2\x14.plimsoll.v1.TimingsR\atimings\"\xac\x01\n" +
-	"\aTimings\x125\n" +
-	"\bpolicies\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\bpolicies\x129\n" +
-	"\n" +
-	"validators\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"validators\x12/\n" +
-	"\x05total\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05total\"~\n" +
+	"\atimings\x18\a \x01(\v2\x14.plimsoll.v1.TimingsR\atimings\x12,\n" +
+	"\apatches\x18\b \x03(\v2\x12.plimsoll.v1.PatchR\apatches\x12:\n" +
+	"\vexplanation\x18\t \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation\"~\n" +
 	"\x12BatchCreateRequest\x12<\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2\x1c.plimsoll.v1.CreateOperationR\n" +
@@ -1840,14 +1809,15 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\x04mode\x18\x02 \x01(\x0e2\x16.plimsoll.v1.BatchModeR\x04mode\"g\n" +
 	"\x13BatchDeleteResponse\x12\x1c\n" +
 	"\tcommitted\x18\x01 \x01(\bR\tcommitted\x122\n" +
-	"\aresults\x18\x02 \x03(\v2\x18.plimsoll.v1.BatchResultR\aresults\"\xcc\x02\n" +
+	"\aresults\x18\x02 \x03(\v2\x18.plimsoll.v1.BatchResultR\aresults\"\xfa\x02\n" +
 	"\vBatchResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2 .plimsoll.v1.BatchResult.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12.\n" +
 	"\averdict\x18\x05 \x01(\v2\x14.plimsoll.v1.VerdictR\averdict\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"w\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12,\n" +
+	"\apatches\x18\a \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"w\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_COMMITTED\x10\x01\x12\x14\n" +
@@ -1891,7 +1861,7 @@ func file_plimsoll_v1_container_service_proto_rawDescGZIP() []byte {
 }
 
 var file_plimsoll_v1_container_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plimsoll_v1_container_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_plimsoll_v1_container_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_plimsoll_v1_container_service_proto_goTypes = []any{
 	(BatchMode)(0),                 // 0: plimsoll.v1.BatchMode
 	(BatchResult_Outcome)(0),       // 1: plimsoll.v1.BatchResult.Outcome
@@ -1906,76 +1876,78 @@ var file_plimsoll_v1_container_service_proto_goTypes = []any{
 	(*DeleteOperation)(nil),        // 10: plimsoll.v1.DeleteOperation
 	(*ReviewRequest)(nil),          // 11: plimsoll.v1.ReviewRequest
 	(*ReviewResponse)(nil),         // 12: plimsoll.v1.ReviewResponse
-	(*Timings)(nil),                // 13: plimsoll.v1.Timings
-	(*BatchCreateRequest)(nil),     // 14: plimsoll.v1.BatchCreateRequest
-	(*BatchCreateResponse)(nil),    // 15: plimsoll.v1.BatchCreateResponse
-	(*BatchUpdateRequest)(nil),     // 16: plimsoll.v1.BatchUpdateRequest
-	(*BatchUpdateResponse)(nil),    // 17: plimsoll.v1.BatchUpdateResponse
-	(*BatchDeleteRequest)(nil),     // 18: plimsoll.v1.BatchDeleteRequest
-	(*BatchDeleteResponse)(nil),    // 19: plimsoll.v1.BatchDeleteResponse
-	(*BatchResult)(nil),            // 20: plimsoll.v1.BatchResult
-	(*GetHistoryRequest)(nil),      // 21: plimsoll.v1.GetHistoryRequest
-	(*GetHistoryResponse)(nil),     // 22: plimsoll.v1.GetHistoryResponse
-	(*WatchResponse_Snapshot)(nil), // 23: plimsoll.v1.WatchResponse.Snapshot
-	(*WatchResponse_Commit)(nil),   // 24: plimsoll.v1.WatchResponse.Commit
-	(*WatchResponse_Bookmark)(nil), // 25: plimsoll.v1.WatchResponse.Bookmark
-	(*fieldmaskpb.FieldMask)(nil),  // 26: google.protobuf.FieldMask
-	(*Container)(nil),              // 27: plimsoll.v1.Container
-	(*durationpb.Duration)(nil),    // 28: google.protobuf.Duration
-	(*Verdict)(nil),                // 29: plimsoll.v1.Verdict
-	(*Event)(nil),                  // 30: plimsoll.v1.Event
+	(*BatchCreateRequest)(nil),     // 13: plimsoll.v1.BatchCreateRequest
+	(*BatchCreateResponse)(nil),    // 14: plimsoll.v1.BatchCreateResponse
+	(*BatchUpdateRequest)(nil),     // 15: plimsoll.v1.BatchUpdateRequest
+	(*BatchUpdateResponse)(nil),    // 16: plimsoll.v1.BatchUpdateResponse
+	(*BatchDeleteRequest)(nil),     // 17: plimsoll.v1.BatchDeleteRequest
+	(*BatchDeleteResponse)(nil),    // 18: plimsoll.v1.BatchDeleteResponse
+	(*BatchResult)(nil),            // 19: plimsoll.v1.BatchResult
+	(*GetHistoryRequest)(nil),      // 20: plimsoll.v1.GetHistoryRequest
+	(*GetHistoryResponse)(nil),     // 21: plimsoll.v1.GetHistoryResponse
+	(*WatchResponse_Snapshot)(nil), // 22: plimsoll.v1.WatchResponse.Snapshot
+	(*WatchResponse_Commit)(nil),   // 23: plimsoll.v1.WatchResponse.Commit
+	(*WatchResponse_Bookmark)(nil), // 24: plimsoll.v1.WatchResponse.Bookmark
+	(*fieldmaskpb.FieldMask)(nil),  // 25: google.protobuf.FieldMask
+	(*Container)(nil),              // 26: plimsoll.v1.Container
+	(*durationpb.Duration)(nil),    // 27: google.protobuf.Duration
+	(*Verdict)(nil),                // 28: plimsoll.v1.Verdict
+	(*Timings)(nil),                // 29: plimsoll.v1.Timings
+	(*Patch)(nil),                  // 30: plimsoll.v1.Patch
+	(*Explanation)(nil),            // 31: plimsoll.v1.Explanation
+	(*Event)(nil),                  // 32: plimsoll.v1.Event
 }
 var file_plimsoll_v1_container_service_proto_depIdxs = []int32{
-	26, // 0: plimsoll.v1.GetContainerRequest.read_mask:type_name -> google.protobuf.FieldMask
-	27, // 1: plimsoll.v1.GetContainerResponse.container:type_name -> plimsoll.v1.Container
-	26, // 2: plimsoll.v1.ListContainersRequest.read_mask:type_name -> google.protobuf.FieldMask
-	27, // 3: plimsoll.v1.ListContainersResponse.containers:type_name -> plimsoll.v1.Container
-	28, // 4: plimsoll.v1.WatchRequest.bookmark_interval:type_name -> google.protobuf.Duration
-	23, // 5: plimsoll.v1.WatchResponse.snapshot:type_name -> plimsoll.v1.WatchResponse.Snapshot
-	24, // 6: plimsoll.v1.WatchResponse.commit:type_name -> plimsoll.v1.WatchResponse.Commit
-	25, // 7: plimsoll.v1.WatchResponse.bookmark:type_name -> plimsoll.v1.WatchResponse.Bookmark
-	27, // 8: plimsoll.v1.CreateOperation.container:type_name -> plimsoll.v1.Container
-	27, // 9: plimsoll.v1.UpdateOperation.container:type_name -> plimsoll.v1.Container
-	26, // 10: plimsoll.v1.UpdateOperation.update_mask:type_name -> google.protobuf.FieldMask
+	25, // 0: plimsoll.v1.GetContainerRequest.read_mask:type_name -> google.protobuf.FieldMask
+	26, // 1: plimsoll.v1.GetContainerResponse.container:type_name -> plimsoll.v1.Container
+	25, // 2: plimsoll.v1.ListContainersRequest.read_mask:type_name -> google.protobuf.FieldMask
+	26, // 3: plimsoll.v1.ListContainersResponse.containers:type_name -> plimsoll.v1.Container
+	27, // 4: plimsoll.v1.WatchRequest.bookmark_interval:type_name -> google.protobuf.Duration
+	22, // 5: plimsoll.v1.WatchResponse.snapshot:type_name -> plimsoll.v1.WatchResponse.Snapshot
+	23, // 6: plimsoll.v1.WatchResponse.commit:type_name -> plimsoll.v1.WatchResponse.Commit
+	24, // 7: plimsoll.v1.WatchResponse.bookmark:type_name -> plimsoll.v1.WatchResponse.Bookmark
+	26, // 8: plimsoll.v1.CreateOperation.container:type_name -> plimsoll.v1.Container
+	26, // 9: plimsoll.v1.UpdateOperation.container:type_name -> plimsoll.v1.Container
+	25, // 10: plimsoll.v1.UpdateOperation.update_mask:type_name -> google.protobuf.FieldMask
 	8,  // 11: plimsoll.v1.ReviewRequest.create:type_name -> plimsoll.v1.CreateOperation
 	9,  // 12: plimsoll.v1.ReviewRequest.update:type_name -> plimsoll.v1.UpdateOperation
 	10, // 13: plimsoll.v1.ReviewRequest.delete:type_name -> plimsoll.v1.DeleteOperation
-	29, // 14: plimsoll.v1.ReviewResponse.verdict:type_name -> plimsoll.v1.Verdict
-	27, // 15: plimsoll.v1.ReviewResponse.container:type_name -> plimsoll.v1.Container
-	13, // 16: plimsoll.v1.ReviewResponse.timings:type_name -> plimsoll.v1.Timings
-	28, // 17: plimsoll.v1.Timings.policies:type_name -> google.protobuf.Duration
-	28, // 18: plimsoll.v1.Timings.validators:type_name -> google.protobuf.Duration
-	28, // 19: plimsoll.v1.Timings.total:type_name -> google.protobuf.Duration
-	8,  // 20: plimsoll.v1.BatchCreateRequest.operations:type_name -> plimsoll.v1.CreateOperation
-	0,  // 21: plimsoll.v1.BatchCreateRequest.mode:type_name -> plimsoll.v1.BatchMode
-	20, // 22: plimsoll.v1.BatchCreateResponse.results:type_name -> plimsoll.v1.BatchResult
-	9,  // 23: plimsoll.v1.BatchUpdateRequest.operations:type_name -> plimsoll.v1.UpdateOperation
-	0,  // 24: plimsoll.v1.BatchUpdateRequest.mode:type_name -> plimsoll.v1.BatchMode
-	20, // 25: plimsoll.v1.BatchUpdateResponse.results:type_name -> plimsoll.v1.BatchResult
-	10, // 26: plimsoll.v1.BatchDeleteRequest.operations:type_name -> plimsoll.v1.DeleteOperation
-	0,  // 27: plimsoll.v1.BatchDeleteRequest.mode:type_name -> plimsoll.v1.BatchMode
-	20, // 28: plimsoll.v1.BatchDeleteResponse.results:type_name -> plimsoll.v1.BatchResult
-	1,  // 29: plimsoll.v1.BatchResult.outcome:type_name -> plimsoll.v1.BatchResult.Outcome
-	29, // 30: plimsoll.v1.BatchResult.verdict:type_name -> plimsoll.v1.Verdict
-	30, // 31: plimsoll.v1.GetHistoryResponse.events:type_name -> plimsoll.v1.Event
-	27, // 32: plimsoll.v1.WatchResponse.Snapshot.containers:type_name -> plimsoll.v1.Container
-	30, // 33: plimsoll.v1.WatchResponse.Commit.events:type_name -> plimsoll.v1.Event
+	28, // 14: plimsoll.v1.ReviewResponse.verdict:type_name -> plimsoll.v1.Verdict
+	26, // 15: plimsoll.v1.ReviewResponse.container:type_name -> plimsoll.v1.Container
+	29, // 16: plimsoll.v1.ReviewResponse.timings:type_name -> plimsoll.v1.Timings
+	30, // 17: plimsoll.v1.ReviewResponse.patches:type_name -> plimsoll.v1.Patch
+	31, // 18: plimsoll.v1.ReviewResponse.explanation:type_name -> plimsoll.v1.Explanation
+	8,  // 19: plimsoll.v1.BatchCreateRequest.operations:type_name -> plimsoll.v1.CreateOperation
+	0,  // 20: plimsoll.v1.BatchCreateRequest.mode:type_name -> plimsoll.v1.BatchMode
+	19, // 21: plimsoll.v1.BatchCreateResponse.results:type_name -> plimsoll.v1.BatchResult
+	9,  // 22: plimsoll.v1.BatchUpdateRequest.operations:type_name -> plimsoll.v1.UpdateOperation
+	0,  // 23: plimsoll.v1.BatchUpdateRequest.mode:type_name -> plimsoll.v1.BatchMode
+	19, // 24: plimsoll.v1.BatchUpdateResponse.results:type_name -> plimsoll.v1.BatchResult
+	10, // 25: plimsoll.v1.BatchDeleteRequest.operations:type_name -> plimsoll.v1.DeleteOperation
+	0,  // 26: plimsoll.v1.BatchDeleteRequest.mode:type_name -> plimsoll.v1.BatchMode
+	19, // 27: plimsoll.v1.BatchDeleteResponse.results:type_name -> plimsoll.v1.BatchResult
+	1,  // 28: plimsoll.v1.BatchResult.outcome:type_name -> plimsoll.v1.BatchResult.Outcome
+	28, // 29: plimsoll.v1.BatchResult.verdict:type_name -> plimsoll.v1.Verdict
+	30, // 30: plimsoll.v1.BatchResult.patches:type_name -> plimsoll.v1.Patch
+	32, // 31: plimsoll.v1.GetHistoryResponse.events:type_name -> plimsoll.v1.Event
+	26, // 32: plimsoll.v1.WatchResponse.Snapshot.containers:type_name -> plimsoll.v1.Container
+	32, // 33: plimsoll.v1.WatchResponse.Commit.events:type_name -> plimsoll.v1.Event
 	2,  // 34: plimsoll.v1.ContainerService.GetContainer:input_type -> plimsoll.v1.GetContainerRequest
 	4,  // 35: plimsoll.v1.ContainerService.ListContainers:input_type -> plimsoll.v1.ListContainersRequest
 	6,  // 36: plimsoll.v1.ContainerService.Watch:input_type -> plimsoll.v1.WatchRequest
 	11, // 37: plimsoll.v1.ContainerService.Review:input_type -> plimsoll.v1.ReviewRequest
-	14, // 38: plimsoll.v1.ContainerService.BatchCreate:input_type -> plimsoll.v1.BatchCreateRequest
-	16, // 39: plimsoll.v1.ContainerService.BatchUpdate:input_type -> plimsoll.v1.BatchUpdateRequest
-	18, // 40: plimsoll.v1.ContainerService.BatchDelete:input_type -> plimsoll.v1.BatchDeleteRequest
-	21, // 41: plimsoll.v1.ContainerService.GetHistory:input_type -> plimsoll.v1.GetHistoryRequest
+	13, // 38: plimsoll.v1.ContainerService.BatchCreate:input_type -> plimsoll.v1.BatchCreateRequest
+	15, // 39: plimsoll.v1.ContainerService.BatchUpdate:input_type -> plimsoll.v1.BatchUpdateRequest
+	17, // 40: plimsoll.v1.ContainerService.BatchDelete:input_type -> plimsoll.v1.BatchDeleteRequest
+	20, // 41: plimsoll.v1.ContainerService.GetHistory:input_type -> plimsoll.v1.GetHistoryRequest
 	3,  // 42: plimsoll.v1.ContainerService.GetContainer:output_type -> plimsoll.v1.GetContainerResponse
 	5,  // 43: plimsoll.v1.ContainerService.ListContainers:output_type -> plimsoll.v1.ListContainersResponse
 	7,  // 44: plimsoll.v1.ContainerService.Watch:output_type -> plimsoll.v1.WatchResponse
 	12, // 45: plimsoll.v1.ContainerService.Review:output_type -> plimsoll.v1.ReviewResponse
-	15, // 46: plimsoll.v1.ContainerService.BatchCreate:output_type -> plimsoll.v1.BatchCreateResponse
-	17, // 47: plimsoll.v1.ContainerService.BatchUpdate:output_type -> plimsoll.v1.BatchUpdateResponse
-	19, // 48: plimsoll.v1.ContainerService.BatchDelete:output_type -> plimsoll.v1.BatchDeleteResponse
-	22, // 49: plimsoll.v1.ContainerService.GetHistory:output_type -> plimsoll.v1.GetHistoryResponse
+	14, // 46: plimsoll.v1.ContainerService.BatchCreate:output_type -> plimsoll.v1.BatchCreateResponse
+	16, // 47: plimsoll.v1.ContainerService.BatchUpdate:output_type -> plimsoll.v1.BatchUpdateResponse
+	18, // 48: plimsoll.v1.ContainerService.BatchDelete:output_type -> plimsoll.v1.BatchDeleteResponse
+	21, // 49: plimsoll.v1.ContainerService.GetHistory:output_type -> plimsoll.v1.GetHistoryResponse
 	42, // [42:50] is the sub-list for method output_type
 	34, // [34:42] is the sub-list for method input_type
 	34, // [34:34] is the sub-list for extension type_name
@@ -1989,6 +1961,7 @@ func file_plimsoll_v1_container_service_proto_init() {
 		return
 	}
 	file_plimsoll_v1_container_proto_init()
+	file_plimsoll_v1_decision_proto_init()
 	file_plimsoll_v1_verdict_proto_init()
 	file_plimsoll_v1_container_service_proto_msgTypes[3].OneofWrappers = []any{}
 	file_plimsoll_v1_container_service_proto_msgTypes[4].OneofWrappers = []any{}
@@ -2010,7 +1983,7 @@ func file_plimsoll_v1_container_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_container_service_proto_rawDesc), len(file_plimsoll_v1_container_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -74,7 +74,7 @@ func (x Source_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Source_Kind.Descriptor instead.
 func (Source_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{2, 0}
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{3, 0}
 }
 
 // Verdict is what policies and validators found. It is an error detail of every
@@ -173,7 +173,11 @@ type Violation struct {
 	// The rule's own word for how bad it is, such as `low` or `high`.
 	Severity string `protobuf:"bytes,7,opt,name=severity,proto3" json:"severity,omitempty"`
 	// The rule that says so.
-	Source        *Source `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	Source *Source `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	// The offending value: what the container has in field, as JSON of at most 120 bytes;
+	// what is longer ends in `…`. What may be secret in it is `***`. Empty if there is
+	// none.
+	Value         string `protobuf:"bytes,9,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +268,78 @@ func (x *Violation) GetSource() *Source {
 	return nil
 }
 
+func (x *Violation) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// Patch is a change that a policy's rule made to a container before it was judged.
+type Patch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The path of what was changed, such as `labels.tier` or `spec.process.user`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// The new value, as JSON; empty if the field was removed. In decisions it has at most
+	// 120 bytes, what is longer ends in `…`, and what may be secret in it is `***`.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// The rule that made the change.
+	Source        *Source `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Patch) Reset() {
+	*x = Patch{}
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Patch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Patch) ProtoMessage() {}
+
+func (x *Patch) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Patch.ProtoReflect.Descriptor instead.
+func (*Patch) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Patch) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Patch) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Patch) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
 // Source names a policy's rule or a validator.
 type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -285,7 +361,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -297,7 +373,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -310,7 +386,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{2}
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Source) GetKind() Source_Kind {
@@ -367,7 +443,7 @@ const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"violations\x18\x02 \x03(\v2\x16.plimsoll.v1.ViolationR\n" +
 	"violations\x12'\n" +
 	"\x0fviolation_count\x18\x03 \x01(\x05R\x0eviolationCount\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"\xd4\x01\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"\xea\x01\n" +
 	"\tViolation\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x12\n" +
@@ -376,7 +452,12 @@ const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"\x04link\x18\x05 \x01(\tR\x04link\x12\x14\n" +
 	"\x05title\x18\x06 \x01(\tR\x05title\x12\x1a\n" +
 	"\bseverity\x18\a \x01(\tR\bseverity\x12+\n" +
-	"\x06source\x18\b \x01(\v2\x13.plimsoll.v1.SourceR\x06source\"\xe3\x01\n" +
+	"\x06source\x18\b \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x12\x14\n" +
+	"\x05value\x18\t \x01(\tR\x05value\"`\n" +
+	"\x05Patch\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12+\n" +
+	"\x06source\x18\x03 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\"\xe3\x01\n" +
 	"\x06Source\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.plimsoll.v1.Source.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -402,23 +483,25 @@ func file_plimsoll_v1_verdict_proto_rawDescGZIP() []byte {
 }
 
 var file_plimsoll_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plimsoll_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_plimsoll_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_plimsoll_v1_verdict_proto_goTypes = []any{
 	(Source_Kind)(0),  // 0: plimsoll.v1.Source.Kind
 	(*Verdict)(nil),   // 1: plimsoll.v1.Verdict
 	(*Violation)(nil), // 2: plimsoll.v1.Violation
-	(*Source)(nil),    // 3: plimsoll.v1.Source
+	(*Patch)(nil),     // 3: plimsoll.v1.Patch
+	(*Source)(nil),    // 4: plimsoll.v1.Source
 }
 var file_plimsoll_v1_verdict_proto_depIdxs = []int32{
 	2, // 0: plimsoll.v1.Verdict.violations:type_name -> plimsoll.v1.Violation
 	2, // 1: plimsoll.v1.Verdict.warnings:type_name -> plimsoll.v1.Violation
-	3, // 2: plimsoll.v1.Violation.source:type_name -> plimsoll.v1.Source
-	0, // 3: plimsoll.v1.Source.kind:type_name -> plimsoll.v1.Source.Kind
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 2: plimsoll.v1.Violation.source:type_name -> plimsoll.v1.Source
+	4, // 3: plimsoll.v1.Patch.source:type_name -> plimsoll.v1.Source
+	0, // 4: plimsoll.v1.Source.kind:type_name -> plimsoll.v1.Source.Kind
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_verdict_proto_init() }
@@ -432,7 +515,7 @@ func file_plimsoll_v1_verdict_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_verdict_proto_rawDesc), len(file_plimsoll_v1_verdict_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -205,7 +205,9 @@ type CommittedRequest struct {
 	// was in the request is left out.
 	Container *v1.Container `protobuf:"bytes,3,opt,name=container" json:"container,omitempty"`
 	// What rules warned about.
-	Warnings      []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
+	Warnings []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
+	// What rules had changed.
+	Patches       []*v1.Patch `protobuf:"bytes,5,rep,name=patches" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -268,11 +270,74 @@ func (x *CommittedRequest) GetWarnings() []*v1.Violation {
 	return nil
 }
 
+func (x *CommittedRequest) GetPatches() []*v1.Patch {
+	if x != nil {
+		return x.Patches
+	}
+	return nil
+}
+
+// Decision is a note of the kind `decision`, under `NAMESPACE/ID`, with the ID's letters
+// in reverse: what is 0 in it is Z there, so that the newest come first.
+type Decision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The decision. Its revision is that of this entry.
+	Decision *v1.Decision `protobuf:"bytes,1,opt,name=decision" json:"decision,omitempty"`
+	// The document that the rules judged, secrets apart; empty if it was not recorded.
+	Input         []byte `protobuf:"bytes,2,opt,name=input" json:"input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decision) Reset() {
+	*x = Decision{}
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decision) ProtoMessage() {}
+
+func (x *Decision) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Decision) GetDecision() *v1.Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+func (x *Decision) GetInput() []byte {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
 var File_plimsoll_storage_v1_entry_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x1fplimsoll/storage/v1/entry.proto\x12\x13plimsoll.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8a\x01\n" +
+	"\x1fplimsoll/storage/v1/entry.proto\x12\x13plimsoll.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8a\x01\n" +
 	"\tNamespace\x12B\n" +
 	"\x06labels\x18\x01 \x03(\v2*.plimsoll.storage.v1.Namespace.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
@@ -288,12 +353,16 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"3\n" +
 	"\rLeaseResource\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xb0\x01\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"\xde\x01\n" +
 	"\x10CommittedRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1a\n" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x124\n" +
 	"\tcontainer\x18\x03 \x01(\v2\x16.plimsoll.v1.ContainerR\tcontainer\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarningsBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12,\n" +
+	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"S\n" +
+	"\bDecision\x121\n" +
+	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\x12\x14\n" +
+	"\x05input\x18\x02 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
 
 var (
 	file_plimsoll_storage_v1_entry_proto_rawDescOnce sync.Once
@@ -307,30 +376,35 @@ func file_plimsoll_storage_v1_entry_proto_rawDescGZIP() []byte {
 	return file_plimsoll_storage_v1_entry_proto_rawDescData
 }
 
-var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*Namespace)(nil),             // 0: plimsoll.storage.v1.Namespace
 	(*Lease)(nil),                 // 1: plimsoll.storage.v1.Lease
 	(*LeaseResource)(nil),         // 2: plimsoll.storage.v1.LeaseResource
 	(*CommittedRequest)(nil),      // 3: plimsoll.storage.v1.CommittedRequest
-	nil,                           // 4: plimsoll.storage.v1.Namespace.LabelsEntry
-	nil,                           // 5: plimsoll.storage.v1.Lease.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*v1.Container)(nil),          // 7: plimsoll.v1.Container
-	(*v1.Violation)(nil),          // 8: plimsoll.v1.Violation
+	(*Decision)(nil),              // 4: plimsoll.storage.v1.Decision
+	nil,                           // 5: plimsoll.storage.v1.Namespace.LabelsEntry
+	nil,                           // 6: plimsoll.storage.v1.Lease.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*v1.Container)(nil),          // 8: plimsoll.v1.Container
+	(*v1.Violation)(nil),          // 9: plimsoll.v1.Violation
+	(*v1.Patch)(nil),              // 10: plimsoll.v1.Patch
+	(*v1.Decision)(nil),           // 11: plimsoll.v1.Decision
 }
 var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
-	4, // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
-	5, // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
-	6, // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
-	2, // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
-	7, // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
-	8, // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
+	6,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
+	7,  // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
+	2,  // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
+	8,  // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
+	9,  // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
+	10, // 6: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
+	11, // 7: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_entry_proto_init() }
@@ -344,7 +418,7 @@ func file_plimsoll_storage_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_entry_proto_rawDesc), len(file_plimsoll_storage_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

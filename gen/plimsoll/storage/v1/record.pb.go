@@ -741,7 +741,11 @@ type Entry struct {
 	// The content.
 	Value []byte `protobuf:"bytes,1,opt,name=value" json:"value,omitempty"`
 	// When the entry is as good as gone; absent if never.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt" json:"expires_at,omitempty"`
+	// How the content is compressed. Only that of notes is.
+	Compression Compression `protobuf:"varint,3,opt,name=compression,enum=plimsoll.storage.v1.Compression" json:"compression,omitempty"`
+	// Its size before that, in bytes. Only notes have it.
+	Size          uint64 `protobuf:"varint,4,opt,name=size" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,6 +792,20 @@ func (x *Entry) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
+}
+
+func (x *Entry) GetCompression() Compression {
+	if x != nil {
+		return x.Compression
+	}
+	return Compression_COMPRESSION_UNSPECIFIED
+}
+
+func (x *Entry) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
 }
 
 var File_plimsoll_storage_v1_record_proto protoreflect.FileDescriptor
@@ -861,11 +879,13 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\n" +
 	"containers\x18\x01 \x01(\x04R\n" +
 	"containers\x12\x1c\n" +
-	"\tcompacted\x18\x02 \x01(\x04R\tcompacted\"X\n" +
+	"\tcompacted\x18\x02 \x01(\x04R\tcompacted\"\xb0\x01\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*M\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12B\n" +
+	"\vcompression\x18\x03 \x01(\x0e2 .plimsoll.storage.v1.CompressionR\vcompression\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x04R\x04size*M\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCOMPRESSION_ZSTD_DICTIONARY_1\x10\x01*h\n" +
@@ -919,11 +939,12 @@ var file_plimsoll_storage_v1_record_proto_depIdxs = []int32{
 	5,  // 11: plimsoll.storage.v1.Event.entry:type_name -> plimsoll.storage.v1.EventEntry
 	12, // 12: plimsoll.storage.v1.EventEntry.expires_at:type_name -> google.protobuf.Timestamp
 	12, // 13: plimsoll.storage.v1.Entry.expires_at:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	0,  // 14: plimsoll.storage.v1.Entry.compression:type_name -> plimsoll.storage.v1.Compression
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_record_proto_init() }

@@ -10,7 +10,9 @@ import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Container, Event } from "./container_pb.js";
 import { file_plimsoll_v1_container } from "./container_pb.js";
-import type { Verdict } from "./verdict_pb.js";
+import type { Explanation, Timings } from "./decision_pb.js";
+import { file_plimsoll_v1_decision } from "./decision_pb.js";
+import type { Patch, Verdict } from "./verdict_pb.js";
 import { file_plimsoll_v1_verdict } from "./verdict_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/container_service.proto.
  */
 export const file_plimsoll_v1_container_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwbGltc29sbC92MS9jb250YWluZXJfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEiUAoTR2V0Q29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkEKFEdldENvbnRhaW5lclJlc3BvbnNlEikKCWNvbnRhaW5lchgBIAEoCzIWLnBsaW1zb2xsLnYxLkNvbnRhaW5lciKlAQoVTGlzdENvbnRhaW5lcnNSZXF1ZXN0Eg8KB2ZpbHRlcnMYASADKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSEAoIb3JkZXJfYnkYBCABKAkSLQoJcmVhZF9tYXNrGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxITCgtjb3VudF90b3RhbBgGIAEoCCKXAQoWTGlzdENvbnRhaW5lcnNSZXNwb25zZRIqCgpjb250YWluZXJzGAEgAygLMhYucGxpbXNvbGwudjEuQ29udGFpbmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBBIXCgp0b3RhbF9zaXplGAQgASgDSACIAQFCDQoLX3RvdGFsX3NpemUilwEKDFdhdGNoUmVxdWVzdBIbCg5hZnRlcl9yZXZpc2lvbhgBIAEoBEgAiAEBEg8KB2ZpbHRlcnMYAiADKAkSEAoIc25hcHNob3QYAyABKAgSNAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEQoPX2FmdGVyX3JldmlzaW9uItACCg1XYXRjaFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjcKCHNuYXBzaG90GAIgASgLMiMucGxpbXNvbGwudjEuV2F0Y2hSZXNwb25zZS5TbmFwc2hvdEgAEjMKBmNvbW1pdBgDIAEoCzIhLnBsaW1zb2xsLnYxLldhdGNoUmVzcG9uc2UuQ29tbWl0SAASNwoIYm9va21hcmsYBCABKAsyIy5wbGltc29sbC52MS5XYXRjaFJlc3BvbnNlLkJvb2ttYXJrSAAaRAoIU25hcHNob3QSKgoKY29udGFpbmVycxgBIAMoCzIWLnBsaW1zb2xsLnYxLkNvbnRhaW5lchIMCgRsYXN0GAIgASgIGiwKBkNvbW1pdBIiCgZldmVudHMYASADKAsyEi5wbGltc29sbC52MS5FdmVudBoKCghCb29rbWFya0IGCgRzdGVwIjwKD0NyZWF0ZU9wZXJhdGlvbhIpCgljb250YWluZXIYASABKAsyFi5wbGltc29sbC52MS5Db250YWluZXIilwEKD1VwZGF0ZU9wZXJhdGlvbhIpCgljb250YWluZXIYASABKAsyFi5wbGltc29sbC52MS5Db250YWluZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhgKC2lmX3JldmlzaW9uGAMgASgESACIAQFCDgoMX2lmX3JldmlzaW9uIkcKD0RlbGV0ZU9wZXJhdGlvbhIKCgJpZBgBIAEoCRIYCgtpZl9yZXZpc2lvbhgCIAEoBEgAiAEBQg4KDF9pZl9yZXZpc2lvbiKsAQoNUmV2aWV3UmVxdWVzdBIuCgZjcmVhdGUYASABKAsyHC5wbGltc29sbC52MS5DcmVhdGVPcGVyYXRpb25IABIuCgZ1cGRhdGUYAiABKAsyHC5wbGltc29sbC52MS5VcGRhdGVPcGVyYXRpb25IABIuCgZkZWxldGUYAyABKAsyHC5wbGltc29sbC52MS5EZWxldGVPcGVyYXRpb25IAEILCglvcGVyYXRpb24izgEKDlJldmlld1Jlc3BvbnNlEg8KB2FsbG93ZWQYASABKAgSJQoHdmVyZGljdBgCIAEoCzIULnBsaW1zb2xsLnYxLlZlcmRpY3QSKQoJY29udGFpbmVyGAMgASgLMhYucGxpbXNvbGwudjEuQ29udGFpbmVyEhAKCHJldmlzaW9uGAQgASgEEg8KB3J1bGVzZXQYBSABKAkSDwoHY2hhbmdlZBgGIAMoCRIlCgd0aW1pbmdzGAcgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncyKPAQoHVGltaW5ncxIrCghwb2xpY2llcxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgp2YWxpZGF0b3JzGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBXRvdGFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImwKEkJhdGNoQ3JlYXRlUmVxdWVzdBIwCgpvcGVyYXRpb25zGAEgAygLMhwucGxpbXNvbGwudjEuQ3JlYXRlT3BlcmF0aW9uEiQKBG1vZGUYAiABKA4yFi5wbGltc29sbC52MS5CYXRjaE1vZGUiUwoTQmF0Y2hDcmVhdGVSZXNwb25zZRIRCgljb21taXR0ZWQYASABKAgSKQoHcmVzdWx0cxgCIAMoCzIYLnBsaW1zb2xsLnYxLkJhdGNoUmVzdWx0ImwKEkJhdGNoVXBkYXRlUmVxdWVzdBIwCgpvcGVyYXRpb25zGAEgAygLMhwucGxpbXNvbGwudjEuVXBkYXRlT3BlcmF0aW9uEiQKBG1vZGUYAiABKA4yFi5wbGltc29sbC52MS5CYXRjaE1vZGUiUwoTQmF0Y2hVcGRhdGVSZXNwb25zZRIRCgljb21taXR0ZWQYASABKAgSKQoHcmVzdWx0cxgCIAMoCzIYLnBsaW1zb2xsLnYxLkJhdGNoUmVzdWx0ImwKEkJhdGNoRGVsZXRlUmVxdWVzdBIwCgpvcGVyYXRpb25zGAEgAygLMhwucGxpbXNvbGwudjEuRGVsZXRlT3BlcmF0aW9uEiQKBG1vZGUYAiABKA4yFi5wbGltc29sbC52MS5CYXRjaE1vZGUiUwoTQmF0Y2hEZWxldGVSZXNwb25zZRIRCgljb21taXR0ZWQYASABKAgSKQoHcmVzdWx0cxgCIAMoCzIYLnBsaW1zb2xsLnYxLkJhdGNoUmVzdWx0Ip0CCgtCYXRjaFJlc3VsdBIKCgJpZBgBIAEoCRIxCgdvdXRjb21lGAIgASgOMiAucGxpbXNvbGwudjEuQmF0Y2hSZXN1bHQuT3V0Y29tZRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSJQoHdmVyZGljdBgFIAEoCzIULnBsaW1zb2xsLnYxLlZlcmRpY3QSEAoIcmV2aXNpb24YBiABKAQidwoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFQoRT1VUQ09NRV9DT01NSVRURUQQARIUChBPVVRDT01FX0FETUlUVEVEEAISEgoOT1VUQ09NRV9ERU5JRUQQAxISCg5PVVRDT01FX0ZBSUxFRBAEIkYKEUdldEhpc3RvcnlSZXF1ZXN0EgoKAmlkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIm0KEkdldEhpc3RvcnlSZXNwb25zZRIiCgZldmVudHMYASADKAsyEi5wbGltc29sbC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGgoSY29tcGFjdGVkX3JldmlzaW9uGAMgASgEKloKCUJhdGNoTW9kZRIaChZCQVRDSF9NT0RFX1VOU1BFQ0lGSUVEEAASFQoRQkFUQ0hfTU9ERV9BVE9NSUMQARIaChZCQVRDSF9NT0RFX0JFU1RfRUZGT1JUEAIyjAUKEENvbnRhaW5lclNlcnZpY2USUwoMR2V0Q29udGFpbmVyEiAucGxpbXNvbGwudjEuR2V0Q29udGFpbmVyUmVxdWVzdBohLnBsaW1zb2xsLnYxLkdldENvbnRhaW5lclJlc3BvbnNlElkKDkxpc3RDb250YWluZXJzEiIucGxpbXNvbGwudjEuTGlzdENvbnRhaW5lcnNSZXF1ZXN0GiMucGxpbXNvbGwudjEuTGlzdENvbnRhaW5lcnNSZXNwb25zZRJACgVXYXRjaBIZLnBsaW1zb2xsLnYxLldhdGNoUmVxdWVzdBoaLnBsaW1zb2xsLnYxLldhdGNoUmVzcG9uc2UwARJBCgZSZXZpZXcSGi5wbGltc29sbC52MS5SZXZpZXdSZXF1ZXN0GhsucGxpbXNvbGwudjEuUmV2aWV3UmVzcG9uc2USUAoLQmF0Y2hDcmVhdGUSHy5wbGltc29sbC52MS5CYXRjaENyZWF0ZVJlcXVlc3QaIC5wbGltc29sbC52MS5CYXRjaENyZWF0ZVJlc3BvbnNlElAKC0JhdGNoVXBkYXRlEh8ucGxpbXNvbGwudjEuQmF0Y2hVcGRhdGVSZXF1ZXN0GiAucGxpbXNvbGwudjEuQmF0Y2hVcGRhdGVSZXNwb25zZRJQCgtCYXRjaERlbGV0ZRIfLnBsaW1zb2xsLnYxLkJhdGNoRGVsZXRlUmVxdWVzdBogLnBsaW1zb2xsLnYxLkJhdGNoRGVsZXRlUmVzcG9uc2USTQoKR2V0SGlzdG9yeRIeLnBsaW1zb2xsLnYxLkdldEhpc3RvcnlSZXF1ZXN0Gh8ucGxpbXNvbGwudjEuR2V0SGlzdG9yeVJlc3BvbnNlQkFaP2dpdGh1Yi5jb20vcGxpbXNvbGwtcHJvamVjdC9wbGltc29sbC9nZW4vcGxpbXNvbGwvdjE7cGxpbXNvbGx2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
+  fileDesc("CiNwbGltc29sbC92MS9jb250YWluZXJfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEiUAoTR2V0Q29udGFpbmVyUmVxdWVzdBIKCgJpZBgBIAEoCRItCglyZWFkX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIkEKFEdldENvbnRhaW5lclJlc3BvbnNlEikKCWNvbnRhaW5lchgBIAEoCzIWLnBsaW1zb2xsLnYxLkNvbnRhaW5lciKlAQoVTGlzdENvbnRhaW5lcnNSZXF1ZXN0Eg8KB2ZpbHRlcnMYASADKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSEAoIb3JkZXJfYnkYBCABKAkSLQoJcmVhZF9tYXNrGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxITCgtjb3VudF90b3RhbBgGIAEoCCKXAQoWTGlzdENvbnRhaW5lcnNSZXNwb25zZRIqCgpjb250YWluZXJzGAEgAygLMhYucGxpbXNvbGwudjEuQ29udGFpbmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBBIXCgp0b3RhbF9zaXplGAQgASgDSACIAQFCDQoLX3RvdGFsX3NpemUilwEKDFdhdGNoUmVxdWVzdBIbCg5hZnRlcl9yZXZpc2lvbhgBIAEoBEgAiAEBEg8KB2ZpbHRlcnMYAiADKAkSEAoIc25hcHNob3QYAyABKAgSNAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEQoPX2FmdGVyX3JldmlzaW9uItACCg1XYXRjaFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEjcKCHNuYXBzaG90GAIgASgLMiMucGxpbXNvbGwudjEuV2F0Y2hSZXNwb25zZS5TbmFwc2hvdEgAEjMKBmNvbW1pdBgDIAEoCzIhLnBsaW1zb2xsLnYxLldhdGNoUmVzcG9uc2UuQ29tbWl0SAASNwoIYm9va21hcmsYBCABKAsyIy5wbGltc29sbC52MS5XYXRjaFJlc3BvbnNlLkJvb2ttYXJrSAAaRAoIU25hcHNob3QSKgoKY29udGFpbmVycxgBIAMoCzIWLnBsaW1zb2xsLnYxLkNvbnRhaW5lchIMCgRsYXN0GAIgASgIGiwKBkNvbW1pdBIiCgZldmVudHMYASADKAsyEi5wbGltc29sbC52MS5FdmVudBoKCghCb29rbWFya0IGCgRzdGVwIjwKD0NyZWF0ZU9wZXJhdGlvbhIpCgljb250YWluZXIYASABKAsyFi5wbGltc29sbC52MS5Db250YWluZXIilwEKD1VwZGF0ZU9wZXJhdGlvbhIpCgljb250YWluZXIYASABKAsyFi5wbGltc29sbC52MS5Db250YWluZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhgKC2lmX3JldmlzaW9uGAMgASgESACIAQFCDgoMX2lmX3JldmlzaW9uIkcKD0RlbGV0ZU9wZXJhdGlvbhIKCgJpZBgBIAEoCRIYCgtpZl9yZXZpc2lvbhgCIAEoBEgAiAEBQg4KDF9pZl9yZXZpc2lvbiK9AQoNUmV2aWV3UmVxdWVzdBIuCgZjcmVhdGUYASABKAsyHC5wbGltc29sbC52MS5DcmVhdGVPcGVyYXRpb25IABIuCgZ1cGRhdGUYAiABKAsyHC5wbGltc29sbC52MS5VcGRhdGVPcGVyYXRpb25IABIuCgZkZWxldGUYAyABKAsyHC5wbGltc29sbC52MS5EZWxldGVPcGVyYXRpb25IABIPCgdleHBsYWluGAQgASgIQgsKCW9wZXJhdGlvbiKiAgoOUmV2aWV3UmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCBIlCgd2ZXJkaWN0GAIgASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIpCgljb250YWluZXIYAyABKAsyFi5wbGltc29sbC52MS5Db250YWluZXISEAoIcmV2aXNpb24YBCABKAQSDwoHcnVsZXNldBgFIAEoCRIPCgdjaGFuZ2VkGAYgAygJEiUKB3RpbWluZ3MYByABKAsyFC5wbGltc29sbC52MS5UaW1pbmdzEiMKB3BhdGNoZXMYCCADKAsyEi5wbGltc29sbC52MS5QYXRjaBItCgtleHBsYW5hdGlvbhgJIAEoCzIYLnBsaW1zb2xsLnYxLkV4cGxhbmF0aW9uImwKEkJhdGNoQ3JlYXRlUmVxdWVzdBIwCgpvcGVyYXRpb25zGAEgAygLMhwucGxpbXNvbGwudjEuQ3JlYXRlT3BlcmF0aW9uEiQKBG1vZGUYAiABKA4yFi5wbGltc29sbC52MS5CYXRjaE1vZGUiUwoTQmF0Y2hDcmVhdGVSZXNwb25zZRIRCgljb21taXR0ZWQYASABKAgSKQoHcmVzdWx0cxgCIAMoCzIYLnBsaW1zb2xsLnYxLkJhdGNoUmVzdWx0ImwKEkJhdGNoVXBkYXRlUmVxdWVzdBIwCgpvcGVyYXRpb25zGAEgAygLMhwucGxpbXNvbGwudjEuVXBkYXRlT3BlcmF0aW9uEiQKBG1vZGUYAiABKA4yFi5wbGltc29sbC52MS5CYXRjaE1vZGUiUwoTQmF0Y2hVcGRhdGVSZXNwb25zZRIRCgljb21taXR0ZWQYASABKAgSKQoHcmVzdWx0cxgCIAMoCzIYLnBsaW1zb2xsLnYxLkJhdGNoUmVzdWx0ImwKEkJhdGNoRGVsZXRlUmVxdWVzdBIwCgpvcGVyYXRpb25zGAEgAygLMhwucGxpbXNvbGwudjEuRGVsZXRlT3BlcmF0aW9uEiQKBG1vZGUYAiABKA4yFi5wbGltc29sbC52MS5CYXRjaE1vZGUiUwoTQmF0Y2hEZWxldGVSZXNwb25zZRIRCgljb21taXR0ZWQYASABKAgSKQoHcmVzdWx0cxgCIAMoCzIYLnBsaW1zb2xsLnYxLkJhdGNoUmVzdWx0IsICCgtCYXRjaFJlc3VsdBIKCgJpZBgBIAEoCRIxCgdvdXRjb21lGAIgASgOMiAucGxpbXNvbGwudjEuQmF0Y2hSZXN1bHQuT3V0Y29tZRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSJQoHdmVyZGljdBgFIAEoCzIULnBsaW1zb2xsLnYxLlZlcmRpY3QSEAoIcmV2aXNpb24YBiABKAQSIwoHcGF0Y2hlcxgHIAMoCzISLnBsaW1zb2xsLnYxLlBhdGNoIncKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhUKEU9VVENPTUVfQ09NTUlUVEVEEAESFAoQT1VUQ09NRV9BRE1JVFRFRBACEhIKDk9VVENPTUVfREVOSUVEEAMSEgoOT1VUQ09NRV9GQUlMRUQQBCJGChFHZXRIaXN0b3J5UmVxdWVzdBIKCgJpZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJtChJHZXRIaXN0b3J5UmVzcG9uc2USIgoGZXZlbnRzGAEgAygLMhIucGxpbXNvbGwudjEuRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhoKEmNvbXBhY3RlZF9yZXZpc2lvbhgDIAEoBCpaCglCYXRjaE1vZGUSGgoWQkFUQ0hfTU9ERV9VTlNQRUNJRklFRBAAEhUKEUJBVENIX01PREVfQVRPTUlDEAESGgoWQkFUQ0hfTU9ERV9CRVNUX0VGRk9SVBACMowFChBDb250YWluZXJTZXJ2aWNlElMKDEdldENvbnRhaW5lchIgLnBsaW1zb2xsLnYxLkdldENvbnRhaW5lclJlcXVlc3QaIS5wbGltc29sbC52MS5HZXRDb250YWluZXJSZXNwb25zZRJZCg5MaXN0Q29udGFpbmVycxIiLnBsaW1zb2xsLnYxLkxpc3RDb250YWluZXJzUmVxdWVzdBojLnBsaW1zb2xsLnYxLkxpc3RDb250YWluZXJzUmVzcG9uc2USQAoFV2F0Y2gSGS5wbGltc29sbC52MS5XYXRjaFJlcXVlc3QaGi5wbGltc29sbC52MS5XYXRjaFJlc3BvbnNlMAESQQoGUmV2aWV3EhoucGxpbXNvbGwudjEuUmV2aWV3UmVxdWVzdBobLnBsaW1zb2xsLnYxLlJldmlld1Jlc3BvbnNlElAKC0JhdGNoQ3JlYXRlEh8ucGxpbXNvbGwudjEuQmF0Y2hDcmVhdGVSZXF1ZXN0GiAucGxpbXNvbGwudjEuQmF0Y2hDcmVhdGVSZXNwb25zZRJQCgtCYXRjaFVwZGF0ZRIfLnBsaW1zb2xsLnYxLkJhdGNoVXBkYXRlUmVxdWVzdBogLnBsaW1zb2xsLnYxLkJhdGNoVXBkYXRlUmVzcG9uc2USUAoLQmF0Y2hEZWxldGUSHy5wbGltc29sbC52MS5CYXRjaERlbGV0ZVJlcXVlc3QaIC5wbGltc29sbC52MS5CYXRjaERlbGV0ZVJlc3BvbnNlEk0KCkdldEhpc3RvcnkSHi5wbGltc29sbC52MS5HZXRIaXN0b3J5UmVxdWVzdBofLnBsaW1zb2xsLnYxLkdldEhpc3RvcnlSZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_plimsoll_v1_container, file_plimsoll_v1_decision, file_plimsoll_v1_verdict]);
 
 /**
  * GetContainerRequest names a container.
@@ -465,6 +467,13 @@ export type ReviewRequest = Message<"plimsoll.v1.ReviewRequest"> & {
     value: DeleteOperation;
     case: "delete";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Explain the judgement, too, which takes as long again, and some.
+   *
+   * @generated from field: bool explain = 4;
+   */
+  explain: boolean;
 };
 
 /**
@@ -529,6 +538,20 @@ export type ReviewResponse = Message<"plimsoll.v1.ReviewResponse"> & {
    * @generated from field: plimsoll.v1.Timings timings = 7;
    */
   timings?: Timings;
+
+  /**
+   * What rules changed before the container was judged, by field.
+   *
+   * @generated from field: repeated plimsoll.v1.Patch patches = 8;
+   */
+  patches: Patch[];
+
+  /**
+   * How the judgement came about. Only if asked for.
+   *
+   * @generated from field: plimsoll.v1.Explanation explanation = 9;
+   */
+  explanation?: Explanation;
 };
 
 /**
@@ -537,41 +560,6 @@ export type ReviewResponse = Message<"plimsoll.v1.ReviewResponse"> & {
  */
 export const ReviewResponseSchema: GenMessage<ReviewResponse> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_container_service, 10);
-
-/**
- * Timings say where the time of a judgement went.
- *
- * @generated from message plimsoll.v1.Timings
- */
-export type Timings = Message<"plimsoll.v1.Timings"> & {
-  /**
-   * Policies.
-   *
-   * @generated from field: google.protobuf.Duration policies = 1;
-   */
-  policies?: Duration;
-
-  /**
-   * Validators.
-   *
-   * @generated from field: google.protobuf.Duration validators = 2;
-   */
-  validators?: Duration;
-
-  /**
-   * All in all, with reading the state.
-   *
-   * @generated from field: google.protobuf.Duration total = 3;
-   */
-  total?: Duration;
-};
-
-/**
- * Describes the message plimsoll.v1.Timings.
- * Use `create(TimingsSchema)` to create a new message.
- */
-export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 11);
 
 /**
  * BatchCreateRequest asks for new containers.
@@ -599,7 +587,7 @@ export type BatchCreateRequest = Message<"plimsoll.v1.BatchCreateRequest"> & {
  * Use `create(BatchCreateRequestSchema)` to create a new message.
  */
 export const BatchCreateRequestSchema: GenMessage<BatchCreateRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 12);
+  messageDesc(file_plimsoll_v1_container_service, 11);
 
 /**
  * BatchCreateResponse says what became of each.
@@ -627,7 +615,7 @@ export type BatchCreateResponse = Message<"plimsoll.v1.BatchCreateResponse"> & {
  * Use `create(BatchCreateResponseSchema)` to create a new message.
  */
 export const BatchCreateResponseSchema: GenMessage<BatchCreateResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 13);
+  messageDesc(file_plimsoll_v1_container_service, 12);
 
 /**
  * BatchUpdateRequest asks for changes of containers.
@@ -655,7 +643,7 @@ export type BatchUpdateRequest = Message<"plimsoll.v1.BatchUpdateRequest"> & {
  * Use `create(BatchUpdateRequestSchema)` to create a new message.
  */
 export const BatchUpdateRequestSchema: GenMessage<BatchUpdateRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 14);
+  messageDesc(file_plimsoll_v1_container_service, 13);
 
 /**
  * BatchUpdateResponse says what became of each.
@@ -683,7 +671,7 @@ export type BatchUpdateResponse = Message<"plimsoll.v1.BatchUpdateResponse"> & {
  * Use `create(BatchUpdateResponseSchema)` to create a new message.
  */
 export const BatchUpdateResponseSchema: GenMessage<BatchUpdateResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 15);
+  messageDesc(file_plimsoll_v1_container_service, 14);
 
 /**
  * BatchDeleteRequest asks for the removal of containers.
@@ -711,7 +699,7 @@ export type BatchDeleteRequest = Message<"plimsoll.v1.BatchDeleteRequest"> & {
  * Use `create(BatchDeleteRequestSchema)` to create a new message.
  */
 export const BatchDeleteRequestSchema: GenMessage<BatchDeleteRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 16);
+  messageDesc(file_plimsoll_v1_container_service, 15);
 
 /**
  * BatchDeleteResponse says what became of each.
@@ -739,7 +727,7 @@ export type BatchDeleteResponse = Message<"plimsoll.v1.BatchDeleteResponse"> & {
  * Use `create(BatchDeleteResponseSchema)` to create a new message.
  */
 export const BatchDeleteResponseSchema: GenMessage<BatchDeleteResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 17);
+  messageDesc(file_plimsoll_v1_container_service, 16);
 
 /**
  * BatchResult is what became of one operation of a batch.
@@ -789,6 +777,13 @@ export type BatchResult = Message<"plimsoll.v1.BatchResult"> & {
    * @generated from field: uint64 revision = 6;
    */
   revision: bigint;
+
+  /**
+   * What rules changed before the container was judged, by field.
+   *
+   * @generated from field: repeated plimsoll.v1.Patch patches = 7;
+   */
+  patches: Patch[];
 };
 
 /**
@@ -796,7 +791,7 @@ export type BatchResult = Message<"plimsoll.v1.BatchResult"> & {
  * Use `create(BatchResultSchema)` to create a new message.
  */
 export const BatchResultSchema: GenMessage<BatchResult> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 18);
+  messageDesc(file_plimsoll_v1_container_service, 17);
 
 /**
  * Outcome says how an operation ended.
@@ -845,7 +840,7 @@ export enum BatchResult_Outcome {
  * Describes the enum plimsoll.v1.BatchResult.Outcome.
  */
 export const BatchResult_OutcomeSchema: GenEnum<BatchResult_Outcome> = /*@__PURE__*/
-  enumDesc(file_plimsoll_v1_container_service, 18, 0);
+  enumDesc(file_plimsoll_v1_container_service, 17, 0);
 
 /**
  * GetHistoryRequest names a container.
@@ -880,7 +875,7 @@ export type GetHistoryRequest = Message<"plimsoll.v1.GetHistoryRequest"> & {
  * Use `create(GetHistoryRequestSchema)` to create a new message.
  */
 export const GetHistoryRequestSchema: GenMessage<GetHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 19);
+  messageDesc(file_plimsoll_v1_container_service, 18);
 
 /**
  * GetHistoryResponse carries changes.
@@ -916,7 +911,7 @@ export type GetHistoryResponse = Message<"plimsoll.v1.GetHistoryResponse"> & {
  * Use `create(GetHistoryResponseSchema)` to create a new message.
  */
 export const GetHistoryResponseSchema: GenMessage<GetHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_container_service, 20);
+  messageDesc(file_plimsoll_v1_container_service, 19);
 
 /**
  * BatchMode says what becomes of a batch when some of it fails.

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/verdict.proto.
  */
 export const file_plimsoll_v1_verdict: GenFile = /*@__PURE__*/
-  fileDesc("ChlwbGltc29sbC92MS92ZXJkaWN0LnByb3RvEgtwbGltc29sbC52MSKNAQoHVmVyZGljdBITCgtkZWNpc2lvbl9pZBgBIAEoCRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbiKaAQoJVmlvbGF0aW9uEg8KB21lc3NhZ2UYASABKAkSDQoFZmllbGQYAiABKAkSDAoEY29kZRgDIAEoCRILCgNmaXgYBCABKAkSDAoEbGluaxgFIAEoCRINCgV0aXRsZRgGIAEoCRIQCghzZXZlcml0eRgHIAEoCRIjCgZzb3VyY2UYCCABKAsyEy5wbGltc29sbC52MS5Tb3VyY2UivAEKBlNvdXJjZRImCgRraW5kGAEgASgOMhgucGxpbXNvbGwudjEuU291cmNlLktpbmQSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEgwKBHJ1bGUYBCABKAkSDAoEZmlsZRgFIAEoCRIMCgRsaW5lGAYgASgFIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg8KC0tJTkRfUE9MSUNZEAESEgoOS0lORF9WQUxJREFUT1IQAkJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw");
+  fileDesc("ChlwbGltc29sbC92MS92ZXJkaWN0LnByb3RvEgtwbGltc29sbC52MSKNAQoHVmVyZGljdBITCgtkZWNpc2lvbl9pZBgBIAEoCRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbiKpAQoJVmlvbGF0aW9uEg8KB21lc3NhZ2UYASABKAkSDQoFZmllbGQYAiABKAkSDAoEY29kZRgDIAEoCRILCgNmaXgYBCABKAkSDAoEbGluaxgFIAEoCRINCgV0aXRsZRgGIAEoCRIQCghzZXZlcml0eRgHIAEoCRIjCgZzb3VyY2UYCCABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDQoFdmFsdWUYCSABKAkiSgoFUGF0Y2gSDQoFZmllbGQYASABKAkSDQoFdmFsdWUYAiABKAkSIwoGc291cmNlGAMgASgLMhMucGxpbXNvbGwudjEuU291cmNlIrwBCgZTb3VyY2USJgoEa2luZBgBIAEoDjIYLnBsaW1zb2xsLnYxLlNvdXJjZS5LaW5kEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIMCgRydWxlGAQgASgJEgwKBGZpbGUYBSABKAkSDAoEbGluZRgGIAEoBSJBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX1BPTElDWRABEhIKDktJTkRfVkFMSURBVE9SEAJCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM");
 
 /**
  * Verdict is what policies and validators found. It is an error detail of every
@@ -123,6 +123,15 @@ export type Violation = Message<"plimsoll.v1.Violation"> & {
    * @generated from field: plimsoll.v1.Source source = 8;
    */
   source?: Source;
+
+  /**
+   * The offending value: what the container has in field, as JSON of at most 120 bytes;
+   * what is longer ends in `…`. What may be secret in it is `***`. Empty if there is
+   * none.
+   *
+   * @generated from field: string value = 9;
+   */
+  value: string;
 };
 
 /**
@@ -131,6 +140,42 @@ export type Violation = Message<"plimsoll.v1.Violation"> & {
  */
 export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_verdict, 1);
+
+/**
+ * Patch is a change that a policy's rule made to a container before it was judged.
+ *
+ * @generated from message plimsoll.v1.Patch
+ */
+export type Patch = Message<"plimsoll.v1.Patch"> & {
+  /**
+   * The path of what was changed, such as `labels.tier` or `spec.process.user`.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * The new value, as JSON; empty if the field was removed. In decisions it has at most
+   * 120 bytes, what is longer ends in `…`, and what may be secret in it is `***`.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * The rule that made the change.
+   *
+   * @generated from field: plimsoll.v1.Source source = 3;
+   */
+  source?: Source;
+};
+
+/**
+ * Describes the message plimsoll.v1.Patch.
+ * Use `create(PatchSchema)` to create a new message.
+ */
+export const PatchSchema: GenMessage<Patch> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_verdict, 2);
 
 /**
  * Source names a policy's rule or a validator.
@@ -186,7 +231,7 @@ export type Source = Message<"plimsoll.v1.Source"> & {
  * Use `create(SourceSchema)` to create a new message.
  */
 export const SourceSchema: GenMessage<Source> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_verdict, 2);
+  messageDesc(file_plimsoll_v1_verdict, 3);
 
 /**
  * What kind of source this is.
@@ -220,5 +265,5 @@ export enum Source_Kind {
  * Describes the enum plimsoll.v1.Source.Kind.
  */
 export const Source_KindSchema: GenEnum<Source_Kind> = /*@__PURE__*/
-  enumDesc(file_plimsoll_v1_verdict, 2, 0);
+  enumDesc(file_plimsoll_v1_verdict, 3, 0);
 

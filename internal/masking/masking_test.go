@@ -1,0 +1,207 @@
+package masking
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestIsSecretKey(t *testing.T) {
+	for _, key := range []string{
+		"password", "DB_PASSWORD", "PGPASSWORD", "mysql.passwd", "secret", "clientSecret", "x-auth-token", "API_KEY", "apikey",
+		"ssh_key", "credentials", "AWS_CREDS", "Authorization", "authorization", "bearer", "set-cookie", "SESSION_ID", "jwt",
+		"db_pass", "PASS", "SENTRY_DSN", "pwd", "example.org/secret.name", "monkey",
+	} {
+		if !IsSecretKey(key) {
+			t.Errorf("%q is none", key)
+		}
+	}
+	for _, key := range []string{
+		"", "a", "team", "owner", "path", "passthrough", "author", "org.opencontainers.image.authors", "labels", "spec", "image", "rootfs",
+		"namespaces", "capabilities", "destination", "options", "readonlyPaths", "noNewPrivileges", "seccomp", "rlimits", "hostname",
+	} {
+		if IsSecretKey(key) {
+			t.Errorf("%q is one", key)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"empty":         {"", ""},
+		"plain":         {"a container for the shop's front end", "a container for the shop's front end"},
+		"image":         {"registry.example:5000/team/web@sha256:0123456789abcdef", "registry.example:5000/team/web@sha256:0123456789abcdef"},
+		"url":           {"postgres://ann:hunter2@db/shop", "postgres://ann:***@db/shop"},
+		"url, no user":  {"redis://:hunter2@cache", "redis://:***@cache"},
+		"url, at in it": {"https://a:p@ss@host/x", "https://a:***@host/x"},
+		"assigned":      {"user=ann password=hunter2 db=shop", "user=ann password=*** db=shop"},
+		"header":        {"curl -H 'Authorization: Bearer abc.def' x", "curl -H 'Authorization: Bearer ***' x"},
+		"quoted":        {`token: "two words" x`, `token: *** x`},
+		"flag":          {"run --api-key abc123 now", "run --api-key *** now"},
+		"json":          {`{"password":"hunter2","x":1}`, `{"password":***,"x":1}`},
+		"query":         {"https://x.example/?token=abc&y=1", "https://x.example/?token=***&y=1"},
+		"GitHub":        {"use ghp_0123456789abcdefghij here", "use *** here"},
+		"AWS":           {"AKIAIOSFODNN7EXAMPLE", "***"},
+		"JWT":           {"x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc y", "x *** y"},
+		"PEM":           {"a\n-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nb", "a\n***\nb"},
+		"PEM, cut off":  {"-----BEGIN RSA PRIVATE KEY-----\nMIIE", "***"},
+		"system call":   {"request_key", "request_key"},
+		"capability":    {"CAP_SYS_ADMIN", "CAP_SYS_ADMIN"},
+		"words":         {"the secret of monkey business", "the secret of monkey business"},
+		"bearer":        {"say Bearer abc.def to it", "say Bearer *** to it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, Text(test.text)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestArgs(t *testing.T) {
+	for name, test := range map[string]struct{ args, want []string }{
+		"nothing secret":  {[]string{"nginx", "-g", "daemon off;"}, []string{"nginx", "-g", "daemon off;"}},
+		"flag and value":  {[]string{"db", "--password", "hunter2", "x"}, []string{"db", "--password", "***", "x"}},
+		"value like flag": {[]string{"--password", "--hunter2", "x"}, []string{"--password", "***", "x"}},
+		"assigned":        {[]string{"--token=abc", "API_KEY=abc", "--x=abc"}, []string{"--token=***", "API_KEY=***", "--x=abc"}},
+		"empty":           {[]string{"--password", "", "--token="}, []string{"--password", "", "--token="}},
+		"mysql":           {[]string{"mysql", "-uroot", "-pS3cret"}, []string{"mysql", "-uroot", "-p***"}},
+		"curl":            {[]string{"curl", "-u", "ann:hunter2", "x"}, []string{"curl", "-u", "***", "x"}},
+		"port":            {[]string{"-p", "8080:80", "-port", "80"}, []string{"-p", "8080:80", "-port", "80"}},
+		"user number":     {[]string{"-u", "1000"}, []string{"-u", "1000"}},
+		"script":          {[]string{"sh", "-c", "export PASSWORD=x; run --token y"}, []string{"sh", "-c", "export PASSWORD=***; run --token ***"}},
+		"random":          {[]string{"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1"}, []string{"***"}},
+		"random, named":   {[]string{"--x=d41d8cd98f00b204e9800998ecf8427e"}, []string{"--x=***"}},
+		"digest":          {[]string{"nginx@sha256:d41d8cd98f00b204e9800998ecf8427e"}, []string{"nginx@sha256:d41d8cd98f00b204e9800998ecf8427e"}},
+		"path":            {[]string{"/usr/share/nginx/html/v2/x1/index"}, []string{"/usr/share/nginx/html/v2/x1/index"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, Args(test.args)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDocument(t *testing.T) {
+	for name, test := range map[string]struct{ doc, want string }{
+		"env":             {`{"spec":{"process":{"env":["A=b","B=","C",""]}}}`, `{"spec":{"process":{"env":["A=***","B=","***",""]}}}`},
+		"env of a hook":   {`{"hooks":{"poststart":[{"env":["A=b"]}]}}`, `{"hooks":{"poststart":[{"env":["A=***"]}]}}`},
+		"env by name":     {`{"env":{"A":"b","N":1,"none":null}}`, `{"env":{"A":"***","N":"***","none":null}}`},
+		"args":            {`{"args":["x","--password","y"]}`, `{"args":["x","--password","***"]}`},
+		"labels":          {`{"labels":{"team":"core","api-key":"x"}}`, `{"labels":{"team":"core","api-key":"***"}}`},
+		"escaped key":     {`{"labels":{"api\u002dkey":"x"}}`, `{"labels":{"api\u002dkey":"***"}}`},
+		"value of a key":  {`{"secret":{"a":["b"]},"token":[1],"key":7,"auth":true,"pwd":null}`, `{"secret":"***","token":"***","key":"***","auth":"***","pwd":null}`},
+		"extensions":      {`{"extensions":{"a":{"b":"c","d":[1,"e",{"f":"g"}],"h":""}}}`, `{"extensions":{"a":{"b":"***","d":[1,"***",{"f":"***"}],"h":""}}}`},
+		"options":         {`{"runtime_options":{"binary_name":"runc","x":true}}`, `{"runtime_options":{"binary_name":"***","x":true}}`},
+		"env in options":  {`{"runtime_options":{"env":["A=b"]}}`, `{"runtime_options":{"env":["***"]}}`},
+		"base64":          {`{"spec":{"base64":"aGk="}}`, `{"spec":{"base64":"***"}}`},
+		"scalars":         {` [ 1 , true , null , "x" ] `, `[1,true,null,"x"]`},
+		"what is written": {`{"a":"\u0041","b":"é"}`, `{"a":"\u0041","b":"é"}`},
+		"equal names":     {`{"a":"1","a":"2"}`, `{"a":"1","a":"2"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Document([]byte(test.doc))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, string(got)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, doc := range []string{``, `{`, `{"a":`, `{"password":{`, `["CANARY`} {
+		if got, err := Document([]byte(doc)); err == nil || got != nil || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%q became %q, %v", doc, got, err)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, test := range []struct{ text, want string }{{"short", "short"}, {"0123456789abc", "0123456…"}, {"012345éabcd", "012345…"}} {
+		if got := string(Cut([]byte(test.text), 10)); got != test.want {
+			t.Errorf("%q became %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
+// Whatever a secret is made of, it is not in what is shown of a document that has it in a
+// place of secrets.
+func FuzzDocument(f *testing.F) {
+	f.Add("hunter2", "PASSWORD")
+	f.Add("=\"\\\n\x00é", "x.token/y")
+	f.Add("--", "key")
+	f.Fuzz(func(t *testing.T, secret, key string) {
+		if !utf8.ValidString(secret) || !utf8.ValidString(key) {
+			return // JSON has no such strings
+		}
+		secret = "CANARY" + secret
+		if !IsSecretKey(key) {
+			key += "-token"
+		}
+		value := func(s string) string {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(quoted)
+		}
+		doc := fmt.Sprintf(`{"object": {"labels": {%[2]s: %[1]s}, "extensions": {"x": {"y": [%[1]s]}}, "runtime_options": {"z": %[1]s},
+			"spec": {"process": {"env": [%[3]s], "args": ["run", "--password", %[1]s, %[4]s]},
+				"annotations": {%[2]s: %[1]s}, "hooks": {"prestart": [{"env": [%[3]s]}]}, %[2]s: {"deep": [{"er": %[1]s}]}}}, "old_object": null}`,
+			value(secret), value(key), value("A="+secret), value("--token="+secret))
+		if !json.Valid([]byte(doc)) {
+			t.Fatalf("the test made %s", doc)
+		}
+		shown, err := Document([]byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(shown) {
+			t.Errorf("%s is no JSON", shown)
+		}
+		if strings.Contains(strings.ReplaceAll(string(shown), value(key), ""), "CANARY") {
+			t.Errorf("%s has a secret", shown)
+		}
+	})
+}
+
+// Nothing else changes: a document without secrets is shown as it is.
+func FuzzDocumentIsStable(f *testing.F) {
+	f.Add(`{"object":{"labels":{"team":"core"},"spec":{"process":{"env":["A=b"],"args":["--password","x"]}}}}`)
+	f.Fuzz(func(t *testing.T, doc string) {
+		once, err := Document([]byte(doc))
+		if err != nil {
+			return
+		}
+		twice, err := Document(once)
+		if err != nil {
+			t.Fatalf("%s cannot be read again: %v", once, err)
+		}
+		if !strings.Contains(doc, Mask) && !json.Valid(once) && json.Valid([]byte(doc)) {
+			t.Errorf("%s became %s", doc, once)
+		}
+		_ = twice
+	})
+}
+
+func BenchmarkDocument(b *testing.B) {
+	var spec strings.Builder
+	spec.WriteString(`{"object":{"labels":{"team":"core"},"spec":{"process":{"env":["PATH=/usr/bin:/bin","A=b"],"args":["nginx","-g","daemon off;"]},"seccomp":{"names":["x"`)
+	for i := range 350 {
+		fmt.Fprintf(&spec, `,"syscall_%d"`, i)
+	}
+	spec.WriteString(`]}}}}`)
+	doc := []byte(spec.String())
+	b.SetBytes(int64(len(doc)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Document(doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

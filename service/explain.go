@@ -1,0 +1,271 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/plimsoll-project/plimsoll"
+	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+	"github.com/plimsoll-project/plimsoll/internal/masking"
+	"github.com/plimsoll-project/plimsoll/storage"
+)
+
+// Explainer is what a ruleset's policies may be, besides a judge: they tell how a verdict
+// comes about, by evaluating once more on a document that has no secrets. Of in, only
+// Operation, Namespace and Others are set.
+type Explainer interface {
+	Explain(ctx context.Context, in *plimsoll.Input, document []byte) (*plimsoll.Explanation, error)
+}
+
+// maxExplains bounds how many explanations are worked out at once: they are for people, who
+// can wait, and must not keep mutations from being judged.
+const maxExplains = 2
+
+// Secrets never come near a trace: rules are evaluated again on what was recorded, which
+// has none, and are shown other containers without theirs. What they say may differ then,
+// and that is told.
+
+// explain tells how a decision came about, as far as that can still be found out.
+func (s *Service) explain(ctx context.Context, record *storagev1.Decision) (*plimsollv1.Explanation, error) {
+	out := &plimsollv1.Explanation{Decision: record.GetDecision()}
+	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
+	d := record.GetDecision()
+	rules, release := s.ruleset.hold()
+	var explainer Explainer
+	if rules != nil {
+		defer release()
+		explainer, _ = rules.Policies.(Explainer)
+	}
+	switch {
+	case d.GetRuleset() == "" || d.GetObjectDigest() == "":
+		note("the attempt ended before any rule judged it")
+		return out, nil
+	case rules == nil || rules.Digest != d.GetRuleset():
+		note("the rules have changed since: those that judged are not active any more, so they cannot be shown or evaluated again")
+		return out, nil
+	case explainer == nil:
+		note("there are no policies that could be evaluated again")
+		return out, nil
+	}
+	if err := s.explains.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer s.explains.Release(1)
+	view, err := s.store.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = view.Close() }()
+	document, why, err := s.documentOf(ctx, view, record)
+	if err != nil {
+		return nil, err
+	}
+	if document == nil {
+		note("%s, so the rules were not evaluated again", why)
+		return out, nil
+	}
+
+	again, err := explainer.Explain(ctx, &plimsoll.Input{
+		Operation: inputOperation(d.GetOperation()), Namespace: d.GetNamespace(),
+		Others: &maskedOthers{others{view: view, self: plimsoll.Key{Namespace: d.GetNamespace(), ID: d.GetContainerId()}}},
+	}, document)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil: // faults and timeouts are what is to be explained, as often as not
+		note("the policies came to no verdict when they were evaluated again: %s", statusMessage(err))
+		return out, nil
+	}
+	out.Reevaluated = true
+	for _, r := range again.Rules {
+		out.Rules = append(out.Rules, toFiredRule(r))
+	}
+	if again.AsksOthers {
+		out.ContextRevision = uint64(view.Revision())
+		note("some rules ask for other containers, which they were shown as of revision %d and without secrets; judged was revision %d",
+			view.Revision(), d.GetStateRevision())
+	}
+	if !saysTheSame(d.GetVerdict(), again.Verdict) {
+		note("evaluated again, the policies came to another result than recorded: values that are hidden here (%s) or other containers made a difference; "+
+			"the recorded verdict is what counts", masking.Mask)
+	}
+	return out, nil
+}
+
+func statusMessage(err error) string { return orElse(statusOf(err).message, err.Error()) }
+
+// documentOf is the document that was judged, without secrets, or why there is none.
+func (s *Service) documentOf(ctx context.Context, view storage.View, record *storagev1.Decision) (document []byte, why string, err error) {
+	d := record.GetDecision()
+	switch {
+	case len(record.GetInput()) > 0:
+		return record.GetInput(), "", nil
+	case d.GetOutcome() != plimsollv1.Outcome_OUTCOME_ADMITTED:
+		return nil, "what was judged was too large to be recorded", nil
+	case d.GetOperation() != plimsollv1.Operation_OPERATION_CREATE:
+		return nil, "of changes that were admitted, what was judged is not recorded, and what was there before is not kept", nil
+	}
+	// What was created is still there, if nobody has changed it since.
+	c, err := view.Get(ctx, plimsoll.Key{Namespace: d.GetNamespace(), ID: d.GetContainerId()})
+	if errors.Is(err, plimsoll.ErrNotFound) || err == nil && objectDigest(c) != d.GetObjectDigest() {
+		return nil, "what was created has been changed or deleted since", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	namespace, err := loadNamespace(ctx, view, d.GetNamespace())
+	if err != nil {
+		return nil, "", err
+	}
+	options, err := readOptions(c.Runtime.Options)
+	if err != nil {
+		return nil, "", err
+	}
+	user := d.GetUser()
+	document, err = shownInput(&plimsoll.Input{
+		Operation: plimsoll.OperationCreate, Namespace: d.GetNamespace(), NamespaceLabels: namespace.labels,
+		User:   plimsoll.User{Name: user.GetName(), Groups: user.GetGroups(), Via: user.GetVia()},
+		Object: c, RuntimeOptions: options, RequestID: d.GetRequestId(),
+	})
+	return document, "", err
+}
+
+func inputOperation(o plimsollv1.Operation) plimsoll.Operation {
+	for operation, v1 := range operationsV1 {
+		if v1 == o {
+			return operation
+		}
+	}
+	return ""
+}
+
+// saysTheSame reports whether policies found the same, rule by rule and field by field, as
+// far as that was recorded. Messages may quote what is hidden now.
+func saysTheSame(recorded *plimsollv1.Verdict, again plimsoll.Verdict) bool {
+	same := func(before []*plimsollv1.Violation, now []plimsoll.Violation) bool {
+		before = slices.DeleteFunc(slices.Clone(before), func(v *plimsollv1.Violation) bool {
+			return v.GetSource().GetKind() != plimsollv1.Source_KIND_POLICY
+		})
+		if len(before) != len(now) {
+			return false
+		}
+		for i, v := range before {
+			if again := toProto(now[i]); v.GetSource().GetName() != again.GetSource().GetName() || v.GetSource().GetFile() != again.GetSource().GetFile() ||
+				v.GetSource().GetLine() != again.GetSource().GetLine() || v.GetField() != again.GetField() || v.GetCode() != again.GetCode() {
+				return false
+			}
+		}
+		return true
+	}
+	violations, warnings := again.Violations, again.Warnings
+	// Of very long verdicts a part was recorded.
+	if len(recorded.GetViolations()) < int(recorded.GetViolationCount()) {
+		violations = violations[:min(len(violations), countPolicies(recorded.GetViolations()))]
+	}
+	if len(warnings) > maxRecordedFindings {
+		warnings = warnings[:min(len(warnings), countPolicies(recorded.GetWarnings()))]
+	}
+	return same(recorded.GetViolations(), violations) && same(recorded.GetWarnings(), warnings)
+}
+
+func countPolicies(violations []*plimsollv1.Violation) int {
+	n := 0
+	for _, v := range violations {
+		if v.GetSource().GetKind() == plimsollv1.Source_KIND_POLICY {
+			n++
+		}
+	}
+	return n
+}
+
+func toFiredRule(r plimsoll.FiredRule) *plimsollv1.FiredRule {
+	v := &plimsollv1.FiredRule{
+		Source: toSource(r.Source), Title: clip(r.Title, maxTextBytes), Warns: r.Warns, Text: clip(r.Text, 4*maxTextBytes),
+		Count: int32(r.Count), //nolint:gosec // bounded by judges
+	}
+	for _, variables := range r.Firings {
+		firing := &plimsollv1.Firing{}
+		for _, one := range variables {
+			firing.Variables = append(firing.Variables, &plimsollv1.Variable{Name: one.Name, Value: clip(one.Value, maxTextBytes)})
+		}
+		v.Firings = append(v.Firings, firing)
+	}
+	return v
+}
+
+// maskedOthers shows rules other containers without secrets.
+type maskedOthers struct{ others }
+
+// Container implements [plimsoll.Others].
+func (m *maskedOthers) Container(ctx context.Context, key plimsoll.Key, withPayloads bool) (*plimsoll.OtherContainer, error) {
+	other, err := m.others.Container(ctx, key, withPayloads)
+	if other == nil || err != nil {
+		return nil, err
+	}
+	return maskOther(other)
+}
+
+// Containers implements [plimsoll.Others].
+func (m *maskedOthers) Containers(ctx context.Context, selection plimsoll.Selection) iter.Seq2[*plimsoll.OtherContainer, error] {
+	return func(yield func(*plimsoll.OtherContainer, error) bool) {
+		for other, err := range m.others.Containers(ctx, selection) {
+			if err == nil {
+				other, err = maskOther(other)
+			}
+			if !yield(other, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// maskOther hides the secrets of a container.
+func maskOther(other *plimsoll.OtherContainer) (*plimsoll.OtherContainer, error) {
+	c := other.Container.Clone()
+	for key, value := range c.Labels {
+		c.Labels[key] = masking.Pair(key, value)
+	}
+	payloads := []struct {
+		any  *plimsoll.Any
+		mask func([]byte) ([]byte, error)
+	}{{&c.Spec, masking.Document}, {&c.Runtime.Options, masking.Payload}}
+	for _, p := range payloads {
+		if err := maskPayload(p.any, p.mask); err != nil {
+			return nil, err
+		}
+	}
+	for name, extension := range c.Extensions {
+		if err := maskPayload(&extension, masking.Payload); err != nil {
+			return nil, err
+		}
+		c.Extensions[name] = extension
+	}
+	masked := &plimsoll.OtherContainer{Namespace: other.Namespace, Container: c}
+	if len(other.RuntimeOptions) > 0 {
+		options, err := masking.Payload(other.RuntimeOptions)
+		if err != nil {
+			return nil, err
+		}
+		masked.RuntimeOptions = json.RawMessage(options)
+	}
+	return masked, nil
+}
+
+// maskPayload hides the secrets of a payload, which is all of one that is no JSON.
+func maskPayload(a *plimsoll.Any, mask func([]byte) ([]byte, error)) error {
+	if len(a.Value) == 0 {
+		return nil
+	}
+	if !a.IsJSONObject() {
+		a.Value = []byte(`{"base64":"` + masking.Mask + `"}`)
+		return nil
+	}
+	var err error
+	a.Value, err = mask(a.Value)
+	return err
+}

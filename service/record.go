@@ -1,0 +1,194 @@
+package service
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/plimsoll-project/plimsoll"
+	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+	"github.com/plimsoll-project/plimsoll/internal/masking"
+)
+
+// Bounds on the record of a decision.
+const (
+	maxRecordedInput    = 64 << 10
+	maxRecordedFindings = 100      // violations, and as many warnings
+	maxFindingBytes     = 64 << 10 // of all of them together
+)
+
+// record is what is kept of an attempt. It never changes.
+type record struct {
+	decision *plimsollv1.Decision
+	input    *plimsoll.Input // to be masked; nil if there is none, or shown is set
+	shown    []byte          // the masked document
+}
+
+// recordOf makes the record of an attempt that ended with err.
+func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
+	d := r.decision
+	v := &plimsollv1.Decision{
+		Id: d.ID, Time: toTimestamp(d.Time), Operation: operationsV1[d.Operation],
+		Namespace: d.Key.Namespace, ContainerId: clip(d.Key.ID, maxMetadataBytes), RequestId: r.mutation.RequestID,
+		User:    &plimsollv1.User{Name: d.User.Name, Groups: d.User.Groups, Via: d.User.Via},
+		Outcome: outcomesV1[outcome], DryRun: r.mutation.DryRun, Ruleset: d.Ruleset,
+		Verdict: recordedVerdict(d), Changed: r.changed, Attempts: int32(d.Attempts), //nolint:gosec // bounded by maxAttempts
+		StateRevision: uint64(r.state), Timings: toTimings(d),
+	}
+	if err != nil {
+		st := statusOf(err)
+		v.Code, v.Reason, v.Message = codeName(st.code), st.reason, clip(orElse(st.message, err.Error()), maxMessageBytes)
+	}
+	for _, p := range d.Patches {
+		v.Patches = append(v.Patches, toPatch(p))
+	}
+	out := &record{decision: v}
+	if r.input != nil && d.Attempts > 0 {
+		v.ObjectDigest = objectDigest(r.input.Object)
+		out.shown, out.input = r.shown, r.input
+		if out.shown != nil {
+			out.input = nil
+		}
+	}
+	return out
+}
+
+// recordedVerdict is as much of a verdict as is recorded.
+func recordedVerdict(d *plimsoll.Decision) *plimsollv1.Verdict {
+	v := &plimsollv1.Verdict{DecisionId: d.ID, ViolationCount: int32(len(d.Verdict.Violations))} //nolint:gosec // bounded by judges
+	left := maxFindingBytes
+	add := func(to *[]*plimsollv1.Violation, found []plimsoll.Violation) {
+		for _, violation := range found[:min(maxRecordedFindings, len(found))] {
+			one := toProto(violation)
+			if left -= messageBytes(one); left < 0 {
+				return
+			}
+			*to = append(*to, one)
+		}
+	}
+	add(&v.Violations, d.Verdict.Violations)
+	add(&v.Warnings, d.Verdict.Warnings)
+	return v
+}
+
+// toPatch tells of a patch without secrets.
+func toPatch(p plimsoll.Patch) *plimsollv1.Patch {
+	return &plimsollv1.Patch{Field: clip(p.Field, maxTextBytes), Value: patchValue(p), Source: toSource(p.Source)}
+}
+
+// patchValue is the new value as it would be shown at its place in the container.
+func patchValue(p plimsoll.Patch) string {
+	if len(p.Value) == 0 {
+		return ""
+	}
+	shown, err := masking.At(p.Field, p.Value)
+	if err != nil {
+		return `"` + masking.Mask + `"`
+	}
+	return string(masking.Cut(shown, maxValueBytes))
+}
+
+func toTimings(d *plimsoll.Decision) *plimsollv1.Timings {
+	return &plimsollv1.Timings{
+		Policies: durationpb.New(d.PolicyTime), Validators: durationpb.New(d.ValidatorTime), Total: durationpb.New(d.Duration),
+		Patches: durationpb.New(d.PatchTime),
+	}
+}
+
+// objectDigest identifies a container as it was judged: see Decision.object_digest.
+func objectDigest(c *plimsoll.Container) string {
+	v := toPlimsoll(c)
+	v.Revision = 0
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(v)
+	if err != nil { // a string that is no UTF-8, which only a stored one of old could have
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// size is about what r takes in memory.
+func (r *record) size() int {
+	const rest = 2 << 10
+	size := rest + len(r.shown)
+	if r.input != nil {
+		for _, c := range []*plimsoll.Container{r.input.Object, r.input.Old} {
+			if c != nil {
+				size += 2 * sizeOf(c) // itself, and in the document
+			}
+		}
+	}
+	return size
+}
+
+// stored is r as it is kept.
+func (r *record) stored() *storagev1.Decision {
+	out := &storagev1.Decision{Decision: r.decision, Input: r.shown}
+	if r.input != nil {
+		out.Input, _ = shownInput(r.input) // what cannot be masked is not kept
+	}
+	if len(out.GetInput()) > maxRecordedInput {
+		out.Input = nil
+	}
+	if len(out.GetInput()) > 0 {
+		out.Decision = proto.CloneOf(r.decision)
+		out.Decision.InputRecorded = true
+	}
+	return out
+}
+
+// note is r as a note of a store.
+func (r *record) note(retention time.Duration) (plimsoll.Entry, error) {
+	value, err := proto.Marshal(r.stored())
+	if err != nil {
+		return plimsoll.Entry{}, fmt.Errorf("record of a decision: %w", err)
+	}
+	return plimsoll.Entry{
+		EntryKey: decisionKey(r.decision.GetNamespace(), r.decision.GetId()), Value: value,
+		ExpiresAt: r.decision.GetTime().AsTime().Add(retention),
+	}, nil
+}
+
+// readRecord reads what note has written.
+func readRecord(e *plimsoll.Entry) (*storagev1.Decision, error) {
+	var v storagev1.Decision
+	if err := proto.Unmarshal(e.Value, &v); err != nil {
+		return nil, errors.New("the record of a decision cannot be read") // err may quote it
+	}
+	if v.GetDecision() == nil {
+		return nil, errors.New("the record of a decision has none")
+	}
+	if v.GetDecision().GetOutcome() == plimsollv1.Outcome_OUTCOME_ADMITTED {
+		v.Decision.Revision = uint64(e.Revision)
+	}
+	return &v, nil
+}
+
+// crockford is the alphabet of ULIDs, in order.
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// decisionKey is the key of a decision: those of a namespace are listed together, the
+// newest first.
+func decisionKey(namespace, id string) plimsoll.EntryKey {
+	reverse := []byte(id)
+	for i, c := range reverse {
+		if at := bytes.IndexByte([]byte(crockford), c); at >= 0 {
+			reverse[i] = crockford[len(crockford)-1-at]
+		}
+	}
+	return plimsoll.EntryKey{Kind: plimsoll.KindDecision, Key: namespace + "/" + string(reverse)}
+}
+
+var outcomesV1 = map[plimsoll.Outcome]plimsollv1.Outcome{
+	plimsoll.OutcomeAdmitted: plimsollv1.Outcome_OUTCOME_ADMITTED,
+	plimsoll.OutcomeDryRun:   plimsollv1.Outcome_OUTCOME_DRY_RUN,
+	plimsoll.OutcomeDenied:   plimsollv1.Outcome_OUTCOME_DENIED,
+	plimsoll.OutcomeFailed:   plimsollv1.Outcome_OUTCOME_FAILED,
+}
