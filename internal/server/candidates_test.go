@@ -356,3 +356,15 @@ func TestBundleServer(t *testing.T) {
 		t.Errorf("with another key: %v", err)
 	}
 }
+
+// Policies are compiled elsewhere with the same settings as here.
+func TestCompilesWithAllSettings(t *testing.T) {
+	config := quickConfig(t, policyDir(t, "# METADATA\n# custom:\n#   context: {namespaces: [other]}\npackage a\n\ndeny contains \"x\" if plimsoll.count({\"namespace\": \"other\"}) > 9\n"))
+	config.PolicyGrants = []string{"a=other"}
+	config.Enforcement = []Enforcement{{Packages: []string{"a"}, Namespaces: []string{"dev-*"}, Enforcement: "warn"}}
+	run(t, config).stop()
+	config.PolicyGrants = nil
+	if _, err := tryRun(t, config); err == nil || !strings.Contains(err.Error(), "policy-grants") {
+		t.Errorf("without the grant: %v", err)
+	}
+}
