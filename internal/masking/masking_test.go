@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -136,10 +135,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add("=\"\\\n\x00é", "x.token/y")
 	f.Add("--", "key")
 	f.Fuzz(func(t *testing.T, secret, key string) {
-		if !utf8.ValidString(secret) || !utf8.ValidString(key) {
-			t.Skip("no JSON string")
-		}
-		secret = "CANARY" + secret
+		secret, key = "CANARY"+strings.ToValidUTF8(secret, ""), strings.ToValidUTF8(key, "")
 		if !IsSecretKey(key) {
 			key += "-token"
 		}
@@ -170,7 +166,7 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// Nothing else changes: a document without secrets is shown as it is.
+// What is shown is JSON again, and nothing in it is a secret any more.
 func FuzzDocumentIsStable(f *testing.F) {
 	f.Add(`{"object":{"labels":{"team":"core"},"spec":{"process":{"env":["A=b"],"args":["--password","x"]}}}}`)
 	f.Fuzz(func(t *testing.T, doc string) {
@@ -178,14 +174,12 @@ func FuzzDocumentIsStable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		twice, err := Document(once)
-		if err != nil {
-			t.Fatalf("%s cannot be read again: %v", once, err)
-		}
-		if !strings.Contains(doc, Mask) && !json.Valid(once) && json.Valid([]byte(doc)) {
+		if json.Valid([]byte(doc)) && !json.Valid(once) {
 			t.Errorf("%s became %s", doc, once)
 		}
-		_ = twice
+		if _, err := Document(once); err != nil {
+			t.Errorf("%s cannot be read again: %v", once, err)
+		}
 	})
 }
 
