@@ -44,7 +44,7 @@ const (
 )
 
 // Decision is the record of one mutation attempt that reached the rules or was
-// refused before them. It never contains specs or label values.
+// refused before them. Only Patches may contain label values and parts of specs.
 type Decision struct {
 	// ID is a ULID: unique, and sortable by time.
 	ID        string

@@ -43,6 +43,15 @@ type Input struct {
 	isObject bool // the payload of Object's spec is a JSON object
 }
 
+// WithObject returns an input that differs in the object only.
+func (in *Input) WithObject(object *Container) *Input {
+	return &Input{
+		Operation: in.Operation, Namespace: in.Namespace, NamespaceLabels: in.NamespaceLabels, DryRun: in.DryRun, User: in.User,
+		Object: object, Old: in.Old, RuntimeOptions: in.RuntimeOptions, UpdateMask: in.UpdateMask, RequestID: in.RequestID,
+		Others: in.Others,
+	}
+}
+
 // document is one that is written when it is first asked for.
 type document struct {
 	once sync.Once

@@ -2,9 +2,7 @@ package plugins
 
 import (
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/plimsoll-project/plimsoll"
 )
@@ -53,7 +51,7 @@ func checkPatterns(at string, patterns []string) []error {
 	}
 	var errs []error
 	for i, pattern := range patterns {
-		if _, err := matches(pattern, ""); err != nil || pattern == "" {
+		if plimsoll.BadPattern(pattern) {
 			errs = append(errs, fmt.Errorf("%s[%d]: %q is not a pattern; write it like io.containerd.runc.*", at, i, pattern))
 		}
 	}
@@ -107,14 +105,7 @@ func matchesAny(patterns []string, name string) bool {
 		return true
 	}
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		ok, err := matches(pattern, name)
+		ok, err := plimsoll.MatchesName(pattern, name)
 		return ok || err != nil // checked when it was loaded
 	})
-}
-
-// matches is path.Match without its special treatment of slashes, which names of
-// runtimes and types may contain. Otherwise "*" would let some names go unjudged.
-func matches(pattern, name string) (bool, error) {
-	const standIn = "\x00"
-	return path.Match(strings.ReplaceAll(pattern, "/", standIn), strings.ReplaceAll(name, "/", standIn))
 }

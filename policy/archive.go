@@ -2,11 +2,11 @@ package policy
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -18,13 +18,8 @@ func isArchive(name string) bool {
 
 // readArchive reads a gzipped tar file. All that is unpacked counts against the
 // limit, relevant or not, so that a bomb ends early.
-func (r *reader) readArchive(s Source) (err error) {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	unzipped, err := gzip.NewReader(f)
+func (r *reader) readArchive(src io.Reader) error {
+	unzipped, err := gzip.NewReader(src)
 	if err != nil {
 		return fmt.Errorf("not a gzipped tar file: %w", err)
 	}
@@ -40,10 +35,8 @@ func (r *reader) readArchive(s Source) (err error) {
 		// opa build writes absolute names, tar relative ones.
 		p := path.Clean(strings.TrimPrefix(entry.Name, "/"))
 		switch {
-		case entry.Typeflag != tar.TypeReg || !r.relevant(path.Base(p)) || slices.ContainsFunc(strings.Split(p, "/"), leftAloneIn):
+		case entry.Typeflag != tar.TypeReg || !r.unpacks(p):
 			continue
-		case p == "patch.json":
-			return errors.New("this is a delta bundle, which holds changes only: give the whole bundle")
 		case strings.HasPrefix(p, "../"):
 			return fmt.Errorf("%s is outside of the archive", entry.Name)
 		case seen[p]:
@@ -54,9 +47,38 @@ func (r *reader) readArchive(s Source) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
-		r.files = append(r.files, file{name: path.Join(s.name, p), dir: path.Dir(p), content: content})
+		r.into.Files = append(r.into.Files, rawFile{Path: p, Content: content})
 	}
 }
 
-// leftAloneIn is leftAlone of an element of a path, which may begin with "..".
-func leftAloneIn(element string) bool { return leftAlone(element) && element != ".." }
+// unpacks reports whether the entry at p of an archive is to be read.
+func (r *reader) unpacks(p string) bool {
+	return r.all || r.keeps(p) && !isLeftAlone(p)
+}
+
+// isLeftAlone reports whether the file at p is in a directory that is not looked into.
+func isLeftAlone(p string) bool {
+	return slices.ContainsFunc(strings.Split(path.Dir(p), "/"), func(element string) bool {
+		return leftAlone(element) && element != "." && element != ".."
+	})
+}
+
+// pack makes an archive of files: the same bytes each time.
+func pack(files []rawFile) ([]byte, error) {
+	var b bytes.Buffer
+	zipped := gzip.NewWriter(&b)
+	archive := tar.NewWriter(zipped)
+	for _, f := range files {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: int64(len(f.Content)), Mode: 0o644, Format: tar.FormatPAX}
+		if err := archive.WriteHeader(header); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Path, err)
+		}
+		if _, err := archive.Write(f.Content); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	if err := errors.Join(archive.Close(), zipped.Close()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

@@ -17,7 +17,7 @@ import (
 
 // benchPackage is a package as people write them: nine clauses, half of which look
 // at the spec, and an ordinary container that passes.
-const benchPackage = `package bench.p%d
+const benchPackage = `package bench.p%[1]d
 
 deny contains "unknown team" if not input.object.labels.team in {"core", "payments"}
 
@@ -76,8 +76,9 @@ func benchInput(b *testing.B) *plimsoll.Input {
 	}
 }
 
-func benchJudge(b *testing.B, p *Policies) {
-	in := benchInput(b)
+func benchJudge(b *testing.B, p *Policies) { benchJudgeInput(b, p, benchInput(b)) }
+
+func benchJudgeInput(b *testing.B, p *Policies, in *plimsoll.Input) {
 	if _, err := in.JSON(); err != nil { // encoded once for policies and validators together
 		b.Fatal(err)
 	}
@@ -105,6 +106,17 @@ func BenchmarkJudge(b *testing.B) {
 		}
 		benchJudge(b, p)
 	})
+}
+
+// BenchmarkPackages has one package that matches, among others that do not.
+func BenchmarkPackages(b *testing.B) {
+	for _, n := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("match=1of%d", n), func(b *testing.B) {
+			in := benchInput(b)
+			in.Namespace = "team-0-web"
+			benchJudgeInput(b, benchPolicies(b, n, "# METADATA\n# custom: {match: {operations: [CREATE, UPDATE], namespaces: [\"team-%[1]d-*\", \"team-%[1]d\"]}}\n"+benchPackage), in)
+		})
+	}
 }
 
 // BenchmarkRequests judges as a server does, each time on a new goroutine.
@@ -145,7 +157,7 @@ func BenchmarkWays(b *testing.B) {
 	}
 	ctx := context.Background()
 	eval := func(b *testing.B, option rego.EvalOption) {
-		results, err := p.groups[0].query.Eval(ctx, option)
+		results, err := p.groups[0].whole.prepared.Eval(ctx, option)
 		if err != nil || len(results) != 1 {
 			b.Fatal(results, err)
 		}
@@ -160,7 +172,7 @@ func BenchmarkWays(b *testing.B) {
 			eval(b, rego.EvalInput(x))
 		}
 	})
-	for name, f := range map[string]*footprint{"json-ast": {whole: true}, "json-ast-footprint": &p.groups[0].footprint} {
+	for name, f := range map[string]*footprint{"json-ast": {whole: true}, "json-ast-footprint": &p.groups[0].whole.footprint} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 //	package labels.required          package system.plimsoll.labels.required
 //	deny contains "a" if { ... }     deny contains [0, "a"] if { ... }
 //	deny contains "b" if { ... }     deny contains [1, "b"] if { ... }
+//
+// Clauses of one set that are asked about different mutations (see match) become sets of
+// their own, so that only those which match are evaluated.
 //
 // Only the copies are evaluated, unless other rules refer to the set. OPA hides
 // data.system from rules that iterate over data, so nobody sees them. They are made
@@ -45,9 +49,10 @@ func copyClauses(rules []rule) ast.ModuleLoader {
 			return nil, nil
 		}
 		done = true
+		numbers := matchNumbers(rules)
 		copies := map[string]*ast.Module{}
 		for name, original := range resolved {
-			copies[strings.Join(hiddenPackage, ".")+":"+name] = copyModule(name, original, rules)
+			copies[strings.Join(hiddenPackage, ".")+":"+name] = copyModule(name, original, rules, numbers)
 		}
 		return copies, nil
 	}
@@ -55,7 +60,7 @@ func copyClauses(rules []rule) ast.ModuleLoader {
 
 // copyModule copies the clauses of a module, with all annotations, which are what
 // rego.metadata tells them.
-func copyModule(name string, original *ast.Module, rules []rule) *ast.Module {
+func copyModule(name string, original *ast.Module, rules []rule, numbers map[string]int) *ast.Module {
 	m := original.Copy()
 	m.Package.Path = hiddenPath(m.Package.Path)
 	m.Imports, m.Comments = nil, nil
@@ -69,10 +74,42 @@ func copyModule(name string, original *ast.Module, rules []rule) *ast.Module {
 		copied := all[r.index]
 		key := copied.Head.Key
 		copied.Head.Key = ast.ArrayTerm(ast.IntNumberTerm(n), key).SetLocation(key.Location)
+		renameForMatch(copied.Head, numbers[r.match.String()])
 		m.Rules = append(m.Rules, copied)
 		r.ref = copied.Ref()
 	}
 	return m
+}
+
+// matchNumbers numbers the different matches of rules: 0 is that which matches everything.
+func matchNumbers(rules []rule) map[string]int {
+	numbers := map[string]int{(*match)(nil).String(): 0}
+	for _, r := range rules {
+		if _, known := numbers[r.match.String()]; !known {
+			numbers[r.match.String()] = len(numbers)
+		}
+	}
+	return numbers
+}
+
+// renameForMatch tells copies of clauses with different matches apart, by a name that no
+// rule can have.
+func renameForMatch(head *ast.Head, number int) {
+	if number == 0 {
+		return
+	}
+	ref := head.Ref().Copy()
+	last := len(ref) - 1
+	switch v := ref[last].Value.(type) {
+	case ast.Var:
+		ref[last].Value = ast.Var(fmt.Sprintf("%s (match %d)", string(v), number))
+	case ast.String:
+		ref[last].Value = ast.String(fmt.Sprintf("%s (match %d)", string(v), number))
+	}
+	head.SetRef(ref)
+	if v, ok := ref[0].Value.(ast.Var); ok {
+		head.Name = v
+	}
 }
 
 // withoutCopies leaves out errors that name copies: the same are there for the

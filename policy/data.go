@@ -44,6 +44,11 @@ func (d *documents) add(f file) error {
 			content = map[string]any{element: content}
 		}
 	}
+	if f.roots != nil {
+		if err := dataOutside(f.roots, content, ""); err != nil {
+			return err
+		}
+	}
 	if system, ok := content[hiddenPackage[1]].(map[string]any); ok && system[hiddenPackage[2]] != nil {
 		return fmt.Errorf("%s is reserved: use another name", strings.Join(hiddenPackage, "."))
 	}

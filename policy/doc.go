@@ -1,4 +1,4 @@
-// Package policy judges mutations by Rego rules, evaluated in process by OPA. Its
+// Package policy patches and judges mutations by Rego rules, evaluated in process by OPA. Its
 // [Policies] are a [plimsoll.Judge].
 //
 // # Rules
@@ -22,7 +22,23 @@
 // METADATA annotations of scope rule, document, package and subpackages, nearest
 // first, give violations their title, link (related_resources) and severity
 // (custom.severity), and say with custom.enforcement whether a deny denies
-// ("enforce", the default) or only warns ("warn").
+// ("enforce", the default) or only warns ("warn"). With custom.match they say which
+// mutations the rules are asked about.
+//
+// # Patches
+//
+// Rules called patch change what is created or updated before the others judge it, see
+// [Policies.Patch]. What they may say:
+//
+//	patch contains {"labels": {"tier": "x", "old": null}}                   a merge object (RFC 7396)
+//	patch contains {"op": "add", "path": "/labels/tier", "value": "x"}      an operation (RFC 6902)
+//	patch contains [{"op": "add", ...}, {"op": "remove", ...}]              several, in order
+//	patch := ...                                                            one of these, or a set of them
+//	patch.labels.tier := "x"                                                a merge object
+//
+// An object that has the key op is an operation, any other is merged. Labels, the image
+// and what is inside of a spec can be patched. False and undefined say nothing. All else
+// is a [plimsoll.FaultError], as is what two patches say differently of one field.
 //
 // # Guarantees
 //

@@ -52,26 +52,47 @@ func (p *Policies) explain(ctx context.Context, in *plimsoll.Input, doc []byte) 
 	}
 	explanation := &plimsoll.Explanation{}
 	fired := &tracer{policies: p, at: p.places(), firings: map[int][][]plimsoll.Variable{}}
+	in = &plimsoll.Input{
+		Operation: in.Operation, Namespace: in.Namespace, Others: in.Others,
+		Object: &plimsoll.Container{Runtime: plimsoll.Runtime{Name: runtimeIn(whole)}},
+	}
 	for _, g := range p.groups {
-		input, err := decode(doc, &g.footprint, true)
+		q, err := g.matching(in)
 		if err != nil {
 			return nil, err
 		}
-		results, err := p.evaluate(ctx, g, in, input, rego.EvalQueryTracer(fired))
+		if q == nil {
+			continue
+		}
+		input, err := decode(doc, &q.footprint, true)
 		if err != nil {
 			return nil, err
 		}
-		verdict, err := p.read(g, results)
+		results, err := p.evaluate(ctx, q, in, input, rego.EvalQueryTracer(fired))
+		if err != nil {
+			return nil, err
+		}
+		verdict, err := p.read(q, results)
 		if err != nil {
 			return nil, err
 		}
 		explanation.Verdict.Add(verdict)
 		explanation.AsksOthers = explanation.AsksOthers || g.verdicts == nil
 	}
+	explanation.Verdict = p.reclassify(explanation.Verdict, in.Namespace)
 	slices.SortFunc(explanation.Verdict.Violations, compare)
 	slices.SortFunc(explanation.Verdict.Warnings, compare)
 	explanation.Rules = p.firedRules(explanation.Verdict, fired.firings, whole)
 	return explanation, nil
+}
+
+// runtimeIn is the runtime of the object of an input document, by which rules are matched.
+func runtimeIn(document ast.Value) string {
+	value, err := document.Find(ast.Ref{ast.StringTerm("object"), ast.StringTerm("runtime")})
+	if name, ok := value.(ast.String); err == nil && ok {
+		return string(name)
+	}
+	return ""
 }
 
 // firedRules tells of the rules that a verdict is of.

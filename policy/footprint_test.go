@@ -95,7 +95,7 @@ func TestFootprint(t *testing.T) {
 func (p *Policies) seen() *footprint {
 	f := &footprint{}
 	for _, g := range p.groups {
-		f.merge(&g.footprint)
+		f.merge(&g.whole.footprint)
 	}
 	return f
 }
@@ -142,7 +142,7 @@ func TestFootprintIsConservative(t *testing.T) {
 		}
 		pruned, prunedErr := p.Judge(context.Background(), someInput())
 		for _, g := range p.groups {
-			g.footprint = *everything // of which nothing is remembered
+			g.whole.footprint = *everything // of which nothing is remembered
 		}
 		whole, wholeErr := p.Judge(context.Background(), someInput())
 		if diff := cmp.Diff(fmt.Sprint(wholeErr), fmt.Sprint(prunedErr)); diff != "" {

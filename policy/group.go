@@ -13,7 +13,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/plimsoll-project/plimsoll"
 )
@@ -26,9 +25,7 @@ import (
 // differ in names that rules do not look at; and most updates leave the spec alone.
 // Rules about labels see what differs, but are quick.
 type group struct {
-	sight
-	asked []int // rules, in the order of the query's results; see prepare
-	query rego.PreparedEvalQuery
+	*queries
 	// verdicts is nil if the rules can ask for other containers.
 	verdicts *lru.Cache[fingerprint, plimsoll.Verdict]
 }
@@ -42,29 +39,24 @@ const (
 	maxFindings = 8 // of one verdict
 )
 
-// newGroups makes one query of each group of what is asked.
-func newGroups(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, modules map[string]*ast.Module) ([]*group, error) {
-	visible := visibleTo(compiler.Modules)
+// newGroups makes a group of each class of the rules to ask.
+func newGroups(ctx context.Context, e *engine, asked []int) ([]*group, error) {
 	byClass := map[class][]int{}
-	for _, n := range questions(rules) {
-		c := visible(modules[rules[n].source.File]).class()
+	for _, n := range asked {
+		c := e.sights[n].class()
 		byClass[c] = append(byClass[c], n)
 	}
 	var groups []*group
 	for _, c := range classes {
-		asked := byClass[c]
-		if len(asked) == 0 {
+		if len(byClass[c]) == 0 {
 			continue
 		}
-		g := &group{asked: asked}
-		for _, n := range asked {
-			g.sight.merge(visible(modules[rules[n].source.File]))
-		}
+		g := &group{}
 		var err error
-		if g.query, err = prepare(ctx, compiler, data, rules, asked); err != nil {
+		if g.queries, err = newQueries(ctx, e, byClass[c]); err != nil {
 			return nil, err
 		}
-		if !g.asks {
+		if !c.asks {
 			if g.verdicts, err = lru.New[fingerprint, plimsoll.Verdict](maxVerdicts); err != nil {
 				return nil, err
 			}
@@ -252,39 +244,57 @@ func mayMean(ref, pkg ast.Ref) bool {
 	return true
 }
 
-// judgeGroup evaluates the rules of g, or remembers what they said of an input that looked
-// the same to them.
+// judgeGroup evaluates the rules of g that match, or remembers what they said of an input
+// that looked the same to them.
 func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input) (plimsoll.Verdict, error) {
-	document := in.MetadataJSON
-	if g.seesOfObjects("spec") {
-		document = in.JSON
+	q, err := g.matching(in)
+	if q == nil || err != nil {
+		return plimsoll.Verdict{}, err
 	}
-	doc, err := document()
+	doc, err := q.document(in)
 	if err != nil {
-		return plimsoll.Verdict{}, fmt.Errorf("encoding policy input: %w", err)
+		return plimsoll.Verdict{}, err
 	}
 	var key fingerprint
 	remembers := false
 	if g.verdicts != nil {
-		if key, remembers = g.fingerprint(doc); remembers {
+		if key, remembers = q.fingerprint(doc); remembers {
 			if verdict, known := g.verdicts.Get(key); known {
 				return verdict, nil
 			}
 		}
 	}
-	input, err := decode(doc, &g.footprint, in.Operation == plimsoll.OperationDelete)
+	results, err := p.ask(ctx, q, in, doc)
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	results, err := p.evaluate(ctx, g, in, input)
-	if err != nil {
-		return plimsoll.Verdict{}, err
-	}
-	verdict, err := p.read(g, results)
+	verdict, err := p.read(q, results)
 	if err == nil && remembers && len(verdict.Violations)+len(verdict.Warnings) <= maxFindings {
 		g.verdicts.Add(key, verdict)
 	}
 	return verdict, err
+}
+
+// document is the input as far as q can see it.
+func (q *query) document(in *plimsoll.Input) ([]byte, error) {
+	document := in.MetadataJSON
+	if q.seesOfObjects("spec") {
+		document = in.JSON
+	}
+	doc, err := document()
+	if err != nil {
+		return nil, fmt.Errorf("encoding policy input: %w", err)
+	}
+	return doc, nil
+}
+
+// ask evaluates q on a document of in.
+func (p *Policies) ask(ctx context.Context, q *query, in *plimsoll.Input, doc []byte) (*ast.Array, error) {
+	input, err := decode(doc, &q.footprint, in.Operation == plimsoll.OperationDelete)
+	if err != nil {
+		return nil, err
+	}
+	return p.evaluate(ctx, q, in, input)
 }
 
 // hasher takes the fingerprint of documents, one at a time.
@@ -295,15 +305,16 @@ type hasher struct {
 
 var hashers = sync.Pool{New: func() any { return &hasher{hash: sha256.New()} }}
 
-// fingerprint identifies what is in g's footprint of a document, as it is written. It
-// reports false for a document that cannot be read strictly. One that can is read in the
+// fingerprint identifies q's rules and what is in their footprint of a document, as it is
+// written. It reports false for a document that cannot be read strictly. One that can is read in the
 // same way leniently.
-func (g *group) fingerprint(doc []byte) (key fingerprint, ok bool) {
+func (q *query) fingerprint(doc []byte) (key fingerprint, ok bool) {
 	h := hashers.Get().(*hasher) //nolint:forcetypeassert // holds nothing else
 	defer hashers.Put(h)
 	h.json.Reset(bytes.NewBuffer(doc))
 	h.hash.Reset()
-	if h.value(&g.footprint) != nil || h.json.PeekKind() != 0 {
+	_, _ = h.hash.Write(q.which)
+	if h.value(&q.footprint) != nil || h.json.PeekKind() != 0 {
 		return key, false
 	}
 	h.hash.Sum(key[:0])

@@ -39,7 +39,7 @@ func TestVisibleTo(t *testing.T) {
 			if diff := cmp.Diff(test.sees, p.seen().paths()); diff != "" {
 				t.Errorf("seen (-want +have):\n%s", diff)
 			}
-			if have := p.groups[0].seesOfObjects("spec"); have != test.specs {
+			if have := p.groups[0].whole.seesOfObjects("spec"); have != test.specs {
 				t.Errorf("sees specs: %v", have)
 			}
 		})

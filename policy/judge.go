@@ -44,14 +44,15 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 		}
 		verdict.Add(said)
 	}
+	verdict = p.reclassify(verdict, in.Namespace)
 	slices.SortFunc(verdict.Violations, compare)
 	slices.SortFunc(verdict.Warnings, compare)
 	return verdict, nil
 }
 
-// evaluate returns an entry for each of g.asked: see prepare.
-func (p *Policies) evaluate(parent context.Context, g *group, in *plimsoll.Input, input ast.Value, options ...rego.EvalOption) (*ast.Array, error) {
-	e := &evaluation{policies: p, in: in, payloads: g.payloads}
+// evaluate returns an entry for each of q.asked: see prepare.
+func (p *Policies) evaluate(parent context.Context, q *query, in *plimsoll.Input, input ast.Value, options ...rego.EvalOption) (*ast.Array, error) {
+	e := &evaluation{policies: p, in: in, payloads: q.payloads}
 	ctx, done := context.WithTimeout(parent, p.timeout)
 	defer done()
 	cancel := topdown.NewCancel()
@@ -59,7 +60,7 @@ func (p *Policies) evaluate(parent context.Context, g *group, in *plimsoll.Input
 	cache := ruleCaches.Get().(*ruleCache) //nolint:forcetypeassert // holds nothing else
 	options = append(options, rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()), rego.EvalVirtualCache(cache))
-	results, err := g.query.Eval(context.WithValue(ctx, evaluationKey{}, e), options...)
+	results, err := q.prepared.Eval(context.WithValue(ctx, evaluationKey{}, e), options...)
 	cache.release()
 	interrupted := topdown.IsCancel(err)
 	for _, err := range []error{err, e.err} {
@@ -82,7 +83,7 @@ func (p *Policies) evaluate(parent context.Context, g *group, in *plimsoll.Input
 		return nil, fault(evaluationSource, fmt.Errorf("result is a %T", results[0].Expressions[0].Value))
 	}
 	entries, ok := all.Value.(*ast.Array)
-	if !ok || entries.Len() != len(g.asked) {
+	if !ok || entries.Len() != len(q.asked) {
 		return nil, fault(evaluationSource, errors.New("results do not match the rules"))
 	}
 	return entries, nil

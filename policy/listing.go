@@ -17,8 +17,9 @@ type Package struct {
 	// package's own.
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
-	// Enforcement is [Enforce] if any rule of the package can deny.
-	Enforcement Enforcement `json:"enforcement"`
+	// Enforcement is [Enforce] if any rule of the package can deny; empty if all that
+	// its rules do is patch.
+	Enforcement Enforcement `json:"enforcement,omitempty"`
 	// Rules are the names of the rules that decide, sorted.
 	Rules []string `json:"rules"`
 	// Files are where they are, sorted.
@@ -41,7 +42,7 @@ func packagesOf(rules []rule) []Package {
 		i := slices.IndexFunc(packages, func(p Package) bool { return p.Name == r.source.Name })
 		if i < 0 {
 			i = len(packages)
-			packages = append(packages, Package{Name: r.source.Name, Enforcement: Warn})
+			packages = append(packages, Package{Name: r.source.Name})
 		}
 		p := &packages[i]
 		if p.Title == "" {
@@ -50,8 +51,12 @@ func packagesOf(rules []rule) []Package {
 		if p.Description == "" {
 			p.Description = r.description
 		}
-		if !r.warns {
+		switch {
+		case r.patches():
+		case !r.warns:
 			p.Enforcement = Enforce
+		case p.Enforcement == "":
+			p.Enforcement = Warn
 		}
 		p.Rules = append(p.Rules, r.source.Rule)
 		p.Files = append(p.Files, r.source.File)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
@@ -28,11 +27,14 @@ const (
 type Policies struct {
 	rules    []rule
 	groups   []*group
+	patches  *queries // nil if there are no rules called patch
 	timeout  time.Duration
 	digest   string
 	packages []Package
 	modules  map[string]*ast.Module // by file, to tell where faults are
 	grants   grants
+	// overrides of enforcement: the first that covers a package and a namespace counts.
+	overrides []Override
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -42,14 +44,11 @@ var _ plimsoll.Judge = (*Policies)(nil)
 // a set without any rule that decides. What is wrong with the content of files is
 // reported all at once, as a [LoadError].
 func Load(ctx context.Context, options Options, sources ...Source) (*Policies, error) {
-	if err := options.ensureDefaults(); err != nil {
-		return nil, err
-	}
-	files, err := read(options.MaxBytes, false, sources)
+	set, err := Read(ctx, options, sources...)
 	if err != nil {
 		return nil, err
 	}
-	return load(ctx, options, files, describe(sources))
+	return set.Compile(ctx, options)
 }
 
 // load makes policies of files, which are from what is called name.
@@ -60,6 +59,7 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	lines := textOf(files)
 	modules, problems := parse(lines, files)
 	data, dataProblems := mergeData(files)
+	problems = append(problems, outsideRoots(lines, files, modules)...)
 	if problems = append(problems, dataProblems...); len(problems) > 0 {
 		return nil, asError(problems)
 	}
@@ -75,7 +75,13 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	if err != nil {
 		return nil, err
 	}
-	groups, err := newGroups(ctx, compiler, data, rules, modules)
+	engine := newEngine(compiler, data, rules, modules)
+	judging, patching := questions(rules)
+	groups, err := newGroups(ctx, engine, judging)
+	if err != nil {
+		return nil, fmt.Errorf("preparing policies: %w", err)
+	}
+	patches, err := newQueries(ctx, engine, patching)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -84,8 +90,9 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 		return nil, err
 	}
 	return &Policies{
-		rules: rules, groups: groups, timeout: options.Timeout,
+		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
+		overrides: options.Enforcement,
 	}, nil
 }
 
@@ -214,41 +221,6 @@ func exists(data any, path []string) bool {
 		}
 	}
 	return true
-}
-
-// questions are the numbers of the rules to evaluate: all documents and, for each set,
-// the first of its clauses.
-func questions(rules []rule) []int {
-	var asked []int
-	for n, r := range rules {
-		if r.shape != clause || n == 0 || !r.ref.Equal(rules[n-1].ref) {
-			asked = append(asked, n)
-		}
-	}
-	return asked
-}
-
-// prepare makes one query of all that is asked: an array with an entry for each. The
-// entry of a set is what its clauses say, with their numbers. The entry of a document
-// is an array, which is empty if it has no value, and holds the value otherwise.
-func prepare(ctx context.Context, compiler *ast.Compiler, data map[string]any, rules []rule, asked []int) (rego.PreparedEvalQuery, error) {
-	entries := make([]string, len(asked))
-	for i, n := range asked {
-		entries[i] = rules[n].ref.String()
-		if rules[n].shape != clause {
-			entries[i] = fmt.Sprintf("[x | x := %s]", entries[i])
-		}
-	}
-	return rego.New(
-		rego.Query("["+strings.Join(entries, ", ")+"]"),
-		rego.SetRegoVersion(ast.RegoV1),
-		rego.Compiler(compiler),
-		rego.Capabilities(compiler.Capabilities()),
-		rego.Store(newStore(data)),
-		rego.StrictBuiltinErrors(true),
-		withContext,
-		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }),
-	).PrepareForEval(ctx)
 }
 
 // newStore holds data for evaluation.

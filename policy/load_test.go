@@ -100,6 +100,43 @@ policies/a.rego:1:1: custom.enforcement is "shadow"
 			[]string{"a.rego", "# METADATA\n# custom:\n#   severity: 7\npackage a\n\ndeny contains \"x\"\n"},
 			"policies have a problem:\npolicies/a.rego:1:1: custom.severity is 7\n\t# METADATA\n\t^\n\twant a word, such as \"high\"",
 		},
+		"match: no object": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: [CREATE]\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match is no object with something in it\n\t# METADATA\n\t^\n\t" + `want {"operations": ["CREATE", …], "namespaces": ["prod-*", …], "runtimes": ["io.containerd.runc.*", …]}, or some of it`,
+		},
+		"match: empty": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match is no object with something in it\n\t# METADATA\n\t^\n\t" + `want {"operations": ["CREATE", …], "namespaces": ["prod-*", …], "runtimes": ["io.containerd.runc.*", …]}, or some of it`,
+		},
+		"match: unknown key": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {operation: [CREATE]}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match has an unknown key \"operation\"\n\t# METADATA\n\t^\n\t" + `have "operation", want one of ["operations", "namespaces", "runtimes"]; did you mean "operations"?`,
+		},
+		"match: misspelt operation": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {operations: [CREATE, DELET]}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match.operations[1] is \"DELET\"\n\t# METADATA\n\t^\n\t" + `have "DELET", want one of ["CREATE", "UPDATE", "DELETE"]; did you mean "DELETE"?`,
+		},
+		"match: no list": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {namespaces: prod}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match.namespaces is no list with something in it\n\t# METADATA\n\t^\n\t" + `leave it out to match everything`,
+		},
+		"match: empty list": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {namespaces: []}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match.namespaces is no list with something in it\n\t# METADATA\n\t^\n\t" + `leave it out to match everything`,
+		},
+		"match: no string": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {namespaces: [7]}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match.namespaces[0] is 7\n\t# METADATA\n\t^\n\t" + `want a string`,
+		},
+		"match: bad pattern": {
+			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {runtimes: [\"[a\"]}\npackage a\n\ndeny contains \"x\"\n"},
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match.runtimes[0] is \"[a\", which is no pattern\n\t# METADATA\n\t^\n\t" + `write it like "prod-*"`,
+		},
+		"match that differs within one value": {
+			[]string{"a.rego", "package a\n\ndeny := \"x\" if input.dry_run\n\n# METADATA\n# custom: {match: {operations: [CREATE]}}\ndeny := \"y\" if not input.dry_run\n"},
+			"policies have a problem:\npolicies/a.rego:7:1: custom.match is another than that of the first deny, with which this makes one value\n\tdeny := \"y\" if not input.dry_run\n\t^\n" +
+				"\tput it into METADATA with scope: document, or write deny contains …",
+		},
 		"function": {
 			[]string{"a.rego", "package a\n\ndeny(x) := x\n"},
 			`policies have a problem:
@@ -203,10 +240,10 @@ func TestRefused(t *testing.T) {
 		"empty among others": {sources: []policy.Source{rule, in("empty")}, want: "policies empty are empty"},
 		"a test":             {sources: []policy.Source{in("a_test.rego")}, want: "not a policy"},
 		"another file":       {sources: []policy.Source{in("notes.txt")}, want: "not a policy"},
-		"data only":          {sources: []policy.Source{files("a.json", "{}")}, want: "no rule called deny, violation, warn: they would admit everything"},
+		"data only":          {sources: []policy.Source{files("a.json", "{}")}, want: "no rule called deny, violation, warn, patch: they would admit everything"},
 		"no rule that decides": {
 			sources: []policy.Source{files("a.rego", "package a\n\nallow := true\n")},
-			want:    "policies in policies have no rule called deny, violation, warn: they would admit everything",
+			want:    "policies in policies have no rule called deny, violation, warn, patch: they would admit everything",
 		},
 		"given twice":      {sources: []policy.Source{rule, rule}, want: "given twice"},
 		"broken archive":   {sources: []policy.Source{in("broken.tar.gz")}, want: "not a gzipped tar file"},

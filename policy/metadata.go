@@ -24,6 +24,7 @@ type metadata struct {
 	link        string
 	severity    string
 	enforcement Enforcement
+	match       *match // nil matches everything
 }
 
 func metadataOf(chain []*ast.Annotations) metadata {
@@ -44,6 +45,9 @@ func metadataOf(chain []*ast.Annotations) metadata {
 		if s, ok := a.Custom["enforcement"].(string); ok {
 			m.enforcement = Enforcement(s)
 		}
+		if v, ok := a.Custom["match"]; ok {
+			m.match, _ = readMatch(v) // what is wrong with it is known
+		}
 	}
 	return m
 }
@@ -58,6 +62,11 @@ func checkAnnotation(t text, a *ast.Annotations) []Problem {
 	if v, ok := a.Custom["severity"]; ok {
 		if s, isString := v.(string); !isString || s == "" {
 			problems = append(problems, t.at(a.Location, fmt.Sprintf("custom.severity is %v", quoted(v)), `want a word, such as "high"`))
+		}
+	}
+	if v, ok := a.Custom["match"]; ok {
+		if _, wrong := readMatch(v); wrong != nil {
+			problems = append(problems, t.at(a.Location, "custom.match"+wrong.message, wrong.hint))
 		}
 	}
 	return append(problems, checkContext(t, a)...)

@@ -24,6 +24,12 @@ type Options struct {
 	// the mutation, by the package's name (without the leading data);
 	// [plimsoll.AllNamespaces] stands for all. A package that asks for more is refused.
 	Grants map[string][]string
+	// Enforcement overrides that of METADATA, by package and namespace: the first that
+	// covers both counts.
+	Enforcement []Override
+	// Verifier, if set, must accept the signature of every source that is not part of
+	// the program. If not, signatures are not looked at.
+	Verifier *Verifier
 	// CheckFilter, if set, says what is wrong with a filter in a rule's text, so that
 	// the load fails instead of the rule.
 	CheckFilter func(filter string) error
@@ -35,6 +41,11 @@ func (o *Options) ensureDefaults() error {
 	}
 	if o.MaxBytes < 0 {
 		return fmt.Errorf("policy size limit is %d bytes, but must be positive", o.MaxBytes)
+	}
+	for i, override := range o.Enforcement {
+		if err := override.Validate(); err != nil {
+			return fmt.Errorf("enforcement[%d]: %w", i, err)
+		}
 	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout

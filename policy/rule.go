@@ -10,8 +10,14 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// decisionNames are the rules that are collected. What warn says only ever warns.
-var decisionNames = []string{"deny", "violation", "warn"}
+// decisionNames are the rules that are collected. What warn says only ever warns; patch
+// says what to change before the others judge.
+var decisionNames = []string{"deny", "violation", warnName, patchName}
+
+const (
+	warnName  = "warn"
+	patchName = "patch"
+)
 
 // shape is how a rule's value is to be read.
 type shape int
@@ -76,7 +82,9 @@ func findRules(t text, names []string, modules map[string]*ast.Module, notes *as
 	}
 	var rules []rule
 	for _, path := range paths {
-		rules = append(rules, rulesOf(heads[path], notes)...)
+		found := rulesOf(heads[path], notes)
+		rules = append(rules, found...)
+		problems = append(problems, checkMatches(t, heads[path], found[0], notes)...)
 	}
 	return rules, problems
 }
@@ -138,6 +146,22 @@ func rulesOf(heads []head, notes *ast.AnnotationSet) []rule {
 	return []rule{r}
 }
 
+// checkMatches refuses matches of clauses that make one value together, unless they are
+// those of the first: the value as a whole is asked for or not.
+func checkMatches(t text, heads []head, r rule, notes *ast.AnnotationSet) []Problem {
+	if r.shape == clause {
+		return nil
+	}
+	var problems []Problem
+	for _, h := range heads {
+		if !h.Default && !newRule(h, notes).match.equal(r.match) {
+			problems = append(problems, t.at(h.Location, "custom.match is another than that of the first "+r.source.Rule+", with which this makes one value",
+				"put it into METADATA with scope: document, or write "+r.source.Rule+" contains …"))
+		}
+	}
+	return problems
+}
+
 func newRule(h head, notes *ast.AnnotationSet) rule {
 	path := h.path()
 	name := string(path[len(path)-1].Value.(ast.String)) //nolint:forcetypeassert // Extend makes it one
@@ -157,9 +181,11 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 		}
 	}
 	r.metadata = metadataOf(chain)
-	r.warns = name == "warn" || r.enforcement == Warn
+	r.warns = name == warnName || r.enforcement == Warn
 	return r
 }
+
+func (r *rule) patches() bool { return r.source.Rule == patchName }
 
 // packageName is how people write a package's path: without the leading data.
 func packageName(path ast.Ref) string {

@@ -12,11 +12,11 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// read makes a verdict of all results of a group, or an error if any of them is malformed.
-func (p *Policies) read(g *group, results *ast.Array) (plimsoll.Verdict, error) {
+// read makes a verdict of all results of a query, or an error if any of them is malformed.
+func (p *Policies) read(q *query, results *ast.Array) (plimsoll.Verdict, error) {
 	var verdict plimsoll.Verdict
 	var faults []error
-	for i, n := range g.asked {
+	for i, n := range q.asked {
 		var err error
 		if result := results.Elem(i).Value; p.rules[n].shape == clause {
 			err = p.readSet(result, &verdict)
@@ -70,21 +70,30 @@ func (p *Policies) clause(member ast.Value) (*rule, ast.Value, error) {
 
 // readDocument reads the entry of a document: see prepare.
 func (r *rule) readDocument(result ast.Value, verdict *plimsoll.Verdict) error {
-	entry, ok := result.(*ast.Array)
-	switch {
-	case !ok || entry.Len() > 1:
-		return fault(r.source, errors.New("has more than one value"))
-	case entry.Len() == 0 && r.total:
-		return fault(r.source, errors.New("is undefined, which it never should be"))
-	case entry.Len() == 0:
-		return nil
+	v, err := r.document(result)
+	if v == nil || err != nil {
+		return err
 	}
-	said, err := r.read(entry.Elem(0).Value)
+	said, err := r.read(v)
 	if err != nil {
 		return fault(r.source, err)
 	}
 	r.say(verdict, said...)
 	return nil
+}
+
+// document returns the value of a document; nil if it has none.
+func (r *rule) document(result ast.Value) (ast.Value, error) {
+	entry, ok := result.(*ast.Array)
+	switch {
+	case !ok || entry.Len() > 1:
+		return nil, fault(r.source, errors.New("has more than one value"))
+	case entry.Len() == 0 && r.total:
+		return nil, fault(r.source, errors.New("is undefined, which it never should be"))
+	case entry.Len() == 0:
+		return nil, nil //nolint:nilnil // nil is the answer
+	}
+	return entry.Elem(0).Value, nil
 }
 
 func (r *rule) say(verdict *plimsoll.Verdict, said ...plimsoll.Violation) {

@@ -120,7 +120,7 @@ func (s plimsollV1) Review(ctx context.Context, req *plimsollv1.ReviewRequest) (
 	return &plimsollv1.ReviewResponse{
 		Allowed: r.err == nil, Verdict: toVerdict(r.decision), Container: toPlimsoll(r.object),
 		Revision: uint64(r.state), Ruleset: r.decision.Ruleset, Changed: r.changed,
-		Timings: toTimings(r.decision), Explanation: explanation,
+		Patches: toPatches(r.decision.Patches), Timings: toTimings(r.decision), Explanation: explanation,
 	}, nil
 }
 
@@ -245,7 +245,7 @@ func allCommitted(results []*plimsollv1.BatchResult) bool {
 }
 
 func (s plimsollV1) toBatchResult(ctx context.Context, r *result) *plimsollv1.BatchResult {
-	b := &plimsollv1.BatchResult{Id: r.mutation.Key.ID, Revision: uint64(r.decision.Revision)}
+	b := &plimsollv1.BatchResult{Id: r.mutation.Key.ID, Revision: uint64(r.decision.Revision), Patches: toPatches(r.decision.Patches)}
 	if r.decision.Ruleset != "" {
 		b.Verdict = toVerdict(r.decision)
 	}

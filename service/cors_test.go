@@ -115,7 +115,7 @@ func TestCORSCalls(t *testing.T) {
 				}
 				exposed := strings.Split(strings.ToLower(answered.Get("access-control-expose-headers")), ", ")
 				for _, want := range []string{
-					"plimsoll-revision", "plimsoll-decision", "plimsoll-warning", "grpc-status", "grpc-message", "grpc-status-details-bin",
+					"plimsoll-revision", "plimsoll-decision", "plimsoll-warning", "plimsoll-patch", "grpc-status", "grpc-message", "grpc-status-details-bin",
 				} {
 					if !slices.Contains(exposed, want) {
 						t.Errorf("%s is not exposed: %s", want, exposed)

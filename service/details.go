@@ -198,18 +198,20 @@ func orElse(s, otherwise string) string {
 }
 
 func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
-	source := v.GetSource()
+	return plimsoll.Violation{
+		Message: v.GetMessage(), Field: v.GetField(), Value: v.GetValue(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
+		Title: v.GetTitle(), Severity: v.GetSeverity(), Source: fromSource(v.GetSource()),
+	}
+}
+
+func fromSource(source *plimsollv1.Source) plimsoll.Source {
 	kind := plimsoll.SourcePolicy
 	if source.GetKind() == plimsollv1.Source_KIND_VALIDATOR {
 		kind = plimsoll.SourceValidator
 	}
-	return plimsoll.Violation{
-		Message: v.GetMessage(), Field: v.GetField(), Value: v.GetValue(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
-		Title: v.GetTitle(), Severity: v.GetSeverity(),
-		Source: plimsoll.Source{
-			Kind: kind, Name: source.GetName(), Version: source.GetVersion(), Rule: source.GetRule(),
-			File: source.GetFile(), Line: int(source.GetLine()),
-		},
+	return plimsoll.Source{
+		Kind: kind, Name: source.GetName(), Version: source.GetVersion(), Rule: source.GetRule(),
+		File: source.GetFile(), Line: int(source.GetLine()),
 	}
 }
 

@@ -36,6 +36,8 @@ const (
 	ReasonOverloaded       = "OVERLOADED"
 	ReasonSlowReader       = "SLOW_READER"
 	ReasonResponseTooLarge = "RESPONSE_TOO_LARGE"
+	ReasonRulesRefused     = "RULES_REFUSED"
+	ReasonAuthzDenied      = "AUTHZ_DENIED"
 	ReasonNoSpace          = "STORAGE_FULL"
 	ReasonStoreClosed      = "STORAGE_CLOSED"
 	ReasonDraining         = "DRAINING"
@@ -69,6 +71,7 @@ func statusOf(err error) status {
 		denied  *plimsoll.DeniedError
 		fault   *plimsoll.FaultError
 		timeout *plimsoll.TimeoutError
+		refused *RefusedRulesError
 	)
 	switch {
 	case errors.As(err, &denied):
@@ -88,6 +91,10 @@ func statusOf(err error) status {
 		}
 		s.message = err.Error() + "; nothing was stored"
 		return s
+	case errors.As(err, &refused):
+		return status{code: connect.CodeFailedPrecondition, reason: ReasonRulesRefused}
+	case is(errNotOperator):
+		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
 	case is(plimsoll.ErrOutOfTime):
 		return status{
 			code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second, log: true,

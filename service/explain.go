@@ -35,9 +35,10 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision) (*pli
 	out := &plimsollv1.Explanation{Decision: record.GetDecision()}
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
 	d := record.GetDecision()
-	rules := s.ruleset.Load()
+	rules, release := s.ruleset.hold()
 	var explainer Explainer
 	if rules != nil {
+		defer release()
 		explainer, _ = rules.Policies.(Explainer)
 	}
 	switch {

@@ -36,6 +36,10 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
 	mux.Handle(plimsollv1connect.NewDecisionServiceHandler(decisionsV1{s}, options))
 	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName}
+	if s.options.Rulesets != nil {
+		mux.Handle(plimsollv1connect.NewPolicyServiceHandler(policiesV1{s}, options))
+		names = append(names, plimsollv1connect.PolicyServiceName)
+	}
 	for _, r := range s.containerdServices(options) {
 		names = append(names, r.name)
 		for procedure, handler := range r.handlers {
@@ -82,7 +86,7 @@ func (s *Service) allowOrigins(next http.Handler) http.Handler {
 		AllowOriginFunc: s.isConfiguredOrigin,
 		AllowedMethods:  connectcors.AllowedMethods(),
 		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID),
-		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning),
+		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning, HeaderPatch),
 		MaxAge:          int(corsMaxAge.Seconds()),
 	}).Handler(next)
 }

@@ -91,10 +91,11 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 	}
 	defer leave()
 
-	rules := s.ruleset.Load() // the same rules for all attempts
+	rules, release := s.ruleset.hold() // the same rules for all attempts
 	if rules == nil {
 		return plimsoll.ErrNotReady
 	}
+	defer release()
 	return s.untilCommitted(ctx, func(own *turn) (plan, error) { return s.attempt(ctx, rules, results, own) })
 }
 
@@ -237,7 +238,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		return nil, err
 	}
 
-	// 2. Merge: what would be stored, or why it cannot be.
+	// 2. Merge, and patch: what would be stored, or why it cannot be.
 	object, err := m.Merge(stored, s.options.Now())
 	if err != nil {
 		return nil, err
@@ -247,11 +248,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		if err := checkContainer(object, stored); err != nil {
 			return nil, err
 		}
-		r.changed = plimsoll.Changed(stored, object)
 	}
-
-	// 3. Policies, 4. validators. All of them judge the merged object, so that a
-	// denial can name everything that is wrong. Any error ends the attempt.
 	options, err := readOptions(object.Runtime.Options)
 	if err != nil && m.Operation != plimsoll.OperationDelete {
 		return nil, err
@@ -265,6 +262,16 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		input.Object = stored
 	}
 	r.input, r.shown = input, nil
+	if input, err = s.patch(ctx, on.rules.Patches, r, input); err != nil {
+		return nil, err
+	}
+	r.input = input
+	if m.Operation == plimsoll.OperationUpdate {
+		r.changed = plimsoll.Changed(stored, r.object)
+	}
+
+	// 3. Policies, 4. validators. All of them judge the merged and patched object, so that
+	// a denial can name everything that is wrong. Any error ends the attempt.
 	r.decision.Verdict = plimsoll.Verdict{}
 	start := s.options.Now()
 	verdict, err := on.rules.Policies.Judge(ctx, input)
@@ -286,7 +293,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	}
 
 	writes := []storage.Write{{
-		Operation: m.Operation, Namespace: m.Key.Namespace, Container: object, Changed: r.changed, Decision: r.decision.ID,
+		Operation: m.Operation, Namespace: m.Key.Namespace, Container: r.object, Changed: r.changed, Decision: r.decision.ID,
 	}}
 	if m.RequestID != "" {
 		record, err := recordRequest(r, on.requestExpires)

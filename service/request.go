@@ -31,6 +31,10 @@ const (
 	// HeaderWarning, repeated, answers with what rules warn about. Header values
 	// are ASCII: other bytes, and %, are percent-encoded.
 	HeaderWarning = "plimsoll-warning"
+	// HeaderPatch, repeated, answers with what rules changed before they judged, and
+	// which: "labels.tier by defaults.tier policies/defaults.rego:12". It is encoded as
+	// warnings are.
+	HeaderPatch = "plimsoll-patch"
 )
 
 type userKey struct{}
@@ -156,6 +160,7 @@ func answerHeaders(ctx context.Context, d *plimsoll.Decision) {
 	if d.Revision != 0 {
 		header.Set(HeaderRevision, strconv.FormatUint(uint64(d.Revision), 10))
 	}
+	answerPatches(call, d.Patches)
 	for i, w := range d.Verdict.Warnings {
 		if i == maxWarnings-1 && len(d.Verdict.Warnings) > maxWarnings {
 			header.Add(HeaderWarning, fmt.Sprintf("and %d more warnings", len(d.Verdict.Warnings)-i))
@@ -180,9 +185,13 @@ func encodeWarning(w plimsoll.Violation) string {
 	if w.Source.Name != "" {
 		text += " [" + w.Source.String() + "]"
 	}
+	return encodeHeader(clip(text, maxWarningBytes))
+}
+
+// encodeHeader makes text one that headers can carry.
+func encodeHeader(text string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	text = clip(text, maxWarningBytes)
 	for i := range len(text) {
 		if c := text[i]; c >= 0x20 && c < 0x7f && c != '%' {
 			b.WriteByte(c)

@@ -123,6 +123,7 @@ func (s *Service) replay(ctx context.Context, view storage.View, r *result) (boo
 	for _, w := range record.GetWarnings() {
 		d.Verdict.Warnings = append(d.Verdict.Warnings, fromViolation(w))
 	}
+	d.Patches = fromPatches(record.GetPatches())
 	return true, nil
 }
 
@@ -130,6 +131,7 @@ func (s *Service) replay(ctx context.Context, view storage.View, r *result) (boo
 func recordRequest(r *result, expiresAt time.Time) (storage.Write, error) {
 	record := &storagev1.CommittedRequest{
 		Digest: r.digest, Decision: r.decision.ID, Container: toPlimsoll(r.object),
+		Patches: toPatches(r.decision.Patches),
 	}
 	if r.mutation.OutcomeOnly {
 		record.Container = &plimsollv1.Container{Id: r.object.ID}

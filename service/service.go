@@ -38,16 +38,6 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
-// Ruleset is everything that mutations are judged by. It is immutable: to change
-// the rules, build another and [Service.SetRuleset].
-type Ruleset struct {
-	// Digest identifies the rules: same digest, same verdicts.
-	Digest string
-	// Policies and Validators both judge every mutation. Neither is nil.
-	Policies   plimsoll.Judge
-	Validators plimsoll.Judge
-}
-
 // Options configure a Service. The zero value of a field means its default.
 type Options struct {
 	// DefaultNamespace is used for requests that name none. Default: "default".
@@ -80,6 +70,9 @@ type Options struct {
 	// pages may call from a browser. They are compared byte for byte with what
 	// browsers send. Default: none.
 	CORSOrigins []string
+	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
+	// served.
+	Rulesets RulesetControl
 	// Logger receives what operators need to know. It never receives specs,
 	// label values or other payloads. Default: discard.
 	Logger *slog.Logger
@@ -157,7 +150,7 @@ func (o Options) withDefaults() Options {
 type Service struct {
 	store    storage.Store
 	options  Options
-	ruleset  atomic.Pointer[Ruleset]
+	ruleset  rulesetInUse
 	inFlight *semaphore.Weighted
 	pages    pageViews
 	lane     lane
@@ -182,11 +175,6 @@ func New(store storage.Store, options Options) *Service {
 	}
 }
 
-// SetRuleset makes rules the ones that mutations are judged by from now on. Those
-// that are being judged finish with the rules they began with. nil means none:
-// mutations are refused.
-func (s *Service) SetRuleset(rules *Ruleset) { s.ruleset.Store(rules) }
-
 // Drain makes the service report that it is not ready, so that callers go
 // elsewhere, and ends watches. Requests that come all the same are still served.
 func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
@@ -205,7 +193,7 @@ func (s *Service) Ready(ctx context.Context) error {
 		return errDraining
 	default:
 	}
-	if s.ruleset.Load() == nil {
+	if !s.ruleset.isSet() {
 		return plimsoll.ErrNotReady
 	}
 	view, err := s.store.View(ctx)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +95,10 @@ func printExplanation(w io.Writer, e *plimsollv1.Explanation) error {
 	if len(d.GetChanged()) > 0 {
 		say("  changed: %s", printable(strings.Join(d.GetChanged(), ", ")))
 	}
-	printPatches(&b, d.GetPatches())
+	if len(d.GetPatches()) > 0 {
+		say("patched:")
+		_ = printPatches(&b, d.GetPatches()) // into memory
+	}
 	printFindings(&b, "violations", d.GetVerdict().GetViolations(), int(d.GetVerdict().GetViolationCount()))
 	printFindings(&b, "warnings", d.GetVerdict().GetWarnings(), 0)
 	for i, r := range e.GetRules() {
@@ -121,22 +123,6 @@ func outcomeOf(d *plimsollv1.Decision) string {
 		return name + ", in a dry run"
 	}
 	return name
-}
-
-func printPatches(w io.Writer, patches []*plimsollv1.Patch) {
-	if len(patches) == 0 {
-		return
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	_, _ = fmt.Fprintln(t, "changed by rules:")
-	for _, p := range patches {
-		value := p.GetValue()
-		if value == "" {
-			value = "removed"
-		}
-		row(t, p.GetField(), value, sourceOf(&plimsollv1.Violation{Source: p.GetSource()}))
-	}
-	_ = t.Flush() // into memory
 }
 
 // printFindings shows violations or warnings, and how many there are if that is more.

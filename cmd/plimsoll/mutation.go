@@ -54,6 +54,8 @@ type outcome struct {
 	container *plimsollv1.Container
 	revision  uint64
 	verdict   *plimsollv1.Verdict
+	// patches are what rules changed before they judged.
+	patches []*plimsollv1.Patch
 }
 
 // change is one mutation. A review request is the union of the three.
@@ -82,7 +84,7 @@ func (c *client) mutate(ctx context.Context, change *change) (*outcome, error) {
 		if !res.GetAllowed() {
 			return nil, remoteError(connect.CodePermissionDenied, "denied", service.ReasonPolicyDenied, res.GetVerdict())
 		}
-		return &outcome{id: res.GetContainer().GetId(), container: res.GetContainer(), verdict: res.GetVerdict()}, nil
+		return &outcome{id: res.GetContainer().GetId(), container: res.GetContainer(), verdict: res.GetVerdict(), patches: res.GetPatches()}, nil
 	}
 	var (
 		results []*plimsollv1.BatchResult
@@ -112,7 +114,7 @@ func (c *client) mutate(ctx context.Context, change *change) (*outcome, error) {
 	if err := resultError(r); err != nil {
 		return nil, err
 	}
-	return &outcome{id: r.GetId(), revision: r.GetRevision(), verdict: r.GetVerdict()}, nil
+	return &outcome{id: r.GetId(), revision: r.GetRevision(), verdict: r.GetVerdict(), patches: r.GetPatches()}, nil
 }
 
 // resultError is the error that the operation would have failed with on its own, or
@@ -182,15 +184,19 @@ func printOutcome(cmd *cobra.Command, c *client, p *printer, done string, o *out
 	if o.verdict.GetDecisionId() != "" {
 		decision = "   decision " + printable(o.verdict.GetDecisionId())
 	}
+	var err error
 	switch {
 	case !p.isTable():
 		return printResult(cmd.Context(), c, p, done, o)
 	case c.courier.dryRun:
-		_, err := fmt.Fprintf(p.w, "%s would be %s%s\n", id, done, decision)
+		_, err = fmt.Fprintf(p.w, "%s would be %s%s\n", id, done, decision)
+	default:
+		_, err = fmt.Fprintf(p.w, "%s %s   revision %d%s\n", id, done, o.revision, decision)
+	}
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.w, "%s %s   revision %d%s\n", id, done, o.revision, decision)
-	return err
+	return printPatches(p.w, o.patches)
 }
 
 // printResult shows the container that a change left behind.

@@ -24,9 +24,10 @@ func newReview() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "review -f FILE", Short: "Say what the rules think of a change, and make none", GroupID: "containers", Args: cobra.NoArgs,
 		Long: `Have changes judged that are not made: those of plimsoll apply -f FILE, or deletions.
-Shows the verdict, what would change, which rules judged and how long they took; in
-JSON and YAML also the container as it would be stored. With --explain it shows the rules
-that fired, as plimsoll explain does. The exit code is 3 if any change is denied.
+Shows the verdict, what rules would patch, what would change, which rules judged and
+how long they took; in JSON and YAML also the container as it would be stored. With
+--explain it shows the rules that fired, as plimsoll explain does. The exit code is 3
+if any change is denied.
 ` + manifestHelp,
 		Example: `  plimsoll review -f web.yaml
   plimsoll review -f web.yaml --jq '.container.spec.value.process'
@@ -117,13 +118,20 @@ func review(cmd *cobra.Command, c *client, p *printer, change *change, id string
 		}
 		_, err = fmt.Fprintf(p.w, "%s would be %s\n", printable(id), doneBy(change))
 	}
+	if err == nil {
+		err = printPatches(p.w, res.GetPatches())
+	}
 	if len(res.GetChanged()) > 0 && err == nil {
 		_, err = fmt.Fprintf(p.w, "  changed: %s\n", printable(strings.Join(res.GetChanged(), ", ")))
 	}
 	if err == nil {
 		t := res.GetTimings()
-		_, err = fmt.Fprintf(p.w, "  judged at revision %d by ruleset %s in %s (policies %s, validators %s)\n", res.GetRevision(),
-			orDash(short(res.GetRuleset())), rounded(t.GetTotal()), rounded(t.GetPolicies()), rounded(t.GetValidators()))
+		patches := ""
+		if t.GetPatches().AsDuration() > 0 {
+			patches = fmt.Sprintf("patches %s, ", rounded(t.GetPatches()))
+		}
+		_, err = fmt.Fprintf(p.w, "  judged at revision %d by ruleset %s in %s (%spolicies %s, validators %s)\n", res.GetRevision(),
+			orDash(short(res.GetRuleset())), rounded(t.GetTotal()), patches, rounded(t.GetPolicies()), rounded(t.GetValidators()))
 	}
 	return res.GetAllowed(), err
 }

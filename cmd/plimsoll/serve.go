@@ -1,6 +1,10 @@
 package main
 
 import (
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll-project/plimsoll/internal/server"
@@ -15,7 +19,8 @@ func newServe() *cobra.Command {
 
 Without --policies and --validators it enforces what is built in: the starter
 policies and the runc spec checker. It stops on SIGINT and SIGTERM, after finishing
-the requests in flight. /readyz answers 200 once mutations can be judged and stored.
+the requests in flight. Policies and validators are loaded again when they change, and
+on SIGHUP. /readyz answers 200 once mutations can be judged and stored.
 
 Every setting can also come from the environment or from a configuration file. A
 flag wins over the environment, and the environment over the file.`,
@@ -31,7 +36,10 @@ flag wins over the environment, and the environment over the file.`,
 				return err
 			}
 			v, commit, _ := build()
-			return server.Run(cmd.Context(), config, server.Options{Log: cmd.ErrOrStderr(), Version: v, Commit: commit})
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			return server.Run(cmd.Context(), config, server.Options{Log: cmd.ErrOrStderr(), Version: v, Commit: commit, Hangup: hangup})
 		},
 	}
 	server.AddFlags(cmd.Flags(), server.DefaultConfig())

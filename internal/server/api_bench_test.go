@@ -45,10 +45,7 @@ func newAPIBench(b *testing.B) *apiBench {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	rules, err := loadRuleset(b.Context(), DefaultConfig(), log)
-	if err != nil {
-		b.Fatal(err)
-	}
+	rules := loadRules(b, DefaultConfig(), log)
 	b.Cleanup(func() { _ = rules.close() })
 	svc := service.New(store, service.Options{Logger: log})
 	svc.SetRuleset(&rules.Ruleset)

@@ -91,10 +91,7 @@ func benchmarkCreate(b *testing.B, storeName string, config Config, spec []byte)
 		}
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	rules, err := loadRuleset(b.Context(), config, log)
-	if err != nil {
-		b.Fatal(err)
-	}
+	rules := loadRules(b, config, log)
 	b.Cleanup(func() { _ = rules.close() })
 	svc := service.New(store, service.Options{Logger: log})
 	svc.SetRuleset(&rules.Ruleset)

@@ -34,12 +34,24 @@ type Config struct {
 	Socket string `koanf:"socket"`
 	// Data is the directory of the database.
 	Data string `koanf:"data"`
-	// Policies are paths of Rego policies. Empty means the embedded starter set,
-	// "none" none.
+	// Policies are paths or URLs (oci, https, http) of Rego policies. Empty means the
+	// embedded starter set, "none" none.
 	Policies []string `koanf:"policies"`
 	// PolicyGrants are what policies may read besides the namespace of the mutation they
 	// judge, each as PACKAGE=NAMESPACE; * stands for all namespaces.
 	PolicyGrants []string `koanf:"policy_grants"`
+	// Enforcement overrides whether policies deny or only warn; the first that covers a
+	// package and a namespace counts.
+	Enforcement []Enforcement `koanf:"enforcement"`
+	// PolicyKeys are files with public keys, in PEM. If there are any, all policies but
+	// the embedded ones must be signed with one of them, for PolicyScope.
+	PolicyKeys  []string `koanf:"policy_keys"`
+	PolicyScope string   `koanf:"policy_scope"`
+	// PolicyPoll is how often policies are looked at again: those on other machines, and
+	// those on this one in case their change went unnoticed.
+	PolicyPoll time.Duration `koanf:"policy_poll"`
+	// PolicyPlainHTTP allows policies to come over plain HTTP from beyond loopback.
+	PolicyPlainHTTP bool `koanf:"policy_plain_http"`
 	// Validators are paths of validators.yaml files. Empty means the embedded runc
 	// checker, "none" none.
 	Validators []string `koanf:"validators"`
@@ -89,6 +101,7 @@ func DefaultConfig() Config {
 		Data:               "/var/lib/plimsoll",
 		DefaultNamespace:   "default",
 		DefaultSnapshotter: "overlayfs",
+		PolicyPoll:         time.Minute,
 		PolicyTimeout:      time.Second,
 		MutationTimeout:    10 * time.Second,
 		MaxInFlight:        256,
@@ -108,8 +121,13 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("listen", d.Listen, "TCP `address` to serve on; port 0 picks a free one")
 	flags.String("socket", d.Socket, "`path` of a unix socket to serve on too (mode 0600)")
 	flags.String("data", d.Data, "`directory` of the database")
-	flags.StringSlice("policies", nil, "`path` of Rego policies: a directory, file or bundle tarball; repeatable\n(default: the embedded starter set; none: judge nothing)")
+	flags.StringSlice("policies", nil, "`path` of Rego policies: a directory, file or bundle tarball, or an oci:// or https:// URL of one; repeatable\n(default: the embedded starter set; none: judge nothing)")
+	flags.StringSlice("policy-keys", nil, "PEM `file` with a public key, with one of which all policies but embedded ones must then be signed; repeatable\n(default: none: signatures are not looked at)")
+	flags.String("policy-scope", d.PolicyScope, "`scope` that signatures of policies must have")
+	flags.Duration("policy-poll", d.PolicyPoll, "how often policies are looked at again; files are also watched")
+	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies over plain HTTP from beyond loopback")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
+	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
 	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
@@ -134,7 +152,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "validators", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "cors_origins"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -153,6 +171,9 @@ func LoadConfig(flags *pflag.FlagSet, defaults Config) (config Config, strays []
 			if !slices.Contains(known, key) {
 				problems = append(problems, fmt.Errorf("configuration file %s: unknown key %q%s", path, key, didYouMean(key, known)))
 			}
+		}
+		for _, problem := range checkEnforcementKeys(k.Get("enforcement")) {
+			problems = append(problems, fmt.Errorf("configuration file %s: %w", path, problem))
 		}
 		if err := errors.Join(problems...); err != nil {
 			return config, nil, err
@@ -262,6 +283,8 @@ func (c Config) Validate() error {
 	if _, err := c.grants(); err != nil {
 		problems = append(problems, err)
 	}
+	problems = append(problems, c.checkEnforcement()...)
+	problems = append(problems, c.checkPolicySources()...)
 	for _, origin := range c.CORSOrigins {
 		if origin == "*" {
 			problem("cors-origins: * would let every web page on the internet call, by way of whoever visits it; name the origins")
@@ -270,7 +293,7 @@ func (c Config) Validate() error {
 		}
 	}
 	for name, d := range map[string]time.Duration{
-		"policy-timeout": c.PolicyTimeout, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout,
+		"policy-timeout": c.PolicyTimeout, "policy-poll": c.PolicyPoll, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout,
 	} {
 		if d <= 0 {
 			problem("%s: must be more than 0", name)

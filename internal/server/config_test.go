@@ -91,6 +91,36 @@ func TestLoadConfig(t *testing.T) {
 			},
 		},
 		{
+			name: "enforcement, long",
+			file: "enforcement:\n- packages: [labels.*, images]\n  namespaces: [dev-*]\n  enforcement: warn\n- {packages: ['*'], enforcement: enforce}\n",
+			want: func(c *Config) {
+				c.Enforcement = []Enforcement{
+					{Packages: []string{"labels.*", "images"}, Namespaces: []string{"dev-*"}, Enforcement: "warn"},
+					{Packages: []string{"*"}, Enforcement: "enforce"},
+				}
+			},
+		},
+		{
+			name: "enforcement, short",
+			file: "enforcement: ['x=warn']\n",
+			args: []string{"--enforcement=labels.*@dev-*=warn", "--enforcement=images=enforce"},
+			want: func(c *Config) {
+				c.Enforcement = []Enforcement{
+					{Packages: []string{"labels.*"}, Namespaces: []string{"dev-*"}, Enforcement: "warn"},
+					{Packages: []string{"images"}, Enforcement: "enforce"},
+				}
+			},
+		},
+		{
+			name: "enforcement of the environment",
+			env:  map[string]string{"PLIMSOLL_ENFORCEMENT": "a@b=warn,c=warn"},
+			want: func(c *Config) {
+				c.Enforcement = []Enforcement{
+					{Packages: []string{"a"}, Namespaces: []string{"b"}, Enforcement: "warn"}, {Packages: []string{"c"}, Enforcement: "warn"},
+				}
+			},
+		},
+		{
 			name: "the environment wins over the file, and flags over both",
 			file: "listen: 127.0.0.1:1\ndata: file\nsocket: file\npolicies: [file]\n",
 			env:  map[string]string{"PLIMSOLL_LISTEN": "127.0.0.1:2", "PLIMSOLL_DATA": "environment", "PLIMSOLL_POLICIES": "environment"},
@@ -146,8 +176,8 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "unknown keys, all of them",
 			file: "listn: x\npolices: [x]\ntls:\n  cert: x\ncolour: blue\n",
 			want: []string{
-				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, default_namespace, default_snapshotter, event_limit, insecure, listen, log_format, ` +
-					`log_level, max_in_flight, mutation_timeout, policies, policy_grants, policy_timeout, request_retention, shutdown_timeout, socket, tls_cert, tls_key, validators`,
+				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, decision_retention, default_namespace, default_snapshotter, enforcement, event_limit, insecure, listen, log_format, ` +
+					`log_level, max_in_flight, mutation_timeout, policies, policy_grants, policy_keys, policy_plain_http, policy_poll, policy_scope, policy_timeout, request_retention, shutdown_timeout, socket, tls_cert, tls_key, validators`,
 				`configuration file plimsoll.yaml: unknown key "listn"; did you mean "listen"?`,
 				`configuration file plimsoll.yaml: unknown key "polices"; did you mean "policies"?`,
 				`configuration file plimsoll.yaml: unknown key "tls.cert"; did you mean "tls_cert"?`,
@@ -201,6 +231,26 @@ func TestLoadConfigErrors(t *testing.T) {
 				"https://Console.example.com", "https://a.example?", "https://console.example.com/", "https://console.example.com:443",
 				"https://u@a.example", "null"), "cors-origins: * would let every web page on the internet call, by way of whoever visits it; name the origins"),
 		},
+		{
+			name: "enforcement with unknown keys",
+			file: "enforcement: [{package: [a], namespaces: [b], enforcment: warn}]\n",
+			want: []string{
+				`configuration file plimsoll.yaml: enforcement[0]: unknown key "enforcment"; did you mean "enforcement"?`,
+				`configuration file plimsoll.yaml: enforcement[0]: unknown key "package"; did you mean "packages"?`,
+			},
+		},
+		{
+			name: "enforcement that makes no sense",
+			args: []string{"--enforcement=labels.*", "--enforcement=[a@=wran"},
+			want: []string{
+				`enforcement[0]: enforcement: "labels.*" is neither enforce nor warn`,
+				`enforcement[0]: packages[0]: "" is no pattern; write it like labels.*`,
+				`enforcement[1]: enforcement: "wran" is neither enforce nor warn`,
+				`enforcement[1]: namespaces[0]: "" is no pattern; write it like labels.*`,
+				`enforcement[1]: packages[0]: "[a" is no pattern; write it like labels.*`,
+			},
+		},
+		{name: "enforcement of nothing", file: "enforcement: [{enforcement: warn}]\n", want: []string{`enforcement[0]: packages: name at least one, or "*" for all`}},
 		{name: "an empty origin", file: "cors_origins: ['']\n", want: notOrigins("")},
 		{name: "an empty path", file: "validators: ['']\n", want: []string{"validators: a path is empty"}},
 		{

@@ -75,7 +75,7 @@ func openGate(t testing.TB, store storage.Store, rego string, timeout time.Durat
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := loadRuleset(t.Context(), config, log)
+	rules, err := tryLoadRules(t, config, log)
 	if err != nil {
 		return nil, err
 	}

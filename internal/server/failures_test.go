@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -60,6 +61,20 @@ func TestPoliciesThatFail(t *testing.T) {
 		"a container that was not granted":  {rego: `deny contains "x" if plimsoll.container({"namespace": "other", "id": "a"})`},
 		"a bad filter under not":            {rego: `deny contains "x" if not plimsoll.count({"image": input.object.labels})`},
 		"a bad filter behind a default":     {rego: "default n := 0\n\nn := plimsoll.count({\"image\": input.object.labels})\n\ndeny contains \"x\" if n > 1"},
+		"a patch that is none":              {rego: `patch contains "x"`},
+		"a patch of the id":                 {rego: `patch contains {"id": "other"}`},
+		"a patch of the runtime":            {rego: `patch contains {"op": "replace", "path": "/runtime", "value": "other"}`},
+		"a patch with a bad operation":      {rego: `patch contains {"op": "ad", "path": "/labels/x", "value": "x"}`},
+		"a patch that removes what is not":  {rego: `patch contains {"op": "remove", "path": "/labels/none"}`},
+		"patches that conflict":             {rego: "patch contains {\"image\": \"a\"}\n\npatch contains {\"image\": \"b\"}"},
+		"patches above one another":         {rego: "patch contains {\"spec\": {\"a\": 1}}\n\npatch contains {\"spec\": {\"a\": {\"b\": 1}}}"},
+		"a patch without end":               {rego: `patch contains {"labels": {sprintf("l%d", [count(input.object.labels)]): "x"}}`},
+		"a builtin error in a patch":        {rego: `patch contains {"labels": {"x": sprintf("%d", [1 / count(input.update_mask)])}}`},
+		"a patch with a label too long":     {rego: `patch contains {"labels": {"y": replace(sprintf("%5000d", [1]), " ", "x")}}`},
+		"a patch that is too large":         {rego: `patch contains {"spec": {"x": replace(sprintf("%3000000d", [1]), " ", "x")}}`},
+		"a patch that is no OCI spec":       {rego: `patch contains {"spec": {"Linux": {}}}`},
+		"a patch that runs out of time":     {rego: `patch contains {"image": "x"} if count(numbers.range(1, 100000000)) < 0`, reason: "POLICY_TIMEOUT", code: connect.CodeUnavailable, timeout: 50 * time.Millisecond},
+		"a patch that is denied":            {rego: "patch contains {\"labels\": {\"x\": \"y\"}}\n\ndeny contains \"x\" if input.object.labels.x == \"y\"", reason: "POLICY_DENIED", code: connect.CodePermissionDenied},
 		"nothing wrong, to see that it can": {rego: `deny contains "x" if input.object.id == "other"`, reason: "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +113,13 @@ func TestPoliciesThatFail(t *testing.T) {
 // createOld creates through the original API, whose errors have a code and a reason.
 func (g *gate) createOld(id string, labels map[string]string) (connect.Code, string) {
 	g.Helper()
+	return g.createIn(g.Context(), id, labels)
+}
+
+func (g *gate) createIn(ctx context.Context, id string, labels map[string]string) (connect.Code, string) {
+	g.Helper()
 	client := containerdv1connect.NewContainersClient(g.web.Client(), g.web.URL)
-	_, err := client.Create(g.Context(), &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
+	_, err := client.Create(ctx, &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
 		Id: id, Labels: labels, Image: "nginx", Runtime: "io.containerd.runc.v2",
 		Spec: &anypb.Any{TypeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Spec", Value: []byte(`{}`)},
 	}})

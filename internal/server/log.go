@@ -39,7 +39,7 @@ func logDecision(log *slog.Logger, d plimsoll.Decision) {
 	log.LogAttrs(ctx, level, "decision",
 		slog.String("outcome", string(d.Outcome)), slog.String("decision", d.ID), slog.String("operation", string(d.Operation)),
 		slog.String("namespace", d.Key.Namespace), slog.String("id", d.Key.ID), slog.String("user", d.User.Name),
-		slog.Any("rules", rulesOf(d.Verdict.Violations)), slog.Int("violations", len(d.Verdict.Violations)), slog.Int("warnings", len(d.Verdict.Warnings)), slog.Int("attempts", d.Attempts),
+		slog.Any("rules", rulesOf(d.Verdict.Violations)), slog.Int("violations", len(d.Verdict.Violations)), slog.Int("warnings", len(d.Verdict.Warnings)), slog.Int("patches", len(d.Patches)), slog.Int("attempts", d.Attempts),
 		slog.Uint64("revision", uint64(d.Revision)), slog.Duration("took", d.Duration))
 }
 

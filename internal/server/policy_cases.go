@@ -22,7 +22,7 @@ func (t Tools) rules(ctx context.Context, w *policy.Workspace) (*loadedRules, er
 	if err != nil {
 		return nil, err
 	}
-	rules := &loadedRules{Ruleset: service.Ruleset{Policies: policies, Validators: admitAll{}, Digest: policies.Digest()}}
+	rules := &loadedRules{Ruleset: service.Ruleset{Patches: patcherOf(policies), Policies: policies, Validators: admitAll{}, Digest: policies.Digest()}}
 	if slices.Equal(t.Validators, []string{None}) {
 		return rules, nil
 	}

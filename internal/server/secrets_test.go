@@ -201,10 +201,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	starter, other := DefaultConfig(), DefaultConfig()
 	other.Policies, other.PolicyTimeout = []string{own}, 200*time.Millisecond
 	for i, config := range []Config{starter, other} {
-		rules, err := loadRuleset(t.Context(), config, logger)
-		if err != nil {
-			t.Fatal(err)
-		}
+		rules := loadRules(t, config, logger)
 		t.Cleanup(func() { _ = rules.close() })
 		svc.SetRuleset(&rules.Ruleset)
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -27,6 +28,8 @@ type Options struct {
 	// Version and Commit are those of the build, for clients that ask.
 	Version string
 	Commit  string
+	// Hangup, if set, has the server look for other rules, for whatever it receives.
+	Hangup <-chan os.Signal
 	// OnReady, if set, is called once mutations can be judged and committed, with
 	// the address that is listened on.
 	OnReady func(net.Addr)
@@ -52,7 +55,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 			_ = l.Close() // already closed if serving began
 		}
 	}()
-	rules, err := loadRuleset(ctx, config, log)
+	rules, err := newRulekeeper(ctx, config, log)
 	if err != nil {
 		return err
 	}
@@ -85,16 +88,18 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		RequestRetention:   config.RequestRetention,
 		DecisionRetention:  decisionRetention(config),
 		CORSOrigins:        config.CORSOrigins,
+		Rulesets:           rules,
 		Logger:             log,
 		OnDecision:         onDecision,
 	})
-	svc.SetRuleset(&rules.Ruleset)
+	rules.begin(svc.SetRuleset)
 
-	serving, stopCompacting := context.WithCancel(ctx)
-	compacting := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
+	serving, stopWorking := context.WithCancel(ctx)
+	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
+	working.Go(func() { rules.run(serving, options.Hangup) })
 	defer func() {
-		stopCompacting()
-		compacting.Wait()
+		stopWorking()
+		working.Wait()
 	}()
 
 	drain := newDrain()
@@ -117,7 +122,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		}()
 		log.Info("listening", "address", l.Addr().String(), "tls", encrypted)
 	}
-	log.Info("ready", "ruleset", rules.Digest, "data", config.Data)
+	log.Info("ready", "ruleset", rules.Status().Ruleset, "data", config.Data)
 	if options.OnReady != nil {
 		options.OnReady(listeners[0].Addr())
 	}

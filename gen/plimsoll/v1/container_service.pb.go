@@ -908,8 +908,10 @@ type ReviewResponse struct {
 	Changed []string `protobuf:"bytes,6,rep,name=changed,proto3" json:"changed,omitempty"`
 	// How long it took.
 	Timings *Timings `protobuf:"bytes,7,opt,name=timings,proto3" json:"timings,omitempty"`
+	// What rules changed before the container was judged, by field.
+	Patches []*Patch `protobuf:"bytes,8,rep,name=patches,proto3" json:"patches,omitempty"`
 	// How the judgement came about. Only if asked for.
-	Explanation   *Explanation `protobuf:"bytes,8,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	Explanation   *Explanation `protobuf:"bytes,9,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -989,6 +991,13 @@ func (x *ReviewResponse) GetChanged() []string {
 func (x *ReviewResponse) GetTimings() *Timings {
 	if x != nil {
 		return x.Timings
+	}
+	return nil
+}
+
+func (x *ReviewResponse) GetPatches() []*Patch {
+	if x != nil {
+		return x.Patches
 	}
 	return nil
 }
@@ -1345,7 +1354,9 @@ type BatchResult struct {
 	// What the rules found. Absent if they were not asked.
 	Verdict *Verdict `protobuf:"bytes,5,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// The container's revision; 0 if nothing was committed.
-	Revision      uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What rules changed before the container was judged, by field.
+	Patches       []*Patch `protobuf:"bytes,7,rep,name=patches,proto3" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1420,6 +1431,13 @@ func (x *BatchResult) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *BatchResult) GetPatches() []*Patch {
+	if x != nil {
+		return x.Patches
+	}
+	return nil
 }
 
 // GetHistoryRequest names a container.
@@ -1757,7 +1775,7 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\x06update\x18\x02 \x01(\v2\x1c.plimsoll.v1.UpdateOperationH\x00R\x06update\x126\n" +
 	"\x06delete\x18\x03 \x01(\v2\x1c.plimsoll.v1.DeleteOperationH\x00R\x06delete\x12\x18\n" +
 	"\aexplain\x18\x04 \x01(\bR\aexplainB\v\n" +
-	"\toperation\"\xcc\x02\n" +
+	"\toperation\"\xfa\x02\n" +
 	"\x0eReviewResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12.\n" +
 	"\averdict\x18\x02 \x01(\v2\x14.plimsoll.v1.VerdictR\averdict\x124\n" +
@@ -1765,8 +1783,9 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x04R\brevision\x12\x18\n" +
 	"\aruleset\x18\x05 \x01(\tR\aruleset\x12\x18\n" +
 	"\achanged\x18\x06 \x03(\tR\achanged\x12.\n" +
-	"\atimings\x18\a \x01(\v2\x14.plimsoll.v1.TimingsR\atimings\x12:\n" +
-	"\vexplanation\x18\b \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation\"~\n" +
+	"\atimings\x18\a \x01(\v2\x14.plimsoll.v1.TimingsR\atimings\x12,\n" +
+	"\apatches\x18\b \x03(\v2\x12.plimsoll.v1.PatchR\apatches\x12:\n" +
+	"\vexplanation\x18\t \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation\"~\n" +
 	"\x12BatchCreateRequest\x12<\n" +
 	"\n" +
 	"operations\x18\x01 \x03(\v2\x1c.plimsoll.v1.CreateOperationR\n" +
@@ -1790,14 +1809,15 @@ const file_plimsoll_v1_container_service_proto_rawDesc = "" +
 	"\x04mode\x18\x02 \x01(\x0e2\x16.plimsoll.v1.BatchModeR\x04mode\"g\n" +
 	"\x13BatchDeleteResponse\x12\x1c\n" +
 	"\tcommitted\x18\x01 \x01(\bR\tcommitted\x122\n" +
-	"\aresults\x18\x02 \x03(\v2\x18.plimsoll.v1.BatchResultR\aresults\"\xcc\x02\n" +
+	"\aresults\x18\x02 \x03(\v2\x18.plimsoll.v1.BatchResultR\aresults\"\xfa\x02\n" +
 	"\vBatchResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2 .plimsoll.v1.BatchResult.OutcomeR\aoutcome\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12.\n" +
 	"\averdict\x18\x05 \x01(\v2\x14.plimsoll.v1.VerdictR\averdict\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\"w\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12,\n" +
+	"\apatches\x18\a \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"w\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11OUTCOME_COMMITTED\x10\x01\x12\x14\n" +
@@ -1873,8 +1893,9 @@ var file_plimsoll_v1_container_service_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),    // 27: google.protobuf.Duration
 	(*Verdict)(nil),                // 28: plimsoll.v1.Verdict
 	(*Timings)(nil),                // 29: plimsoll.v1.Timings
-	(*Explanation)(nil),            // 30: plimsoll.v1.Explanation
-	(*Event)(nil),                  // 31: plimsoll.v1.Event
+	(*Patch)(nil),                  // 30: plimsoll.v1.Patch
+	(*Explanation)(nil),            // 31: plimsoll.v1.Explanation
+	(*Event)(nil),                  // 32: plimsoll.v1.Event
 }
 var file_plimsoll_v1_container_service_proto_depIdxs = []int32{
 	25, // 0: plimsoll.v1.GetContainerRequest.read_mask:type_name -> google.protobuf.FieldMask
@@ -1894,42 +1915,44 @@ var file_plimsoll_v1_container_service_proto_depIdxs = []int32{
 	28, // 14: plimsoll.v1.ReviewResponse.verdict:type_name -> plimsoll.v1.Verdict
 	26, // 15: plimsoll.v1.ReviewResponse.container:type_name -> plimsoll.v1.Container
 	29, // 16: plimsoll.v1.ReviewResponse.timings:type_name -> plimsoll.v1.Timings
-	30, // 17: plimsoll.v1.ReviewResponse.explanation:type_name -> plimsoll.v1.Explanation
-	8,  // 18: plimsoll.v1.BatchCreateRequest.operations:type_name -> plimsoll.v1.CreateOperation
-	0,  // 19: plimsoll.v1.BatchCreateRequest.mode:type_name -> plimsoll.v1.BatchMode
-	19, // 20: plimsoll.v1.BatchCreateResponse.results:type_name -> plimsoll.v1.BatchResult
-	9,  // 21: plimsoll.v1.BatchUpdateRequest.operations:type_name -> plimsoll.v1.UpdateOperation
-	0,  // 22: plimsoll.v1.BatchUpdateRequest.mode:type_name -> plimsoll.v1.BatchMode
-	19, // 23: plimsoll.v1.BatchUpdateResponse.results:type_name -> plimsoll.v1.BatchResult
-	10, // 24: plimsoll.v1.BatchDeleteRequest.operations:type_name -> plimsoll.v1.DeleteOperation
-	0,  // 25: plimsoll.v1.BatchDeleteRequest.mode:type_name -> plimsoll.v1.BatchMode
-	19, // 26: plimsoll.v1.BatchDeleteResponse.results:type_name -> plimsoll.v1.BatchResult
-	1,  // 27: plimsoll.v1.BatchResult.outcome:type_name -> plimsoll.v1.BatchResult.Outcome
-	28, // 28: plimsoll.v1.BatchResult.verdict:type_name -> plimsoll.v1.Verdict
-	31, // 29: plimsoll.v1.GetHistoryResponse.events:type_name -> plimsoll.v1.Event
-	26, // 30: plimsoll.v1.WatchResponse.Snapshot.containers:type_name -> plimsoll.v1.Container
-	31, // 31: plimsoll.v1.WatchResponse.Commit.events:type_name -> plimsoll.v1.Event
-	2,  // 32: plimsoll.v1.ContainerService.GetContainer:input_type -> plimsoll.v1.GetContainerRequest
-	4,  // 33: plimsoll.v1.ContainerService.ListContainers:input_type -> plimsoll.v1.ListContainersRequest
-	6,  // 34: plimsoll.v1.ContainerService.Watch:input_type -> plimsoll.v1.WatchRequest
-	11, // 35: plimsoll.v1.ContainerService.Review:input_type -> plimsoll.v1.ReviewRequest
-	13, // 36: plimsoll.v1.ContainerService.BatchCreate:input_type -> plimsoll.v1.BatchCreateRequest
-	15, // 37: plimsoll.v1.ContainerService.BatchUpdate:input_type -> plimsoll.v1.BatchUpdateRequest
-	17, // 38: plimsoll.v1.ContainerService.BatchDelete:input_type -> plimsoll.v1.BatchDeleteRequest
-	20, // 39: plimsoll.v1.ContainerService.GetHistory:input_type -> plimsoll.v1.GetHistoryRequest
-	3,  // 40: plimsoll.v1.ContainerService.GetContainer:output_type -> plimsoll.v1.GetContainerResponse
-	5,  // 41: plimsoll.v1.ContainerService.ListContainers:output_type -> plimsoll.v1.ListContainersResponse
-	7,  // 42: plimsoll.v1.ContainerService.Watch:output_type -> plimsoll.v1.WatchResponse
-	12, // 43: plimsoll.v1.ContainerService.Review:output_type -> plimsoll.v1.ReviewResponse
-	14, // 44: plimsoll.v1.ContainerService.BatchCreate:output_type -> plimsoll.v1.BatchCreateResponse
-	16, // 45: plimsoll.v1.ContainerService.BatchUpdate:output_type -> plimsoll.v1.BatchUpdateResponse
-	18, // 46: plimsoll.v1.ContainerService.BatchDelete:output_type -> plimsoll.v1.BatchDeleteResponse
-	21, // 47: plimsoll.v1.ContainerService.GetHistory:output_type -> plimsoll.v1.GetHistoryResponse
-	40, // [40:48] is the sub-list for method output_type
-	32, // [32:40] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	30, // 17: plimsoll.v1.ReviewResponse.patches:type_name -> plimsoll.v1.Patch
+	31, // 18: plimsoll.v1.ReviewResponse.explanation:type_name -> plimsoll.v1.Explanation
+	8,  // 19: plimsoll.v1.BatchCreateRequest.operations:type_name -> plimsoll.v1.CreateOperation
+	0,  // 20: plimsoll.v1.BatchCreateRequest.mode:type_name -> plimsoll.v1.BatchMode
+	19, // 21: plimsoll.v1.BatchCreateResponse.results:type_name -> plimsoll.v1.BatchResult
+	9,  // 22: plimsoll.v1.BatchUpdateRequest.operations:type_name -> plimsoll.v1.UpdateOperation
+	0,  // 23: plimsoll.v1.BatchUpdateRequest.mode:type_name -> plimsoll.v1.BatchMode
+	19, // 24: plimsoll.v1.BatchUpdateResponse.results:type_name -> plimsoll.v1.BatchResult
+	10, // 25: plimsoll.v1.BatchDeleteRequest.operations:type_name -> plimsoll.v1.DeleteOperation
+	0,  // 26: plimsoll.v1.BatchDeleteRequest.mode:type_name -> plimsoll.v1.BatchMode
+	19, // 27: plimsoll.v1.BatchDeleteResponse.results:type_name -> plimsoll.v1.BatchResult
+	1,  // 28: plimsoll.v1.BatchResult.outcome:type_name -> plimsoll.v1.BatchResult.Outcome
+	28, // 29: plimsoll.v1.BatchResult.verdict:type_name -> plimsoll.v1.Verdict
+	30, // 30: plimsoll.v1.BatchResult.patches:type_name -> plimsoll.v1.Patch
+	32, // 31: plimsoll.v1.GetHistoryResponse.events:type_name -> plimsoll.v1.Event
+	26, // 32: plimsoll.v1.WatchResponse.Snapshot.containers:type_name -> plimsoll.v1.Container
+	32, // 33: plimsoll.v1.WatchResponse.Commit.events:type_name -> plimsoll.v1.Event
+	2,  // 34: plimsoll.v1.ContainerService.GetContainer:input_type -> plimsoll.v1.GetContainerRequest
+	4,  // 35: plimsoll.v1.ContainerService.ListContainers:input_type -> plimsoll.v1.ListContainersRequest
+	6,  // 36: plimsoll.v1.ContainerService.Watch:input_type -> plimsoll.v1.WatchRequest
+	11, // 37: plimsoll.v1.ContainerService.Review:input_type -> plimsoll.v1.ReviewRequest
+	13, // 38: plimsoll.v1.ContainerService.BatchCreate:input_type -> plimsoll.v1.BatchCreateRequest
+	15, // 39: plimsoll.v1.ContainerService.BatchUpdate:input_type -> plimsoll.v1.BatchUpdateRequest
+	17, // 40: plimsoll.v1.ContainerService.BatchDelete:input_type -> plimsoll.v1.BatchDeleteRequest
+	20, // 41: plimsoll.v1.ContainerService.GetHistory:input_type -> plimsoll.v1.GetHistoryRequest
+	3,  // 42: plimsoll.v1.ContainerService.GetContainer:output_type -> plimsoll.v1.GetContainerResponse
+	5,  // 43: plimsoll.v1.ContainerService.ListContainers:output_type -> plimsoll.v1.ListContainersResponse
+	7,  // 44: plimsoll.v1.ContainerService.Watch:output_type -> plimsoll.v1.WatchResponse
+	12, // 45: plimsoll.v1.ContainerService.Review:output_type -> plimsoll.v1.ReviewResponse
+	14, // 46: plimsoll.v1.ContainerService.BatchCreate:output_type -> plimsoll.v1.BatchCreateResponse
+	16, // 47: plimsoll.v1.ContainerService.BatchUpdate:output_type -> plimsoll.v1.BatchUpdateResponse
+	18, // 48: plimsoll.v1.ContainerService.BatchDelete:output_type -> plimsoll.v1.BatchDeleteResponse
+	21, // 49: plimsoll.v1.ContainerService.GetHistory:output_type -> plimsoll.v1.GetHistoryResponse
+	42, // [42:50] is the sub-list for method output_type
+	34, // [34:42] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_container_service_proto_init() }

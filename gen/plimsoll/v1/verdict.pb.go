@@ -275,13 +275,13 @@ func (x *Violation) GetValue() string {
 	return ""
 }
 
-// Patch is a change that a rule made to a container before it was judged.
+// Patch is a change that a policy's rule made to a container before it was judged.
 type Patch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The path of what was changed, such as `labels.tier`.
+	// The path of what was changed, such as `labels.tier` or `spec.process.user`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// The new value as JSON of at most 120 bytes; what is longer ends in `…`. What may be
-	// secret in it is `***`. Empty if the field was removed.
+	// The new value, as JSON; empty if the field was removed. In decisions it has at most
+	// 120 bytes, what is longer ends in `…`, and what may be secret in it is `***`.
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// The rule that made the change.
 	Source        *Source `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`

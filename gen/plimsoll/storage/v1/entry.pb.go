@@ -205,7 +205,9 @@ type CommittedRequest struct {
 	// was in the request is left out.
 	Container *v1.Container `protobuf:"bytes,3,opt,name=container" json:"container,omitempty"`
 	// What rules warned about.
-	Warnings      []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
+	Warnings []*v1.Violation `protobuf:"bytes,4,rep,name=warnings" json:"warnings,omitempty"`
+	// What rules had changed.
+	Patches       []*v1.Patch `protobuf:"bytes,5,rep,name=patches" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +266,13 @@ func (x *CommittedRequest) GetContainer() *v1.Container {
 func (x *CommittedRequest) GetWarnings() []*v1.Violation {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *CommittedRequest) GetPatches() []*v1.Patch {
+	if x != nil {
+		return x.Patches
 	}
 	return nil
 }
@@ -344,12 +353,13 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"3\n" +
 	"\rLeaseResource\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xb0\x01\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"\xde\x01\n" +
 	"\x10CommittedRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1a\n" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x124\n" +
 	"\tcontainer\x18\x03 \x01(\v2\x16.plimsoll.v1.ContainerR\tcontainer\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"S\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12,\n" +
+	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"S\n" +
 	"\bDecision\x121\n" +
 	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\x12\x14\n" +
 	"\x05input\x18\x02 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
@@ -378,7 +388,8 @@ var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 	(*v1.Container)(nil),          // 8: plimsoll.v1.Container
 	(*v1.Violation)(nil),          // 9: plimsoll.v1.Violation
-	(*v1.Decision)(nil),           // 10: plimsoll.v1.Decision
+	(*v1.Patch)(nil),              // 10: plimsoll.v1.Patch
+	(*v1.Decision)(nil),           // 11: plimsoll.v1.Decision
 }
 var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
 	5,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
@@ -387,12 +398,13 @@ var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
 	2,  // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
 	8,  // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
 	9,  // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
-	10, // 6: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	10, // 6: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
+	11, // 7: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_entry_proto_init() }

@@ -142,21 +142,21 @@ export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_verdict, 1);
 
 /**
- * Patch is a change that a rule made to a container before it was judged.
+ * Patch is a change that a policy's rule made to a container before it was judged.
  *
  * @generated from message plimsoll.v1.Patch
  */
 export type Patch = Message<"plimsoll.v1.Patch"> & {
   /**
-   * The path of what was changed, such as `labels.tier`.
+   * The path of what was changed, such as `labels.tier` or `spec.process.user`.
    *
    * @generated from field: string field = 1;
    */
   field: string;
 
   /**
-   * The new value as JSON of at most 120 bytes; what is longer ends in `…`. What may be
-   * secret in it is `***`. Empty if the field was removed.
+   * The new value, as JSON; empty if the field was removed. In decisions it has at most
+   * 120 bytes, what is longer ends in `…`, and what may be secret in it is `***`.
    *
    * @generated from field: string value = 2;
    */

@@ -1,0 +1,41 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+)
+
+// TestMain makes the test binary compile policies, as plimsoll does when it starts itself.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == CompileCommand {
+		if err := CompilePolicies(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// loadRules loads the rules that are configured, once.
+func loadRules(t testing.TB, config Config, log *slog.Logger) *loadedRules {
+	t.Helper()
+	rules, err := tryLoadRules(t, config, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+func tryLoadRules(t testing.TB, config Config, log *slog.Logger) (*loadedRules, error) {
+	t.Helper()
+	config.Data = t.TempDir()
+	k, err := newRulekeeper(t.Context(), config, log)
+	if err != nil {
+		return nil, err
+	}
+	return k.active, nil
+}

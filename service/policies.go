@@ -1,0 +1,177 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+)
+
+// RulesetControl shows and changes by which rules mutations are judged. It is safe for
+// concurrent use.
+type RulesetControl interface {
+	// Status says which rules judge, and how it stands with where they come from.
+	Status() RulesetStatus
+	// History lists the policies that can be gone back to, the latest first.
+	History() []PastRuleset
+	// Rollback makes earlier policies judge; digest is theirs, its beginning, or empty
+	// for the latest others. What is wrong with them is a RefusedRulesError.
+	Rollback(ctx context.Context, digest string) error
+	// Reload loads the rules anew from where they come from, and ends what Rollback
+	// began. What is wrong with them is a RefusedRulesError, and then nothing changes.
+	Reload(ctx context.Context) error
+}
+
+// RulesetStatus says how it stands with the rules.
+type RulesetStatus struct {
+	// Ruleset and Policies are the digests of all rules and of the policies among them.
+	Ruleset, Policies string
+	// Since is when the policies began to judge.
+	Since time.Time
+	// Pinned says that they are a rollback's.
+	Pinned    bool
+	Revisions []SourceRevision
+	Sources   []SourceStatus
+	// Checked is when the rules were last looked at, Err why they were not loaded then.
+	Checked time.Time
+	Err     error
+}
+
+// SourceRevision is what policies were made of.
+type SourceRevision struct {
+	Name string
+	// Revision is what the manifest says, or empty.
+	Revision string
+}
+
+// SourceStatus says how it stands with a source of policies.
+type SourceStatus struct {
+	Name    string
+	Remote  bool
+	Version string
+	Checked time.Time
+	Err     error
+}
+
+// PastRuleset is policies that have judged.
+type PastRuleset struct {
+	Ruleset, Policies string
+	Since             time.Time
+	Active            bool
+	Revisions         []SourceRevision
+}
+
+// RefusedRulesError says why rules were not made to judge.
+type RefusedRulesError struct{ Err error }
+
+func (e *RefusedRulesError) Error() string {
+	return fmt.Sprintf("the rules cannot be loaded, and nothing has changed: %v", e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *RefusedRulesError) Unwrap() error { return e.Err }
+
+var errNotOperator = errors.New("only root and the user that the server runs as may do this, and on its unix socket: --address unix://PATH")
+
+// requireOperator refuses callers who are not known to be allowed to administer the
+// server. Only on the unix socket is it known who calls; on loopback it may be anybody
+// on this machine, containers among them.
+func requireOperator(ctx context.Context) error {
+	user := userOf(ctx)
+	if user.Via == "unix" && (user.Name == "uid:0" || user.Name == fmt.Sprintf("uid:%d", os.Geteuid())) {
+		return nil
+	}
+	return errNotOperator
+}
+
+// policiesV1 is plimsoll.v1.PolicyService.
+type policiesV1 struct {
+	*Service
+}
+
+// GetStatus implements plimsoll.v1.PolicyService.
+func (s policiesV1) GetStatus(ctx context.Context, _ *plimsollv1.GetStatusRequest) (*plimsollv1.GetStatusResponse, error) {
+	return &plimsollv1.GetStatusResponse{Status: s.status(ctx)}, nil
+}
+
+// ListRulesets implements plimsoll.v1.PolicyService.
+func (s policiesV1) ListRulesets(context.Context, *plimsollv1.ListRulesetsRequest) (*plimsollv1.ListRulesetsResponse, error) {
+	res := &plimsollv1.ListRulesetsResponse{}
+	for _, past := range s.options.Rulesets.History() {
+		res.Rulesets = append(res.Rulesets, &plimsollv1.PastRuleset{
+			Ruleset: past.Ruleset, Policies: past.Policies, Since: timestamp(past.Since), Active: past.Active, Revisions: revisions(past.Revisions),
+		})
+	}
+	return res, nil
+}
+
+// Rollback implements plimsoll.v1.PolicyService.
+func (s policiesV1) Rollback(ctx context.Context, req *plimsollv1.RollbackRequest) (*plimsollv1.RollbackResponse, error) {
+	err := requireOperator(ctx)
+	if err == nil {
+		err = s.options.Rulesets.Rollback(ctx, req.GetDigest())
+	}
+	if err != nil {
+		return nil, s.connectError(ctx, err, nil)
+	}
+	return &plimsollv1.RollbackResponse{Status: s.status(ctx)}, nil
+}
+
+// Reload implements plimsoll.v1.PolicyService.
+func (s policiesV1) Reload(ctx context.Context, _ *plimsollv1.ReloadRequest) (*plimsollv1.ReloadResponse, error) {
+	err := requireOperator(ctx)
+	if err == nil {
+		err = s.options.Rulesets.Reload(ctx)
+	}
+	if err != nil {
+		return nil, s.connectError(ctx, err, nil)
+	}
+	return &plimsollv1.ReloadResponse{Status: s.status(ctx)}, nil
+}
+
+func (s policiesV1) status(ctx context.Context) *plimsollv1.RulesetStatus {
+	status := s.options.Rulesets.Status()
+	out := &plimsollv1.RulesetStatus{
+		Ruleset: status.Ruleset, Policies: status.Policies, Since: timestamp(status.Since), Pinned: status.Pinned,
+		Revisions: revisions(status.Revisions), CheckTime: timestamp(status.Checked), Error: shownTo(ctx, status.Err),
+	}
+	for _, source := range status.Sources {
+		out.Sources = append(out.Sources, &plimsollv1.PolicySource{
+			Name: source.Name, Remote: source.Remote, Version: source.Version, CheckTime: timestamp(source.Checked), Error: shownTo(ctx, source.Err),
+		})
+	}
+	return out
+}
+
+// shownTo is what callers see of an error: lines of policies are for operators only.
+func shownTo(ctx context.Context, err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	if requireOperator(ctx) != nil {
+		text, _, _ = strings.Cut(text, "\n")
+	}
+	return clip(text, maxMessageBytes)
+}
+
+func revisions(all []SourceRevision) []*plimsollv1.SourceRevision {
+	out := make([]*plimsollv1.SourceRevision, len(all))
+	for i, r := range all {
+		out[i] = &plimsollv1.SourceRevision{Name: r.Name, Revision: r.Revision}
+	}
+	return out
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
