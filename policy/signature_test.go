@@ -373,7 +373,7 @@ func FuzzArchive(f *testing.F) {
 			content []byte
 		}{{nameA, a}, {nameB, b}} {
 			if w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: file.name, Size: int64(len(file.content))}) != nil {
-				t.Skip("tar cannot name that")
+				return // tar cannot name that
 			}
 			_, _ = w.Write(file.content)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -135,7 +136,10 @@ func FuzzDocument(f *testing.F) {
 	f.Add("=\"\\\n\x00é", "x.token/y")
 	f.Add("--", "key")
 	f.Fuzz(func(t *testing.T, secret, key string) {
-		secret, key = "CANARY"+strings.ToValidUTF8(secret, ""), strings.ToValidUTF8(key, "")
+		if !utf8.ValidString(secret) || !utf8.ValidString(key) {
+			return // JSON has no such strings
+		}
+		secret = "CANARY" + secret
 		if !IsSecretKey(key) {
 			key += "-token"
 		}
@@ -166,7 +170,7 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// What is shown is JSON again, and nothing in it is a secret any more.
+// What is shown of a document is one again.
 func FuzzDocumentIsStable(f *testing.F) {
 	f.Add(`{"object":{"labels":{"team":"core"},"spec":{"process":{"env":["A=b"],"args":["--password","x"]}}}}`)
 	f.Fuzz(func(t *testing.T, doc string) {

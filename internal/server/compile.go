@@ -31,6 +31,9 @@ import (
 // compile policies: it must then call [CompilePolicies] and do nothing else.
 const CompileCommand = "compile-policies"
 
+// compileProgram is this very program, even if its file was replaced meanwhile.
+var compileProgram = "/proc/self/exe" // a variable for tests
+
 // What compiling may take. Policies of a thousand rules take a second.
 const (
 	compileCPU      = 5 * time.Second
@@ -65,8 +68,7 @@ func compiles(ctx context.Context, config Config, set *policy.Set) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, compileDeadline)
 	defer cancel()
-	// The link leads to this very program, even if its file was replaced meanwhile.
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", CompileCommand)
+	cmd := exec.CommandContext(ctx, compileProgram, CompileCommand)
 	cmd.Args[0] = filepath.Base(os.Args[0])
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=none") // of megabytes of stack one line says enough
 	cmd.WaitDelay = time.Second

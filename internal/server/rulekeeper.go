@@ -103,7 +103,7 @@ func (k *rulekeeper) hasNoPolicies() bool { return slices.Equal(k.config.Policie
 // that are configured.
 func (k *rulekeeper) loadFirst(ctx context.Context) (*loadedRules, error) {
 	if last := k.history.last(); last != nil && k.history.index.Pinned {
-		k.log.Warn(errPinned.Error(), "policies", last.Policies)
+		k.log.Warn("policies that were gone back to judge", "policies", last.Policies, "note", errPinned.Error())
 		policies, err := k.loadKept(ctx, last.Policies)
 		if err != nil {
 			return nil, fmt.Errorf("%w; to have them loaded from where they come from, remove %s", err, k.history.indexPath())
@@ -346,7 +346,7 @@ func (k *rulekeeper) Rollback(ctx context.Context, digest string) error {
 	if err := k.history.add(rules, true, k.now()); err != nil {
 		return errors.Join(err, rules.close())
 	}
-	k.log.Warn("rolled back: "+errPinned.Error(), "ruleset", rules.Digest, "policies", rules.policies.digest, "before", k.active.Digest)
+	k.log.Warn("policies were gone back to", "note", errPinned.Error(), "ruleset", rules.Digest, "policies", rules.policies.digest, "before", k.active.Digest)
 	k.activate(rules, true)
 	return nil
 }
@@ -435,6 +435,11 @@ func (k *rulekeeper) run(ctx context.Context, hangup <-chan os.Signal) {
 		all.Go(func() { r.poll(ctx, k.config.PolicyPoll, k.log, changed) })
 	}
 	all.Go(func() { k.watchFiles(ctx, changed) })
+	k.look(ctx, news, hangup)
+}
+
+// look looks for other rules until ctx ends.
+func (k *rulekeeper) look(ctx context.Context, news <-chan struct{}, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
