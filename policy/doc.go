@@ -57,6 +57,8 @@
 //     with a [plimsoll.RequestError]: a rule must not judge one reading while the
 //     runtime runs another. Deletes are let through where that is possible. Specs are
 //     read only if some rule looks at one.
+//   - What was signed. With a [Verifier], every file of every source must be as it was
+//     signed, and none may be missing.
 //   - Checked at load. Rego is compiled in full against the schema of the input, so
 //     a misspelt field fails the load instead of making a rule silent.
 //
@@ -67,6 +69,6 @@
 //
 // Compiling is not interruptible; sources are bounded in size, in rules and in the
 // nesting of comprehensions instead. Rules of others should still be compiled in a
-// process that can be ended. This package stores nothing, watches no files and
+// process that can be ended: [Read] gives a [Set], which can be handed to one. This package stores nothing, watches no files and
 // speaks to no network.
 package policy

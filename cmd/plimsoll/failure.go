@@ -110,6 +110,10 @@ func reportRemote(w io.Writer, attempt *attemptError, remote *connect.Error) int
 		printDenial(w, attempt, remote, verdict)
 		return exitDenied
 	}
+	if reason == service.ReasonRulesRefused {
+		printLines(w, "plimsoll: ", remote.Message())
+		return exitError
+	}
 	message := strings.TrimPrefix(remote.Message(), "operation 0: ") // of a batch of one
 	if !strings.Contains(message, strconv.Quote(attempt.about)) {    // most name the container themselves
 		message = attempt.lead() + message

@@ -13,14 +13,17 @@ import (
 
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "policy", Short: "Write, check and test policies; no server is needed", GroupID: "rules",
+		Use: "policy", Short: "Write, test, sign and roll back policies", GroupID: "rules",
 		Long: `Tools for those who write policies. They need no server, and read policies as one
 would: with the same checks, and with the policies and validators that are built in if
-none are named.`,
+none are named. Others carry policies to servers: signed, through registries. And
+status, history, rollback and reload talk to a running server about its rules.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyEval(), newPolicyFmt(), newPolicyInspect(), newPolicyNew(), newPolicyBench())
+	cmd.AddCommand(newPolicyPush(), newPolicyPull(), newPolicySign(), newPolicyVerify())
+	cmd.AddCommand(newPolicyStatus(), newPolicyHistory(), newPolicyRollback(), newPolicyReload())
 	return cmd
 }
 

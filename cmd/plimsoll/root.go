@@ -28,7 +28,7 @@ change is judged by Rego policies and sandboxed WebAssembly validators before it
 stored, durably.
 
 Start a server to try it out with "plimsoll dev", one to keep with "plimsoll serve".
-"plimsoll policy" is for those who write policies, and needs no server. The other
+"plimsoll policy" is for those who write policies, and mostly needs no server. The other
 commands talk to a running one.`
 
 const rootExtra = `

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"math/big"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -125,6 +127,15 @@ func webserverCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: webserver NAME")
 	}
 	web := httptest.NewServer(http.NotFoundHandler())
+	ts.Defer(web.Close)
+	ts.Setenv(args[0], web.Listener.Addr().String())
+}
+
+func registryCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: registry NAME")
+	}
+	web := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	ts.Defer(web.Close)
 	ts.Setenv(args[0], web.Listener.Addr().String())
 }

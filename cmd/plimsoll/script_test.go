@@ -51,6 +51,7 @@ const startTimeout = time.Minute
 //	containerd NAME FILE             a containerd at $NAME with the containers of a file
 //	exits CODE PROGRAM ARGS…         run a program that must exit with CODE
 //	silent NAME                      something listens at $NAME and never answers
+//	registry NAME                    an OCI registry at $NAME
 //	webserver NAME                   something at $NAME that is no Plimsoll
 //	call [-H 'K: V'] METHOD REQUEST  call containerd.v1.Containers: see callCommand
 //	http …                           a small curl: see httpCommand
@@ -118,6 +119,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"exits":       exitsCommand,
 			"silent":      silentCommand,
 			"webserver":   webserverCommand,
+			"registry":    registryCommand,
 			"call":        callCommand,
 			"http":        httpCommand,
 			"manifest":    manifestCommand,

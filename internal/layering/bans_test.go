@@ -74,6 +74,11 @@ var bans = []ban{
 		reason: "the wiring imports the parts, never the other way round",
 	},
 	{
+		from:   []string{"./internal/bundles/..."},
+		banned: []string{"./...", badger, wazero, opa},
+		reason: "it carries bytes; what is in them, and who signed it, is for package policy",
+	},
+	{
 		from:   []string{"./internal/masking"},
 		banned: []string{"./...", badger, wazero, opa},
 		reason: "what hides secrets is used by whoever shows anything, so it may know none of them",

@@ -46,7 +46,6 @@ var (
 	errNoPrevious      = fmt.Errorf("there are no earlier policies to go back to: %w", plimsoll.ErrFailedPrecondition)
 	errNotKept         = fmt.Errorf("no policies of that digest are kept: plimsoll policy history shows those that are: %w", plimsoll.ErrNotFound)
 	errAmbiguousDigest = &plimsoll.RequestError{Field: "digest", Problem: "several that are kept begin like this: give more of it"}
-	errPinned          = errors.New("the policies are pinned by a rollback; plimsoll policy reload ends that")
 )
 
 // newRulekeeper loads the rules that are to judge first. Nothing is written yet.
@@ -103,7 +102,7 @@ func (k *rulekeeper) hasNoPolicies() bool { return slices.Equal(k.config.Policie
 // that are configured.
 func (k *rulekeeper) loadFirst(ctx context.Context) (*loadedRules, error) {
 	if last := k.history.last(); last != nil && k.history.index.Pinned {
-		k.log.Warn("policies that were gone back to judge", "policies", last.Policies, "note", errPinned.Error())
+		k.log.Warn("the policies are pinned by a rollback; plimsoll policy reload ends that", "policies", last.Policies)
 		policies, err := k.loadKept(ctx, last.Policies)
 		if err != nil {
 			return nil, fmt.Errorf("%w; to have them loaded from where they come from, remove %s", err, k.history.indexPath())
@@ -346,7 +345,7 @@ func (k *rulekeeper) Rollback(ctx context.Context, digest string) error {
 	if err := k.history.add(rules, true, k.now()); err != nil {
 		return errors.Join(err, rules.close())
 	}
-	k.log.Warn("policies were gone back to", "note", errPinned.Error(), "ruleset", rules.Digest, "policies", rules.policies.digest, "before", k.active.Digest)
+	k.log.Warn("rolled back; the policies are pinned until plimsoll policy reload", "ruleset", rules.Digest, "policies", rules.policies.digest, "before", k.active.Digest)
 	k.activate(rules, true)
 	return nil
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+	"github.com/plimsoll-project/plimsoll/gen/plimsoll/v1/plimsollv1connect"
+)
+
+// rulesCommand is a command about the rules of a running server.
+type rulesCommand struct {
+	clientFlags
+	output outputFlags
+}
+
+// call makes cmd one that calls the server.
+func (r *rulesCommand) call(cmd *cobra.Command, call func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, args []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p, err := r.output.printer(cmd)
+		if err != nil {
+			return err
+		}
+		if r.timeout <= 0 {
+			return usagef("--timeout %s leaves no time at all", r.timeout)
+		}
+		httpClient, base, err := r.dial()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), r.timeout)
+		defer cancel()
+		return call(ctx, plimsollv1connect.NewPolicyServiceClient(httpClient, base), p, args)
+	}
+	r.add(cmd)
+	_ = cmd.Flags().MarkHidden("namespace") // the rules are the same for all
+	r.output.addFormats(cmd, []string{"table", "json", "yaml"})
+	return cmd
+}
+
+func newPolicyStatus() *cobra.Command {
+	return new(rulesCommand).call(&cobra.Command{
+		Use: "status", Short: "Show which rules a server judges by", Args: cobra.NoArgs,
+		Long: `Show which rules a running server judges by, since when, what they were made of, and
+whether anything is wrong with where they come from.`,
+	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
+		res, err := client.GetStatus(ctx, &plimsollv1.GetStatusRequest{})
+		if err != nil {
+			return err
+		}
+		return printStatus(p, res.GetStatus())
+	})
+}
+
+func newPolicyHistory() *cobra.Command {
+	return new(rulesCommand).call(&cobra.Command{
+		Use: "history", Short: "List the policies that a server can go back to", Args: cobra.NoArgs,
+		Long: `List the policies that have judged on a running server, the latest first. It can go back
+to any of them with plimsoll policy rollback.`,
+	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
+		res, err := client.ListRulesets(ctx, &plimsollv1.ListRulesetsRequest{})
+		if err != nil {
+			return err
+		}
+		if !p.isTable() {
+			return p.document(res)
+		}
+		t := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
+		_, _ = fmt.Fprintln(t, "POLICIES\tRULESET\tSINCE\tMADE OF")
+		for _, past := range res.GetRulesets() {
+			made := madeOf(past.GetRevisions())
+			if past.GetActive() {
+				made += "   (judging)"
+			}
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", short(past.GetPolicies()), short(past.GetRuleset()), when(past.GetSince()), made)
+		}
+		return t.Flush()
+	})
+}
+
+func newPolicyRollback() *cobra.Command {
+	return new(rulesCommand).call(&cobra.Command{
+		Use: "rollback [DIGEST]", Short: "Have a server go back to earlier policies", Args: cobra.MaximumNArgs(1),
+		Long: `Have a running server judge by earlier policies again: those of a digest, or the latest
+others than now. They stay, also when the server is restarted, until plimsoll policy
+reload. Works on the server's unix socket only, as root or its user.`,
+		Example: `  plimsoll policy rollback --address unix:///run/plimsoll/plimsoll.sock
+  plimsoll policy rollback 3f9a2c71 --address unix:///run/plimsoll/plimsoll.sock`,
+	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, args []string) error {
+		res, err := client.Rollback(ctx, &plimsollv1.RollbackRequest{Digest: strings.Join(args, "")})
+		if err != nil {
+			return err
+		}
+		return printStatus(p, res.GetStatus())
+	})
+}
+
+func newPolicyReload() *cobra.Command {
+	return new(rulesCommand).call(&cobra.Command{
+		Use: "reload", Short: "Have a server load its rules anew", Args: cobra.NoArgs,
+		Long: `Have a running server load its policies and validators anew from where they come from,
+and end a rollback. If anything is wrong with them it says so, and nothing changes.
+Works on the server's unix socket only, as root or its user.`,
+		Example: `  plimsoll policy reload --address unix:///run/plimsoll/plimsoll.sock`,
+	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
+		res, err := client.Reload(ctx, &plimsollv1.ReloadRequest{})
+		if err != nil {
+			return err
+		}
+		return printStatus(p, res.GetStatus())
+	})
+}
+
+func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
+	if !p.isTable() {
+		return p.document(status)
+	}
+	t := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
+	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s\t%s\n", name, value) }
+	row("Ruleset", printable(status.GetRuleset()))
+	row("Policies", printable(status.GetPolicies()))
+	row("Since", when(status.GetSince()))
+	row("Made of", madeOf(status.GetRevisions()))
+	if status.GetPinned() {
+		row("Pinned", "yes, by a rollback, until plimsoll policy reload")
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, source := range status.GetSources() {
+		if source.GetError() != "" {
+			printLines(p.w, "  ! ", source.GetError())
+		}
+	}
+	if status.GetError() != "" {
+		printLines(p.w, "  ! ", "not loaded: "+status.GetError())
+	}
+	return nil
+}
+
+// printLines shows an error of several lines.
+func printLines(w io.Writer, lead, text string) {
+	for line := range strings.Lines(text) {
+		_, _ = fmt.Fprintf(w, "%s%s\n", lead, printable(strings.TrimRight(strings.ReplaceAll(line, "\t", "    "), "\n")))
+		lead = strings.Repeat(" ", len(lead))
+	}
+}
+
+func madeOf(revisions []*plimsollv1.SourceRevision) string {
+	var all []string
+	for _, r := range revisions {
+		made := r.GetName()
+		if r.GetRevision() != "" {
+			made += " (revision " + r.GetRevision() + ")"
+		}
+		all = append(all, printable(made))
+	}
+	return orDash(strings.Join(all, ", "))
+}
+
+func when(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "-"
+	}
+	return t.AsTime().UTC().Format(time.DateTime)
+}
