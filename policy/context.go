@@ -24,18 +24,18 @@ const contextPrefix = "plimsoll"
 var (
 	containersBuiltin = &rego.Function{
 		Name: contextPrefix + ".containers", Description: "The other containers that a filter selects.",
-		Decl:    types.NewFunction(types.Args(types.Named("filter", filterType)), types.Named("containers", types.NewArray(nil, containerType))),
-		Memoize: true, Nondeterministic: true,
+		Decl:             types.NewFunction(types.Args(types.Named("filter", filterType)), types.Named("containers", types.NewArray(nil, containerType))),
+		Nondeterministic: true,
 	}
 	countBuiltin = &rego.Function{
 		Name: contextPrefix + ".count", Description: "How many other containers a filter selects.",
-		Decl:    types.NewFunction(types.Args(types.Named("filter", filterType)), types.Named("count", types.N)),
-		Memoize: true, Nondeterministic: true,
+		Decl:             types.NewFunction(types.Args(types.Named("filter", filterType)), types.Named("count", types.N)),
+		Nondeterministic: true,
 	}
 	containerBuiltin = &rego.Function{
 		Name: contextPrefix + ".container", Description: "Another container, by its ID; undefined if there is none.",
-		Decl:    types.NewFunction(types.Args(types.Named("id", filterType)), types.Named("container", containerType)),
-		Memoize: true, Nondeterministic: true,
+		Decl:             types.NewFunction(types.Args(types.Named("id", filterType)), types.Named("container", containerType)),
+		Nondeterministic: true,
 	}
 	contextBuiltins = []*rego.Function{containersBuiltin, countBuiltin, containerBuiltin}
 )
@@ -89,6 +89,9 @@ type evaluation struct {
 	policies *Policies
 	in       *plimsoll.Input
 	payloads bool // whether rules name any
+	// answers are what was asked before, by builtin and argument. (OPA would remember
+	// them, too, but without a look at who may ask.)
+	answers map[string]*ast.Term
 	// found and bytes are how much of other containers the rules were given.
 	found, bytes int
 	err          error
@@ -99,6 +102,8 @@ type evaluation struct {
 const (
 	maxFound      = 10_000
 	maxFoundBytes = 8 << 20
+	// maxAsked bounds what joins the footprint, which is checked where all commits are.
+	maxAsked = 1000
 )
 
 type evaluationKey struct{}
@@ -110,6 +115,26 @@ func (e *evaluation) ask(
 		return nil, misuse("has no containers to select from")
 	}
 	return f(e, call, arg)
+}
+
+// remember returns what answer says to an argument, or what it said before.
+func (e *evaluation) remember(builtin *rego.Function, arg *ast.Term, answer func() (*ast.Term, error)) (*ast.Term, error) {
+	key := builtin.Name + " " + arg.String()
+	if known, ok := e.answers[key]; ok {
+		return known, nil
+	}
+	if len(e.answers) == maxAsked {
+		return nil, misused("is one of more than %d that were asked with for one mutation", maxAsked)
+	}
+	result, err := answer()
+	if err != nil {
+		return nil, err
+	}
+	if e.answers == nil {
+		e.answers = map[string]*ast.Term{}
+	}
+	e.answers[key] = result
+	return result, nil
 }
 
 // fail remembers why containers could not be had: rules must not go on without them.
@@ -131,6 +156,14 @@ type misuse string
 
 func (m misuse) Error() string { return string(m) }
 
+// unknownField is a misuse whose hint quotes the field: it is for rules' texts only.
+type unknownField struct {
+	misuse
+	hint string
+}
+
+func (u unknownField) Unwrap() error { return u.misuse }
+
 func misused(format string, args ...any) error { return misuse(fmt.Sprintf(format, args...)) }
 
 func (e *evaluation) containers(call rego.BuiltinContext, filter *ast.Term) (*ast.Term, error) {
@@ -139,6 +172,10 @@ func (e *evaluation) containers(call rego.BuiltinContext, filter *ast.Term) (*as
 		return nil, err
 	}
 	selection.WithPayloads = e.payloads
+	return e.remember(containersBuiltin, filter, func() (*ast.Term, error) { return e.find(call, selection) })
+}
+
+func (e *evaluation) find(call rego.BuiltinContext, selection plimsoll.Selection) (*ast.Term, error) {
 	var found []*ast.Term
 	for other, err := range e.in.Others.Containers(call.Context, selection) {
 		if err != nil {
@@ -161,8 +198,10 @@ func (e *evaluation) count(call rego.BuiltinContext, filter *ast.Term) (*ast.Ter
 	if err != nil {
 		return nil, err
 	}
-	n, err := e.in.Others.Count(call.Context, selection)
-	return ast.InternedTerm(n), err
+	return e.remember(countBuiltin, filter, func() (*ast.Term, error) {
+		n, err := e.in.Others.Count(call.Context, selection)
+		return ast.InternedTerm(n), err
+	})
 }
 
 func (e *evaluation) container(call rego.BuiltinContext, id *ast.Term) (*ast.Term, error) {
@@ -173,11 +212,13 @@ func (e *evaluation) container(call rego.BuiltinContext, id *ast.Term) (*ast.Ter
 	if err := e.mayRead(call, key.Namespace); err != nil {
 		return nil, err
 	}
-	other, err := e.in.Others.Container(call.Context, key, e.payloads)
-	if err != nil || other == nil {
-		return nil, err // nothing is undefined
-	}
-	return e.term(other)
+	return e.remember(containerBuiltin, id, func() (*ast.Term, error) {
+		other, err := e.in.Others.Container(call.Context, key, e.payloads)
+		if err != nil || other == nil {
+			return nil, err // nothing is undefined
+		}
+		return e.term(other)
+	})
 }
 
 // term is other as rules see it: as they see the object that is judged.
@@ -191,10 +232,10 @@ func (e *evaluation) term(other *plimsoll.OtherContainer) (*ast.Term, error) {
 	if e.found > maxFound || e.bytes > maxFoundBytes {
 		return nil, misused("selects more than %d containers or %d bytes of them: narrow it, or use %s", maxFound, maxFoundBytes, countBuiltin.Name)
 	}
-	// It was strict enough to be admitted.
+	// What is stored was strict enough for that when it came in.
 	value, err := decode(doc, &footprint{whole: true}, true)
 	if err != nil {
-		return nil, fmt.Errorf("container %s/%s: %w", other.Namespace, other.ID, errors.New("cannot be shown to rules"))
+		return nil, misused("selects %s, which cannot be shown to rules", plimsoll.Key{Namespace: other.Namespace, ID: other.ID})
 	}
 	return ast.NewTerm(value), nil
 }
@@ -268,7 +309,7 @@ func filterKey(key ast.Value) (string, error) {
 		if !ok {
 			return "", misused("has a key that is %s", kind(key))
 		}
-		return "", misuse(wrongField(key, known))
+		return "", unknownField{misuse("has an unknown field"), wrongField(key, known)}
 	}
 	return string(name), nil
 }
@@ -297,7 +338,7 @@ func readKey(id ast.Value, namespace string) (plimsoll.Key, error) {
 			case ast.String("id").Compare(name.Value) == 0:
 				key.ID = text
 			default:
-				err = misused(`have %s, want "id" and "namespace"`, name)
+				err = unknownField{misuse("has an unknown field"), fmt.Sprintf(`have %s, want "id" and "namespace"`, name)}
 			}
 			return err
 		})

@@ -113,6 +113,18 @@ func TestContext(t *testing.T) {
 			rule: `deny contains c.spec.process.args[0] if some c in plimsoll.containers({})`, want: []string{"/bin/sh"}, payloads: true,
 			asked: []plimsoll.Selection{{Namespace: "default", Equal: map[string]string{}, WithPayloads: true}},
 		},
+		"payloads named behind a rule": {
+			rule: "others := plimsoll.containers({})\n\ndeny contains \"x\" if others[_].spec.process.cwd == \"/\"", want: []string{"x"}, payloads: true,
+			asked: []plimsoll.Selection{{Namespace: "default", Equal: map[string]string{}, WithPayloads: true}},
+		},
+		"payloads named behind an index": {
+			rule: "by_id[c.id] := c if some c in plimsoll.containers({})\n\ndeny contains \"x\" if by_id.a.extensions[_].a == 1", want: []string{"x"}, payloads: true,
+			asked: []plimsoll.Selection{{Namespace: "default", Equal: map[string]string{}, WithPayloads: true}},
+		},
+		"payloads of one behind a rule": {
+			rule: "one := plimsoll.container(\"a\")\n\ndeny contains \"x\" if one.spec.process.cwd == \"/\"", want: []string{"x"}, payloads: true,
+			gets: []plimsoll.Key{{Namespace: "default", ID: "a"}},
+		},
 		"the input's spec is not that of others": {
 			rule: `deny contains "x" if { input.object.spec.process; plimsoll.count({}) == 2 }`, want: []string{"x"},
 			asked: []plimsoll.Selection{{Namespace: "default", Equal: map[string]string{}}},
@@ -188,7 +200,7 @@ func TestContextFaults(t *testing.T) {
 		"another namespace":      {`plimsoll.count({"namespace": input.object.labels.team}) > 1`, someOthers(), "filter asks for another namespace, which package rules was not granted", nil},
 		"all namespaces":         {`plimsoll.count({"namespace": "*"}) > 1`, someOthers(), "filter asks for all namespaces, which package rules was not granted", nil},
 		"a key of another":       {`plimsoll.container({"namespace": "shared", "id": "c"})`, someOthers(), "filter asks for another namespace, which package rules was not granted", nil},
-		"computed unknown field": {`plimsoll.count({lower("LABLES"): {}}) > 1`, someOthers(), `have "lables", want one of`, nil},
+		"computed unknown field": {`plimsoll.count({lower("LABLES"): {}}) > 1`, someOthers(), "has an unknown field", nil},
 		"computed wrong type":    {`plimsoll.count({"image": input.object.labels}) > 1`, someOthers(), "image is an object: want a string", nil},
 		"a label that is no string": {
 			`plimsoll.count({"labels": {"team": count(input.object.labels)}}) > 1`, someOthers(), "the value of a label is a number: want a string", nil,
@@ -286,6 +298,59 @@ func TestContextLoadErrors(t *testing.T) {
 				t.Errorf("error is %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// Field names may come from data.
+func TestContextFieldsOfData(t *testing.T) {
+	p := mustLoad(t, files("p.rego", "package p\n\ndeny contains \"x\" if {\n\tsome field in data.config.fields\n\tplimsoll.containers({})[_][field].process\n}\n",
+		"config/data.yaml", "fields: [spec]\n"))
+	in := create()
+	in.Others = someOthers()
+	verdict, err := p.Judge(t.Context(), in)
+	if err != nil || len(verdict.Violations) != 1 {
+		t.Errorf("%v, %v", verdict, err)
+	}
+}
+
+// A package without a grant is not told what one with a grant was.
+func TestGrantsAreNotRemembered(t *testing.T) {
+	p, err := policy.Load(t.Context(), policy.Options{Timeout: time.Minute, Grants: map[string][]string{"a": {"*"}}}, files(
+		"a.rego", "# METADATA\n# custom:\n#   context:\n#     namespaces: [\"*\"]\npackage a\n\ndeny contains \"a\" if plimsoll.count({\"namespace\": \"*\"}) > 100\n",
+		"b.rego", "package b\n\ndeny contains \"b\" if plimsoll.count({\"namespace\": \"*\"}) == 3\n",
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := create()
+	in.Others = someOthers()
+	verdict, err := p.Judge(t.Context(), in)
+	if fault := wantFault(t, verdict, err); fault.Source.Name != "b" {
+		t.Error(fault)
+	}
+}
+
+// What callers put into a container does not decide how much has to be read and checked.
+func TestQuestionsAreBounded(t *testing.T) {
+	p := mustLoad(t, files("p.rego", "package p\n\ndeny contains \"x\" if {\n\tsome n in numbers.range(1, 1001)\n\tplimsoll.count({\"labels\": {\"n\": sprintf(\"%d\", [n])}}) > 5\n}\n"))
+	in := create()
+	in.Others = someOthers()
+	verdict, err := p.Judge(t.Context(), in)
+	if fault := wantFault(t, verdict, err); !strings.Contains(fault.Error(), "more than 1000") {
+		t.Error(fault)
+	}
+}
+
+// Another container that cannot be shown is named, so that it can be removed.
+func TestContainerThatCannotBeShown(t *testing.T) {
+	p := mustLoad(t, files("p.rego", "package p\n\ndeny contains \"x\" if plimsoll.containers({})[_].spec.a\n"))
+	in := create()
+	others := someOthers()
+	others.all[1].Spec.Value = []byte(`{"n": 1e99999}`)
+	in.Others = others
+	verdict, err := p.Judge(t.Context(), in)
+	if fault := wantFault(t, verdict, err); !strings.Contains(fault.Error(), `container "b" in namespace "default"`) {
+		t.Error(fault)
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -108,7 +109,11 @@ func checkCalls(t text, m *ast.Module, checkFilter func(string) error) []Problem
 			return
 		}
 		if err := checkArgument(name, terms[1].Value, checkFilter); err != nil {
-			problems = append(problems, t.at(terms[1].Location, fmt.Sprintf("%s: %v", name, err), "see docs/context.md"))
+			text := err.Error()
+			if unknown, ok := errors.AsType[unknownField](err); ok {
+				text = unknown.hint
+			}
+			problems = append(problems, t.at(terms[1].Location, name+": "+text, "see docs/context.md"))
 		}
 	}
 	ast.NewGenericVisitor(func(x any) bool {

@@ -36,7 +36,8 @@ type fingerprint [sha256.Size]byte
 // Bounds on what is remembered of each group.
 const (
 	maxVerdicts = 4096
-	maxFindings = 8 // of one verdict
+	maxFindings = 8       // of one verdict
+	maxSaid     = 1 << 10 // bytes of what they say
 )
 
 // newGroups makes a group of each class of the rules to ask.
@@ -103,14 +104,14 @@ func sightOf(m *ast.Module) *sight {
 }
 
 // namesPayloads reports whether m has the name of a payload anywhere but in a reference
-// to the input or to data.
+// to the input.
 func namesPayloads(m *ast.Module) bool {
 	found := false
 	var visitor *ast.GenericVisitor
 	visitor = ast.NewGenericVisitor(func(x any) bool {
 		switch v := x.(type) {
 		case ast.Ref:
-			if len(v) > 0 && (v[0].Equal(ast.InputRootDocument) || v[0].Equal(ast.DefaultRootDocument)) {
+			if len(v) > 0 && v[0].Equal(ast.InputRootDocument) {
 				for _, term := range v[1:] {
 					if _, constant := term.Value.(ast.String); !constant {
 						visitor.Walk(term)
@@ -125,6 +126,24 @@ func namesPayloads(m *ast.Module) bool {
 	})
 	visitor.Walk(m)
 	return found
+}
+
+// holdsPayloadName reports whether data has the name of a payload, which rules may take
+// from there.
+func holdsPayloadName(data any) bool {
+	switch v := data.(type) {
+	case string:
+		return slices.Contains(payloadFields, v)
+	case []any:
+		return slices.ContainsFunc(v, holdsPayloadName)
+	case map[string]any:
+		for key, value := range v {
+			if slices.Contains(payloadFields, key) || holdsPayloadName(value) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // seesOfObjects reports whether a field of either object is in f.
@@ -269,10 +288,22 @@ func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input)
 		return plimsoll.Verdict{}, err
 	}
 	verdict, err := p.read(q, results)
-	if err == nil && remembers && len(verdict.Violations)+len(verdict.Warnings) <= maxFindings {
+	if err == nil && remembers && isSmall(verdict) {
 		g.verdicts.Add(key, verdict)
 	}
 	return verdict, err
+}
+
+// isSmall reports whether a verdict may be remembered: what rules say may be as long as
+// what callers send.
+func isSmall(verdict plimsoll.Verdict) bool {
+	said := 0
+	for _, findings := range [][]plimsoll.Violation{verdict.Violations, verdict.Warnings} {
+		for _, v := range findings {
+			said += len(v.Message) + len(v.Field) + len(v.Code) + len(v.Fix) + len(v.Link) + len(v.Severity)
+		}
+	}
+	return len(verdict.Violations)+len(verdict.Warnings) <= maxFindings && said <= maxSaid
 }
 
 // document is the input as far as q can see it.

@@ -32,6 +32,7 @@ func newEngine(compiler *ast.Compiler, data map[string]any, rules []rule, module
 		file := r.source.File
 		if byFile[file] == nil {
 			byFile[file] = visible(modules[file])
+			byFile[file].payloads = byFile[file].payloads || holdsPayloadName(data)
 		}
 		e.sights[n] = byFile[file]
 	}

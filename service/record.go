@@ -117,7 +117,7 @@ func objectDigest(c *plimsoll.Container) string {
 // size is about what r takes in memory.
 func (r *record) size() int {
 	const rest = 2 << 10
-	size := rest + len(r.shown)
+	size := rest + len(r.shown) + proto.Size(r.decision)
 	if r.input != nil {
 		for _, c := range []*plimsoll.Container{r.input.Object, r.input.Old} {
 			if c != nil {

@@ -104,9 +104,17 @@ func (f *Footprint) TouchedBy(t Touch) bool {
 	if _, ok := f.keys[t.Key]; ok {
 		return true
 	}
-	for r := range f.ranges {
-		if r.namespace == t.Key.Namespace && (!r.indexed || t.Before != nil && r.where.Of(t.Before) || t.After != nil && r.where.Of(t.After)) {
-			return true
+	if len(f.ranges) == 0 {
+		return false
+	}
+	if _, ok := f.ranges[scanned{namespace: t.Key.Namespace}]; ok {
+		return true
+	}
+	for _, c := range []*plimsoll.Container{t.Before, t.After} {
+		for _, term := range Terms(c) {
+			if _, ok := f.ranges[scanned{t.Key.Namespace, true, term}]; ok {
+				return true
+			}
 		}
 	}
 	return false

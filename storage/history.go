@@ -97,32 +97,37 @@ func (h *History) Conflicts(f *Footprint, revision plimsoll.Revision, written ..
 	return false
 }
 
-// hashedFootprint is a footprint whose ranges can be compared with touches.
+// hashedFootprint is a footprint whose ranges can be compared with touches. What a caller
+// makes rules read may be many ranges, and what a write touches is little: so the ranges
+// are looked up, and never walked through.
 type hashedFootprint struct {
 	keys    map[plimsoll.Key]struct{}
 	written map[plimsoll.Key]struct{}
-	ranges  []hashedRange
+	whole   map[string]struct{}      // namespaces that were scanned
+	some    map[string]struct{}      // namespaces of which an index was
+	terms   map[hashedRange]struct{} // what of those
 }
 
 type hashedRange struct {
 	namespace string
-	indexed   bool
 	term      uint64
 }
 
 func (h *History) hash(f *Footprint, written []plimsoll.Key) *hashedFootprint {
 	hf := &hashedFootprint{
-		keys: f.keys, written: make(map[plimsoll.Key]struct{}, len(written)), ranges: make([]hashedRange, 0, len(f.ranges)),
+		keys: f.keys, written: make(map[plimsoll.Key]struct{}, len(written)),
+		whole: map[string]struct{}{}, some: map[string]struct{}{}, terms: make(map[hashedRange]struct{}, len(f.ranges)),
 	}
 	for _, key := range written {
 		hf.written[key] = struct{}{}
 	}
 	for r := range f.ranges {
-		hr := hashedRange{namespace: r.namespace, indexed: r.indexed}
-		if r.indexed {
-			hr.term = maphash.Comparable(h.seed, r.where)
+		if !r.indexed {
+			hf.whole[r.namespace] = struct{}{}
+			continue
 		}
-		hf.ranges = append(hf.ranges, hr)
+		hf.some[r.namespace] = struct{}{}
+		hf.terms[hashedRange{r.namespace, maphash.Comparable(h.seed, r.where)}] = struct{}{}
 	}
 	return hf
 }
@@ -135,10 +140,14 @@ func (f *hashedFootprint) touchedBy(t *touch) bool {
 	if _, ok := f.written[t.key]; ok {
 		return true
 	}
-	for _, r := range f.ranges {
-		if r.namespace == t.key.Namespace && (!r.indexed || t.anyTerm || slices.Contains(t.terms, r.term)) {
-			return true
-		}
+	if _, ok := f.whole[t.key.Namespace]; ok {
+		return true
 	}
-	return false
+	if _, ok := f.some[t.key.Namespace]; !ok {
+		return false
+	}
+	return t.anyTerm || slices.ContainsFunc(t.terms, func(term uint64) bool {
+		_, ok := f.terms[hashedRange{t.key.Namespace, term}]
+		return ok
+	})
 }

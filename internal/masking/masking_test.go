@@ -170,7 +170,7 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// Nothing else changes: a document without secrets is shown as it is.
+// What is shown of a document is one again.
 func FuzzDocumentIsStable(f *testing.F) {
 	f.Add(`{"object":{"labels":{"team":"core"},"spec":{"process":{"env":["A=b"],"args":["--password","x"]}}}}`)
 	f.Fuzz(func(t *testing.T, doc string) {
@@ -178,14 +178,12 @@ func FuzzDocumentIsStable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		twice, err := Document(once)
-		if err != nil {
-			t.Fatalf("%s cannot be read again: %v", once, err)
-		}
-		if !strings.Contains(doc, Mask) && !json.Valid(once) && json.Valid([]byte(doc)) {
+		if json.Valid([]byte(doc)) && !json.Valid(once) {
 			t.Errorf("%s became %s", doc, once)
 		}
-		_ = twice
+		if _, err := Document(once); err != nil {
+			t.Errorf("%s cannot be read again: %v", once, err)
+		}
 	})
 }
 

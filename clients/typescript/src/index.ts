@@ -9,10 +9,13 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { Containers } from "./gen/containerd/v1/containers_pb.js";
 import { ErrorInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 import { ContainerService, WatchRequestSchema, type WatchResponse } from "./gen/plimsoll/v1/container_service_pb.js";
+import { DecisionService } from "./gen/plimsoll/v1/decision_service_pb.js";
 import { VerdictSchema, type Violation } from "./gen/plimsoll/v1/verdict_pb.js";
 
 export * from "./gen/plimsoll/v1/container_pb.js";
 export * from "./gen/plimsoll/v1/container_service_pb.js";
+export * from "./gen/plimsoll/v1/decision_pb.js";
+export * from "./gen/plimsoll/v1/decision_service_pb.js";
 export * from "./gen/plimsoll/v1/verdict_pb.js";
 export * as containerdV1 from "./gen/containerd/v1/containers_pb.js";
 export * as rpc from "./gen/google/rpc/error_details_pb.js";
@@ -38,11 +41,13 @@ export interface ClientOptions {
 export interface PlimsollClient {
   /** plimsoll.v1.ContainerService: containers in full, pages, watches, reviews, batches, history. */
   service: Client<typeof ContainerService>;
+  /** plimsoll.v1.DecisionService: what was decided, and why. */
+  decisions: Client<typeof DecisionService>;
   /** containerd.v1.Containers: containerd's own API. */
   containers: Client<typeof Containers>;
 }
 
-/** Makes clients of both APIs. It works in browsers and in Node. */
+/** Makes clients of the APIs. It works in browsers and in Node. */
 export function createPlimsollClient(options: ClientOptions): PlimsollClient {
   const { namespace, protocol = "connect" } = options;
   const newTransport = options.transport ?? { connect: createConnectTransport, "grpc-web": createGrpcWebTransport }[protocol];
@@ -52,7 +57,11 @@ export function createPlimsollClient(options: ClientOptions): PlimsollClient {
     // The server's JSON of specs is not that of protobuf: a payload is in it as it is.
     useBinaryFormat: true,
   });
-  return { service: createClient(ContainerService, transport), containers: createClient(Containers, transport) };
+  return {
+    service: createClient(ContainerService, transport),
+    decisions: createClient(DecisionService, transport),
+    containers: createClient(Containers, transport),
+  };
 }
 
 function inNamespace(namespace: string): Interceptor {
