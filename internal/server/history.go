@@ -120,6 +120,13 @@ func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
 	return h.prune()
 }
 
+// unpin notes that what judges is not a rollback's any more.
+func (h *history) unpin() error {
+	index := h.index
+	index.Pinned = false
+	return h.write(index)
+}
+
 // write replaces the index.
 func (h *history) write(index historyIndex) error {
 	text, err := json.MarshalIndent(index, "", "  ")
