@@ -98,6 +98,9 @@ func algorithmsOf(key crypto.PublicKey) ([]string, error) {
 	return nil, errors.New("want a key for RSA, ECDSA (P-256, P-384, P-521) or Ed25519")
 }
 
+// defaultPlugin is what OPA calls its own way to sign.
+const defaultPlugin = "_default"
+
 // weakHashes are those in which other content with the same hash can be made.
 var weakHashes = []string{"MD5", "SHA-1"}
 
@@ -153,7 +156,7 @@ func (v *Verifier) signedFiles(c contents) (map[string]bundle.FileInfo, error) {
 	if err := json.Unmarshal(content, &signatures); err != nil {
 		return nil, fmt.Errorf("%s: %w", signaturesFile, err)
 	}
-	if signatures.Plugin != "" {
+	if signatures.Plugin != "" && signatures.Plugin != defaultPlugin {
 		return nil, fmt.Errorf("%s: it is for the plugin %q, which there is not", signaturesFile, signatures.Plugin)
 	}
 	var errs []error

@@ -23,6 +23,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
 
 	"github.com/plimsoll-project/plimsoll/policy"
@@ -148,6 +149,28 @@ func TestSignatures(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Bundles that OPA builds and signs are accepted.
+func TestOPABundles(t *testing.T) {
+	private, public := keyPair(t, "p256")
+	b := bundle.Bundle{
+		Manifest: bundle.Manifest{Revision: "9", Roots: &[]string{"a", "b"}},
+		Data:     map[string]any{"b": map[string]any{"x": 1}},
+		Modules:  []bundle.ModuleFile{{URL: "/a/a.rego", Path: "/a/a.rego", Raw: []byte(denies), Parsed: ast.MustParseModule(denies)}},
+	}
+	b.Manifest.SetRegoVersion(ast.RegoV1)
+	if err := b.GenerateSignature(bundle.NewSigningConfig(string(private), "ES256", ""), "k1", false); err != nil {
+		t.Fatal(err)
+	}
+	var content bytes.Buffer
+	if err := bundle.NewWriter(&content).DisableFormat(true).Write(b); err != nil {
+		t.Fatal(err)
+	}
+	source := policy.Archive("bundle", content.Bytes())
+	if _, err := policy.Load(t.Context(), policy.Options{Verifier: verifier(t, "", public)}, source); err != nil {
+		t.Error(err)
 	}
 }
 

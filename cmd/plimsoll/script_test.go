@@ -45,6 +45,7 @@ const startTimeout = time.Minute
 //
 //	server NAME [VAR=VALUE…] ARGS…   start plimsoll ARGS; $NAME is its address once it is ready
 //	end NAME [SIGNAL]                end it by a signal (TERM); it must exit with 0 unless killed
+//	hangup NAME                      send it SIGHUP
 //	follow NAME ARGS…                start plimsoll ARGS, a client; it is ended as a server is
 //	sees NAME REGEXP                 wait until it has written what matches
 //	breaks NAME ADDRESS              a proxy of $ADDRESS at $NAME which breaks the connection instead of the first answer
@@ -112,6 +113,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":      serverCommand,
 			"end":         endCommand,
+			"hangup":      hangupCommand,
 			"follow":      followCommand,
 			"sees":        seesCommand,
 			"breaks":      breaksCommand,
@@ -180,6 +182,17 @@ func endCommand(ts *testscript.TestScript, neg bool, args []string) {
 	stdout, stderr, _ := p.output()
 	_, _ = ts.Stdout().Write([]byte(stdout))
 	_, _ = ts.Stderr().Write([]byte(stderr))
+}
+
+func hangupCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hangup NAME")
+	}
+	p, ok := serversOf(ts)[args[0]]
+	if !ok {
+		ts.Fatalf("no server %q", args[0])
+	}
+	ts.Check(p.cmd.Process.Signal(syscall.SIGHUP))
 }
 
 func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {

@@ -275,6 +275,24 @@ func TestNoCompiler(t *testing.T) {
 	run(t, quickConfig(t)) // what is built in needs none
 }
 
+// A process that takes too much memory is ended, and it is said why.
+func TestCompileMemory(t *testing.T) {
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec '"+executable+"' allocate\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	before := compileProgram
+	defer func() { compileProgram = before }()
+	compileProgram = program
+	if _, err := tryRun(t, quickConfig(t, policyDir(t, denying("x")))); err == nil || !strings.Contains(err.Error(), "policies take more than 1024 MiB of memory to compile") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // bundleServer serves a bundle as OPA's bundle API has it. Without content it is down.
 type bundleServer struct {
 	*httptest.Server
@@ -354,5 +372,17 @@ func TestBundleServer(t *testing.T) {
 	config.PolicyKeys = []string{otherKey}
 	if _, err := tryRun(t, config); err == nil || !strings.Contains(err.Error(), "failed to verify JWT signature") {
 		t.Errorf("with another key: %v", err)
+	}
+}
+
+// Policies are compiled elsewhere with the same settings as here.
+func TestCompilesWithAllSettings(t *testing.T) {
+	config := quickConfig(t, policyDir(t, "# METADATA\n# custom:\n#   context: {namespaces: [other]}\npackage a\n\ndeny contains \"x\" if plimsoll.count({\"namespace\": \"other\"}) > 9\n"))
+	config.PolicyGrants = []string{"a=other"}
+	config.Enforcement = []Enforcement{{Packages: []string{"a"}, Namespaces: []string{"dev-*"}, Enforcement: "warn"}}
+	run(t, config).stop()
+	config.PolicyGrants = nil
+	if _, err := tryRun(t, config); err == nil || !strings.Contains(err.Error(), "policy-grants") {
+		t.Errorf("without the grant: %v", err)
 	}
 }

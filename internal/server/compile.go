@@ -92,7 +92,7 @@ func compiles(ctx context.Context, config Config, set *policy.Set) error {
 
 // whyNotCompiled says why the process ended without an answer.
 func whyNotCompiled(ctx context.Context, state *os.ProcessState, err error, stderr string) error {
-	const tooMuch = "policies take more than %s to compile: look for comprehensions inside comprehensions and for very many rules"
+	const tooMuch = "policies take more than %s to compile: look for comprehensions inside comprehensions, very many rules, or very much data"
 	switch {
 	case state == nil:
 		return fmt.Errorf("policies are not compiled but in a process of their own, and that could not be started: %w", err)

@@ -106,7 +106,7 @@ func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(h.path(entry.Policies), zipped(encoded)); err != nil {
+	if err := writeDurably(h.path(entry.Policies), zipped(encoded), 0o600); err != nil {
 		return fmt.Errorf("keeping policies: %w", err)
 	}
 	index := h.index
@@ -120,13 +120,20 @@ func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
 	return h.prune()
 }
 
+// unpin notes that what judges is not a rollback's any more.
+func (h *history) unpin() error {
+	index := h.index
+	index.Pinned = false
+	return h.write(index)
+}
+
 // write replaces the index.
 func (h *history) write(index historyIndex) error {
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(h.indexPath(), append(text, '\n')); err != nil {
+	if err := writeDurably(h.indexPath(), append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keeping the history of policies: %w", err)
 	}
 	h.index = index
@@ -229,15 +236,15 @@ func zipped(content []byte) []byte {
 
 // writeDurably replaces a file so that after a crash there is either the old one or the
 // new one.
-func writeDurably(path string, content []byte) error {
+func writeDurably(path string, content []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // with mode 0600
+	f, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Sync()
+		err = errors.Join(f.Chmod(mode), f.Sync())
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)

@@ -17,7 +17,22 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) == 2 && os.Args[1] == "allocate" {
+		allocate()
+	}
 	os.Exit(m.Run())
+}
+
+// allocate takes more memory than compiling may.
+func allocate() {
+	if err := limitCompiling(); err != nil {
+		panic(err)
+	}
+	taken := make([]byte, 2*compileMemory)
+	for i := 0; i < len(taken); i += os.Getpagesize() {
+		taken[i] = 1
+	}
+	os.Exit(0)
 }
 
 // loadRules loads the rules that are configured, once.

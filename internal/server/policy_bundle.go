@@ -101,8 +101,12 @@ func (b Bundle) Pull(ctx context.Context, file string) (BundleInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	return info, os.WriteFile(file, archive, 0o644) //nolint:gosec // policies are no secret
+	return info, writeDurably(file, archive, bundleMode)
 }
+
+// bundleMode is that of files with policies or signatures: they are no secret, and the
+// server may be another user.
+const bundleMode = 0o644
 
 // Signing says how policies are signed.
 type Signing struct {
@@ -137,7 +141,7 @@ func (b Bundle) Sign(s Signing, output string) (written string, err error) {
 			return "", err
 		}
 		output = filepath.Join(b.Path, ".signatures.json")
-		return output, writeDurably(output, append(signatures, '\n'))
+		return output, writeDurably(output, append(signatures, '\n'), bundleMode)
 	}
 	archive, err := policy.SignArchive(policy.Options{}, source, key, s.Scope, s.KeyID)
 	if err != nil {
@@ -146,5 +150,5 @@ func (b Bundle) Sign(s Signing, output string) (written string, err error) {
 	if output == "" {
 		output = b.Path
 	}
-	return output, writeDurably(output, archive)
+	return output, writeDurably(output, archive, bundleMode)
 }

@@ -123,6 +123,32 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// A server without policies can go back to those of before, and on to none.
+func TestRollbackFromNone(t *testing.T) {
+	config := quickConfig(t, policyDir(t, denying("the old policies")))
+	run(t, config).stop()
+	config.Policies = []string{None}
+	s := run(t, config)
+	if err := s.create("a"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.rollback(""); err != nil {
+		t.Fatal(err)
+	}
+	s.denies("the old policies")
+	if status, err := s.reload(); err != nil || status.GetPinned() || status.GetPolicies() != None {
+		t.Errorf("reload: %v, %v", status, err)
+	}
+	if err := s.create("b"); err != nil {
+		t.Error(err)
+	}
+	s.stop()
+	s = run(t, config)
+	if err := s.create("c"); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+}
+
 // Who calls is only known on the unix socket.
 func TestRollbackIsForOperators(t *testing.T) {
 	dir := policyDir(t, "package a\n\ndeny contains if\n")

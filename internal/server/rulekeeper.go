@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -248,11 +246,16 @@ func (k *rulekeeper) activate(rules *loadedRules, pinned bool) {
 
 // keep notes in the history that rules judge.
 func (k *rulekeeper) keep(rules *loadedRules, pinned bool) {
-	last := k.history.last()
-	if rules.policies.set == nil || last != nil && last.Policies == rules.policies.digest && last.Ruleset == rules.Digest && k.history.index.Pinned == pinned {
-		return
+	last, repinned := k.history.last(), k.history.index.Pinned != pinned
+	var err error
+	switch {
+	case rules.policies.set == nil && repinned:
+		err = k.history.unpin()
+	case rules.policies.set == nil, last != nil && last.Policies == rules.policies.digest && last.Ruleset == rules.Digest && !repinned:
+	default:
+		err = k.history.add(rules, pinned, k.now())
 	}
-	if err := k.history.add(rules, pinned, k.now()); err != nil {
+	if err != nil {
 		k.log.Error("these policies cannot be gone back to later", "error", err.Error())
 	}
 }
@@ -277,7 +280,7 @@ func (k *rulekeeper) replace(ctx context.Context, again bool) (err error) {
 		return k.refuse(ctx, candidate{}, err)
 	}
 	switch {
-	case c.is(candidate{k.active.policies, k.active.files}) || c.policies.set == nil && c.files == k.active.files:
+	case c.is(candidate{k.active.policies, k.active.files}):
 		k.failed, k.failure = candidate{}, nil
 		if k.history.index.Pinned {
 			k.keep(k.active, false)
@@ -356,128 +359,6 @@ func refused(err error) error {
 		return err
 	}
 	return &service.RefusedRulesError{Err: err}
-}
-
-// report updates what Status and History answer.
-func (k *rulekeeper) report(rules *loadedRules) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.status.Ruleset, k.status.Policies, k.status.Pinned = rules.Digest, rules.policies.digest, k.history.index.Pinned
-	k.status.Since = k.now()
-	if last := k.history.last(); last != nil && last.Policies == rules.policies.digest {
-		k.status.Since = last.Since
-	}
-	k.status.Revisions = nil
-	if rules.policies.set != nil {
-		for _, info := range rules.policies.set.Info() {
-			k.status.Revisions = append(k.status.Revisions, service.SourceRevision(info))
-		}
-	}
-	k.past = nil
-	for _, e := range slices.Backward(k.history.index.Entries) {
-		past := service.PastRuleset{Ruleset: e.Ruleset, Policies: e.Policies, Since: e.Since, Active: e.Policies == rules.policies.digest}
-		for _, s := range e.Sources {
-			past.Revisions = append(past.Revisions, service.SourceRevision(s))
-		}
-		k.past = append(k.past, past)
-	}
-}
-
-// reportCheck notes when the rules were last looked at and what came of it.
-func (k *rulekeeper) reportCheck(err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.status.Checked, k.status.Err = k.now(), err
-}
-
-// Status implements [service.RulesetControl].
-func (k *rulekeeper) Status() service.RulesetStatus {
-	k.mu.Lock()
-	status := k.status
-	k.mu.Unlock()
-	status.Sources = nil
-	for _, path := range k.config.Policies {
-		r := k.remotes[path]
-		if r == nil {
-			status.Sources = append(status.Sources, service.SourceStatus{Name: policy.Path(path).Name(), Checked: status.Checked})
-			continue
-		}
-		r.mu.Lock()
-		status.Sources = append(status.Sources, service.SourceStatus{
-			Name: r.source.Name(), Version: strings.Trim(r.version, `W/"`), Checked: r.checked, Err: r.err, Remote: true,
-		})
-		r.mu.Unlock()
-	}
-	return status
-}
-
-// History implements [service.RulesetControl].
-func (k *rulekeeper) History() []service.PastRuleset {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.past)
-}
-
-// run keeps the rules up to date until ctx ends: when files change, when there is news
-// from other machines, every now and then, and when hangup says so.
-func (k *rulekeeper) run(ctx context.Context, hangup <-chan os.Signal) {
-	news := make(chan struct{}, 1)
-	changed := func() {
-		select {
-		case news <- struct{}{}:
-		default: // it is known already
-		}
-	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	for _, r := range k.remotes {
-		all.Go(func() { r.poll(ctx, k.config.PolicyPoll, k.log, changed) })
-	}
-	all.Go(func() { k.watchFiles(ctx, changed) })
-	k.look(ctx, news, hangup)
-}
-
-// look looks for other rules until ctx ends.
-func (k *rulekeeper) look(ctx context.Context, news <-chan struct{}, hangup <-chan os.Signal) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-news:
-		case <-time.After(jittered(k.config.PolicyPoll)):
-		case <-hangup:
-			k.log.Info("looking for other rules (SIGHUP)")
-			k.fetch(ctx)
-		}
-		_ = k.check(ctx) // it has said so
-	}
-}
-
-// watchFiles calls changed when files have.
-func (k *rulekeeper) watchFiles(ctx context.Context, changed func()) {
-	paths := slices.DeleteFunc(slices.Clone(k.config.Policies), func(path string) bool { return path == None || bundles.IsRemote(path) })
-	validators := slices.DeleteFunc(slices.Clone(k.config.Validators), func(path string) bool { return path == None })
-	if len(paths) == 0 && len(validators) == 0 {
-		return
-	}
-	watch, err := newFileWatch()
-	if err == nil {
-		defer watch.close()
-	}
-	for ctx.Err() == nil {
-		if err == nil {
-			err = watch.look(paths, validators)
-		}
-		if err == nil {
-			// What changed before it was looked at.
-			changed()
-			err = watch.wait(ctx)
-		}
-		if err != nil {
-			k.log.Warn("files are not watched; changes are found a little later", "error", err.Error(), "poll", k.config.PolicyPoll)
-			return
-		}
-	}
 }
 
 // close releases the rules. Nothing judges by them any more.

@@ -109,7 +109,7 @@ func (r *loadedRules) loadValidators(ctx context.Context, config Config, log *sl
 }
 
 // noPolicies is what there is to judge by with --policies none.
-var noPolicies = loadedPolicies{judge: admitAll{}, digest: None}
+var noPolicies = loadedPolicies{judge: admitAll{}, digest: None, fingerprint: None}
 
 // readPolicies reads sources until they are twice the same: somebody may be in the
 // middle of writing them.

@@ -3,13 +3,79 @@ package server
 import (
 	"context"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/plimsoll-project/plimsoll/internal/bundles"
 	"github.com/plimsoll-project/plimsoll/plugins"
 )
+
+// run keeps the rules up to date until ctx ends: when files change, when there is news
+// from other machines, every now and then, and when hangup says so.
+func (k *rulekeeper) run(ctx context.Context, hangup <-chan os.Signal) {
+	news := make(chan struct{}, 1)
+	changed := func() {
+		select {
+		case news <- struct{}{}:
+		default: // it is known already
+		}
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, r := range k.remotes {
+		all.Go(func() { r.poll(ctx, k.config.PolicyPoll, k.log, changed) })
+	}
+	all.Go(func() { k.watchFiles(ctx, changed) })
+	k.look(ctx, news, hangup)
+}
+
+// look looks for other rules until ctx ends.
+func (k *rulekeeper) look(ctx context.Context, news <-chan struct{}, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-news:
+		case <-time.After(jittered(k.config.PolicyPoll)):
+		case <-hangup:
+			k.log.Info("looking for other rules (SIGHUP)")
+			k.fetch(ctx)
+		}
+		_ = k.check(ctx) // it has said so
+	}
+}
+
+// watchFiles calls changed when files have.
+func (k *rulekeeper) watchFiles(ctx context.Context, changed func()) {
+	paths := slices.DeleteFunc(slices.Clone(k.config.Policies), func(path string) bool { return path == None || bundles.IsRemote(path) })
+	validators := slices.DeleteFunc(slices.Clone(k.config.Validators), func(path string) bool { return path == None })
+	if len(paths) == 0 && len(validators) == 0 {
+		return
+	}
+	watch, err := newFileWatch()
+	if err == nil {
+		defer watch.close()
+	}
+	for ctx.Err() == nil {
+		if err == nil {
+			err = watch.look(paths, validators)
+		}
+		if err == nil {
+			// What changed before it was looked at.
+			changed()
+			err = watch.wait(ctx)
+		}
+		if err != nil {
+			k.log.Warn("files are not watched; changes are found a little later", "error", err.Error(), "poll", k.config.PolicyPoll)
+			return
+		}
+	}
+}
 
 // maxUnsettled is how long changes are waited out that go on and on.
 const maxUnsettled = 2 * time.Second
