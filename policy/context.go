@@ -156,13 +156,13 @@ type misuse string
 
 func (m misuse) Error() string { return string(m) }
 
-// unknownField is a misuse whose hint quotes the field: it is for rules' texts only.
-type unknownField struct {
+// unknownFieldError is a misuse whose hint quotes the field: it is for rules' texts only.
+type unknownFieldError struct {
 	misuse
 	hint string
 }
 
-func (u unknownField) Unwrap() error { return u.misuse }
+func (u unknownFieldError) Unwrap() error { return u.misuse }
 
 func misused(format string, args ...any) error { return misuse(fmt.Sprintf(format, args...)) }
 
@@ -309,7 +309,7 @@ func filterKey(key ast.Value) (string, error) {
 		if !ok {
 			return "", misused("has a key that is %s", kind(key))
 		}
-		return "", unknownField{misuse("has an unknown field"), wrongField(key, known)}
+		return "", unknownFieldError{misuse("has an unknown field"), wrongField(key, known)}
 	}
 	return string(name), nil
 }
@@ -338,7 +338,7 @@ func readKey(id ast.Value, namespace string) (plimsoll.Key, error) {
 			case ast.String("id").Compare(name.Value) == 0:
 				key.ID = text
 			default:
-				err = unknownField{misuse("has an unknown field"), fmt.Sprintf(`have %s, want "id" and "namespace"`, name)}
+				err = unknownFieldError{misuse("has an unknown field"), fmt.Sprintf(`have %s, want "id" and "namespace"`, name)}
 			}
 			return err
 		})

@@ -110,7 +110,7 @@ func checkCalls(t text, m *ast.Module, checkFilter func(string) error) []Problem
 		}
 		if err := checkArgument(name, terms[1].Value, checkFilter); err != nil {
 			text := err.Error()
-			if unknown, ok := errors.AsType[unknownField](err); ok {
+			if unknown, ok := errors.AsType[unknownFieldError](err); ok {
 				text = unknown.hint
 			}
 			problems = append(problems, t.at(terms[1].Location, name+": "+text, "see docs/context.md"))
