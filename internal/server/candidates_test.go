@@ -182,9 +182,12 @@ func TestCandidatesAreRefused(t *testing.T) {
 				t.Errorf("ruleset %s took the place of %s", status.GetRuleset(), before)
 			}
 			s.denies("the first policies")
-			// A server does not start with them.
-			if _, err := newRulekeeper(t.Context(), quickConfig(t, dir, bundle), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("a server that starts says %v", err)
+			// A server does not start with them. (Of the bombs, which take long, one is enough.)
+			if name != "comprehension bomb" && name != "data bomb" {
+				_, err := newRulekeeper(t.Context(), quickConfig(t, dir, bundle), slog.New(slog.DiscardHandler))
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("a server that starts says %v", err)
+				}
 			}
 			reset()
 			s.wait("the good ones again", func(st *plimsollv1.RulesetStatus) bool { return st.GetError() == "" })
