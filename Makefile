@@ -85,7 +85,7 @@ test: ## all tests
 
 .PHONY: race
 race: ## all tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 .PHONY: docs
 docs: ## what the documentation shows is true (needs bash, curl and python3)
