@@ -1,5 +1,5 @@
-// Package policy patches and judges mutations by Rego rules, evaluated in process by OPA. Its
-// [Policies] are a [plimsoll.Judge].
+// Package policy patches and judges mutations by Rego rules, evaluated in process by
+// OPA. Its [Policies] are a [plimsoll.Judge].
 //
 // # Rules
 //
@@ -69,6 +69,6 @@
 //
 // Compiling is not interruptible; sources are bounded in size, in rules and in the
 // nesting of comprehensions instead. Rules of others should still be compiled in a
-// process that can be ended: [Read] gives a [Set], which can be handed to one. This package stores nothing, watches no files and
-// speaks to no network.
+// process that can be ended: [Read] gives a [Set], which can be handed to one. This
+// package stores nothing, watches no files and speaks to no network.
 package policy

@@ -47,7 +47,7 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 		v.Code, v.Reason, v.Message = codeName(st.code), st.reason, clip(orElse(st.message, err.Error()), maxMessageBytes)
 	}
 	for _, p := range d.Patches {
-		v.Patches = append(v.Patches, toPatch(p))
+		v.Patches = append(v.Patches, recordedPatch(p))
 	}
 	out := &record{decision: v}
 	if r.input != nil && d.Attempts > 0 {
@@ -78,8 +78,9 @@ func recordedVerdict(d *plimsoll.Decision) *plimsollv1.Verdict {
 	return v
 }
 
-// toPatch tells of a patch without secrets.
-func toPatch(p plimsoll.Patch) *plimsollv1.Patch {
+// recordedPatch tells of a patch without secrets; toPatches, which answers the caller, has
+// them.
+func recordedPatch(p plimsoll.Patch) *plimsollv1.Patch {
 	return &plimsollv1.Patch{Field: clip(p.Field, maxTextBytes), Value: patchValue(p), Source: toSource(p.Source)}
 }
 

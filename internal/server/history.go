@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/plimsoll-project/plimsoll/policy"
@@ -65,7 +66,8 @@ const (
 func openHistory(data string) (*history, error) {
 	h := &history{dir: filepath.Join(data, historyDir), index: historyIndex{Version: historyVersion}}
 	text, err := os.ReadFile(h.indexPath())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || isNotDirectory(err) {
+	// A path that leads through a file is one that the store will have more to say about.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, syscall.ENOTDIR) {
 		return h, nil
 	}
 	if err == nil {
@@ -78,13 +80,6 @@ func openHistory(data string) (*history, error) {
 		return nil, fmt.Errorf("the history of policies, %s: %w; without that file, policies are loaded from where they come from", h.indexPath(), err)
 	}
 	return h, nil
-}
-
-// isNotDirectory reports whether a path leads through something that is no directory,
-// which the store will have more to say about.
-func isNotDirectory(err error) bool {
-	var e *fs.PathError
-	return errors.As(err, &e) && strings.Contains(e.Err.Error(), "not a directory")
 }
 
 func (h *history) indexPath() string { return filepath.Join(h.dir, "index.json") }
