@@ -103,6 +103,7 @@ func whyNotCompiled(ctx context.Context, state *os.ProcessState, err error, stde
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case strings.Contains(stderr, "out of memory"), strings.Contains(stderr, "cannot allocate memory"),
+		strings.Contains(stderr, "failed to allocate"),                                                           // the race detector's word for it
 		strings.Contains(stderr, "stack overflow"), state.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL: //nolint:forcetypeassert // on unix it is one
 		return fmt.Errorf(tooMuch, strconv.Itoa(compileMemory>>20)+" MiB of memory")
 	}

@@ -19,8 +19,9 @@ func testStore(t *testing.T, options badgerstore.Options) {
 	var dirs sync.Map // of stores, by store
 	open := func(t *testing.T, dir string) storage.Store {
 		t.Helper()
-		options.Dir = dir
-		s, err := badgerstore.Open(options)
+		o := options // tests run side by side
+		o.Dir = dir
+		s, err := badgerstore.Open(o)
 		if err != nil {
 			t.Fatal(err)
 		}
