@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -312,7 +313,7 @@ func newBundleServer(t testing.TB) *bundleServer {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
-		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, len(*content)))
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(*content)))
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(*content)) // which answers If-None-Match
 	}))
 	t.Cleanup(b.Close)
