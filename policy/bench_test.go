@@ -4,12 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/loader"
 	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -194,6 +199,76 @@ func BenchmarkWays(b *testing.B) {
 			eval(b, rego.EvalParsedInput(input))
 		}
 	})
+}
+
+// BenchmarkStarter compares judging by the starter policies with OPA evaluating the same
+// rules on its own, the way its documentation embeds it: the input is parsed, and a
+// prepared query asks for each set. Nothing is remembered on either side.
+func BenchmarkStarter(b *testing.B) {
+	starter := filepath.Join("..", "examples", "policies")
+	for name, paths := range map[string][]string{
+		"all":         {starter},
+		"labels-only": {filepath.Join(starter, "labels"), filepath.Join(starter, "data.yaml")},
+	} {
+		var sources []Source
+		for _, path := range paths {
+			sources = append(sources, Path(path))
+		}
+		b.Run("rules="+name+"/by=opa", func(b *testing.B) { benchOPA(b, paths) })
+		b.Run("rules="+name+"/by=plimsoll", func(b *testing.B) {
+			p, err := Load(context.Background(), Options{}, sources...)
+			if err != nil {
+				b.Fatal(err)
+			}
+			benchJudge(b, p)
+		})
+	}
+}
+
+func benchOPA(b *testing.B, paths []string) {
+	b.Helper()
+	loaded, err := loader.NewFileLoader().Filtered(paths, func(_ string, info fs.FileInfo, _ int) bool {
+		return strings.Contains(info.Name(), "_test.") || strings.HasPrefix(info.Name(), "suite")
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	compiler, err := loaded.Compiler()
+	if err != nil {
+		b.Fatal(err)
+	}
+	store, err := loaded.Store()
+	if err != nil {
+		b.Fatal(err)
+	}
+	sets := map[string]bool{}
+	for _, m := range compiler.Modules {
+		for _, r := range m.Rules {
+			if name := r.Head.Name.String(); name == "deny" || name == "warn" {
+				sets[r.Ref().GroundPrefix().String()] = true
+			}
+		}
+	}
+	query, err := rego.New(rego.Compiler(compiler), rego.Store(store), rego.Query("x = ["+strings.Join(slices.Sorted(maps.Keys(sets)), ", ")+"]")).
+		PrepareForEval(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	doc, err := benchInput(b).JSON()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var input any
+		if err := json.Unmarshal(doc, &input); err != nil {
+			b.Fatal(err)
+		}
+		results, err := query.Eval(context.Background(), rego.EvalInput(input))
+		if err != nil || len(results) != 1 || len(results[0].Bindings["x"].([]any)) != len(sets) {
+			b.Fatal(results, err)
+		}
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {
