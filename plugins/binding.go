@@ -8,7 +8,6 @@ import (
 	"log/slog"
 
 	"github.com/jackc/puddle/v2"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins/abi"
@@ -18,7 +17,7 @@ import (
 type binding struct {
 	info Info
 	pool *puddle.Pool[*instance]
-	// origin is the state after _initialize, where every call starts.
+	// origin is the state of a prepared instance, where every call starts.
 	origin *snapshot
 	log    *slog.Logger
 	// part is what the program is given of the input document; nil for all of it.
@@ -26,14 +25,18 @@ type binding struct {
 	memo *memo // nil for none
 }
 
-// newBinding runs the program's _initialize and readies a pool of instances in the
-// state that it leaves.
+// newBinding prepares the program and readies a pool of instances in the state that
+// this leaves.
 func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*binding, error) {
 	first, err := p.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	origin, err := first.save()
+	fuel := uint64(initializeFuel)
+	if p.fresh() { // every call prepares an instance out of its own fuel
+		fuel = info.Limits.Fuel
+	}
+	origin, err := first.save(fuel)
 	if err := errors.Join(err, first.close(ctx)); err != nil {
 		return nil, err
 	}
@@ -61,13 +64,14 @@ func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*
 	return b, nil
 }
 
-// clone makes an instance in the state of a snapshot of another one. The pool calls
+// clone makes an instance in the state of a snapshot of another one, or one that is not
+// prepared if there is state that a snapshot does not have. The pool calls
 // it on a goroutine of its own, where a panic would end the process.
 func (p *program) clone(ctx context.Context, s *snapshot) (_ *instance, err error) {
 	defer contain(&err)
 	i, err := p.start(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || p.fresh() {
+		return i, err
 	}
 	if !i.restore(s) {
 		return nil, errors.Join(errors.New("starting it: its memory cannot be restored"), i.close(ctx))
@@ -116,7 +120,7 @@ func (b *binding) ask(ctx context.Context, doc []byte) (plimsoll.Verdict, error)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)
 	}
-	verdict, err := b.call(ctx, (*instance).validateFunc, req)
+	verdict, err := b.call(ctx, req)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)
 	}
@@ -125,12 +129,9 @@ func (b *binding) ask(ctx context.Context, doc []byte) (plimsoll.Verdict, error)
 	return verdict, nil
 }
 
-func (i *instance) validateFunc() api.Function { return i.validate }
-func (i *instance) settingsFunc() api.Function { return i.validateSettings }
-
 // checkSettings asks the validator what is wrong with the binding's settings.
 func (b *binding) checkSettings(ctx context.Context, at string) []error {
-	verdict, err := b.call(ctx, (*instance).settingsFunc, abi.NewSettingsRequest(b.info.Settings))
+	verdict, err := b.call(ctx, abi.NewSettingsRequest(b.info.Settings))
 	if err != nil {
 		return []error{fmt.Errorf("%s: checking them: %w", at, b.failure(err))}
 	}
@@ -150,7 +151,7 @@ func (b *binding) checkSettings(ctx context.Context, at string) []error {
 
 // call takes an instance from the pool, asks it, and gives it back restored. An
 // instance is not used again after any failure.
-func (b *binding) call(ctx context.Context, fn func(*instance) api.Function, req abi.Request) (verdict plimsoll.Verdict, err error) {
+func (b *binding) call(ctx context.Context, req abi.Request) (verdict plimsoll.Verdict, err error) {
 	if err := ctx.Err(); err != nil {
 		return plimsoll.Verdict{}, err
 	}
@@ -169,14 +170,14 @@ func (b *binding) call(ctx context.Context, fn func(*instance) api.Function, req
 	defer contain(&err)
 
 	i := res.Value()
-	out, err := i.ask(fn(i), req, b.info.Limits)
+	answers, err := i.ask(req, b.info.Limits)
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	if verdict, err = abi.DecodeVerdict(out); err != nil {
+	if verdict, err = i.program.guest.decode(i, answers); err != nil {
 		return plimsoll.Verdict{}, err
 	}
-	reuse = i.restore(b.origin)
+	reuse = !i.program.fresh() && i.restore(b.origin)
 	return verdict, nil
 }
 
