@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/puddle/v2"
 
@@ -15,8 +16,9 @@ import (
 
 // binding is a validator in use: a program, what it judges and with what settings.
 type binding struct {
-	info Info
-	pool *puddle.Pool[*instance]
+	info    Info
+	program *program
+	pool    *puddle.Pool[*instance]
 	// origin is the state of a prepared instance, where every call starts.
 	origin *snapshot
 	log    *slog.Logger
@@ -40,7 +42,7 @@ func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*
 	if err := errors.Join(err, first.close(ctx)); err != nil {
 		return nil, err
 	}
-	b := &binding{info: info, origin: origin, log: log}
+	b := &binding{info: info, program: p, origin: origin, log: log}
 	if info.Reads != nil {
 		if b.part, err = plimsoll.NewInputPart(info.Reads); err != nil {
 			return nil, err
@@ -120,30 +122,30 @@ func (b *binding) ask(ctx context.Context, doc []byte) (plimsoll.Verdict, error)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)
 	}
-	verdict, err := b.call(ctx, req)
+	call, err := b.call(ctx, req)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)
 	}
-	b.sign(verdict.Violations)
-	b.sign(verdict.Warnings)
-	return verdict, nil
+	b.sign(call.Verdict.Violations)
+	b.sign(call.Verdict.Warnings)
+	return call.Verdict, nil
 }
 
 // checkSettings asks the validator what is wrong with the binding's settings.
 func (b *binding) checkSettings(ctx context.Context, at string) []error {
-	verdict, err := b.call(ctx, abi.NewSettingsRequest(b.info.Settings))
+	call, err := b.call(ctx, abi.NewSettingsRequest(b.info.Settings))
 	if err != nil {
 		return []error{fmt.Errorf("%s: checking them: %w", at, b.failure(err))}
 	}
 	var errs []error
-	for _, v := range verdict.Violations {
+	for _, v := range call.Verdict.Violations {
 		text := v.Message
 		if v.Fix != "" {
 			text += " (" + v.Fix + ")"
 		}
 		errs = append(errs, fmt.Errorf("%s: %s", join(at, v.Field), text))
 	}
-	for _, w := range verdict.Warnings {
+	for _, w := range call.Verdict.Warnings {
 		b.log.Warn("settings of a validator", "validator", b.info.source().String(), "field", w.Field, "warning", w.Message)
 	}
 	return errs
@@ -151,13 +153,13 @@ func (b *binding) checkSettings(ctx context.Context, at string) []error {
 
 // call takes an instance from the pool, asks it, and gives it back restored. An
 // instance is not used again after any failure.
-func (b *binding) call(ctx context.Context, req abi.Request) (verdict plimsoll.Verdict, err error) {
+func (b *binding) call(ctx context.Context, req abi.Request) (call Call, err error) {
 	if err := ctx.Err(); err != nil {
-		return plimsoll.Verdict{}, err
+		return Call{}, err
 	}
 	res, err := b.pool.Acquire(ctx)
 	if err != nil {
-		return plimsoll.Verdict{}, err
+		return Call{}, err
 	}
 	reuse := false
 	defer func() {
@@ -170,15 +172,20 @@ func (b *binding) call(ctx context.Context, req abi.Request) (verdict plimsoll.V
 	defer contain(&err)
 
 	i := res.Value()
+	began := time.Now()
 	answers, err := i.ask(req, b.info.Limits)
+	call.Duration, call.Fuel, call.Memory = time.Since(began), i.spent(b.info.Limits.Fuel), i.held()
 	if err != nil {
-		return plimsoll.Verdict{}, err
+		return call, err
 	}
-	if verdict, err = i.program.guest.decode(i, answers); err != nil {
-		return plimsoll.Verdict{}, err
+	for _, answer := range answers {
+		call.Output += len(answer)
 	}
-	reuse = !i.program.fresh() && i.restore(b.origin)
-	return verdict, nil
+	if call.Verdict, err = b.program.guest.decode(i, answers); err != nil {
+		return call, err
+	}
+	reuse = !b.program.fresh() && i.restore(b.origin)
+	return call, nil
 }
 
 // failure is the error, in the project's terms, for a call without a verdict.

@@ -94,6 +94,7 @@ const kernelBase = 16
 // configuration. There is one for each call, and nothing in it outlives the call.
 type kernel struct {
 	heap   []byte // from kernelBase on
+	most   uint64 // the most bytes that heap has had
 	limit  uint64 // of heap, in bytes
 	blocks map[uint64]uint64
 
@@ -134,6 +135,7 @@ func (k *kernel) alloc(n uint64) uint64 {
 		k.heap = append(k.heap, 0)
 	}
 	k.heap = append(k.heap, make([]byte, n)...)
+	k.most = max(k.most, start+n)
 	address := start + kernelBase
 	k.blocks[address] = n
 	return address

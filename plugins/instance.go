@@ -176,6 +176,20 @@ func (i *instance) arm(fuel uint64) {
 	i.depth.Set(maxDepth)
 }
 
+// spent is how much of the fuel is gone: all of it, if it ran out.
+func (i *instance) spent(fuel uint64) uint64 {
+	return fuel - uint64(max(int64(i.fuel.Get()), 0))
+}
+
+// held is how much memory the guest has, in bytes: its own, and what it has of the host.
+func (i *instance) held() uint64 {
+	n := uint64(len(i.memory.buf))
+	if i.kernel != nil {
+		n += i.kernel.most
+	}
+	return n
+}
+
 // run calls fn with the first args values of the stack, which its result replaces.
 func (i *instance) run(fn api.Function, args int) error {
 	return i.runStack(fn, i.stack[:max(args, 1)])

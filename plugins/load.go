@@ -142,6 +142,12 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 			return nil, []error{fmt.Errorf("%s: name is missing, and the module does not say its own", c.at)}
 		}
 	}
+	return v.bindModule(ctx, c, module, meta)
+}
+
+// bindModule makes a binding of a module whose metadata have been read.
+func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []byte, meta Metadata) (*binding, []error) {
+	at := func(err error) error { return fmt.Errorf("%s%s%w", prefix(c.at), prefix(c.module), err) }
 	if c.settings == nil {
 		c.settings = json.RawMessage("{}")
 	}
@@ -149,7 +155,7 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 	if err != nil {
 		return nil, []error{at(err)}
 	}
-	if errs := checkSettings(c.at+".settings", schema, c.settings); len(errs) > 0 {
+	if errs := checkSettings(join(c.at, "settings"), schema, c.settings); len(errs) > 0 {
 		return nil, errs
 	}
 
@@ -171,7 +177,7 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 	if !p.settings {
 		return b, nil
 	}
-	return b, b.checkSettings(ctx, c.at+".settings")
+	return b, b.checkSettings(ctx, join(c.at, "settings"))
 }
 
 func checkPin(pin string, module []byte) error {
