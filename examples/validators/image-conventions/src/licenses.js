@@ -1,0 +1,18 @@
+import parse from "spdx-expression-parse";
+
+// licensesOf parses an SPDX license expression; null if it is none.
+export function licensesOf(expression) {
+  try {
+    return parse(expression);
+  } catch {
+    return null;
+  }
+}
+
+// permits says whether a user of what is licensed so can choose licenses that are all
+// among the permitted. Exceptions only ever permit more, and are not looked at.
+export function permits(licenses, permitted) {
+  if (licenses.conjunction === "or") return permits(licenses.left, permitted) || permits(licenses.right, permitted);
+  if (licenses.conjunction === "and") return permits(licenses.left, permitted) && permits(licenses.right, permitted);
+  return permitted.includes(licenses.license);
+}
