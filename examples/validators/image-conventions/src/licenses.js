@@ -1,9 +1,19 @@
 import parse from "spdx-expression-parse";
 
+// The parser's work grows with the square of the length, and the text is the caller's.
+const longest = 256;
+
+const known = new Map();
+
 // licensesOf parses an SPDX license expression; null if it is none.
 export function licensesOf(expression) {
+  if (!known.has(expression)) known.set(expression, parsed(expression));
+  return known.get(expression);
+}
+
+function parsed(expression) {
   try {
-    return parse(expression);
+    return expression.length > longest ? null : parse(expression);
   } catch {
     return null;
   }
