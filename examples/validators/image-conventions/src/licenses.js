@@ -18,10 +18,14 @@ export function isLicense(id) {
   return licenses.has(id.toLowerCase()) || reference.test(id.toLowerCase());
 }
 
+// How long an expression may be: JavaScript pays some ten thousand instructions for a token.
+const longest = 1024;
+
 // evaluate says whether somebody who may use what permits(id) permits may use what is
 // licensed by an expression; null if it is none. Exceptions only ever permit more, and are
 // not looked at.
 export function evaluate(expression, permits) {
+  if (expression.length > longest) return null;
   const outer = []; // what the open parentheses are in
   let at = { any: false, all: true }; // of the alternatives so far, and of the parts of this one
   let wanted = "license";
