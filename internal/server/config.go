@@ -137,7 +137,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("default-snapshotter", d.DefaultSnapshotter, "`snapshotter` of root filesystems that come through containerd.v1, which has none")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
-	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
+	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
