@@ -70,6 +70,9 @@ type Options struct {
 	// pages may call from a browser. They are compared byte for byte with what
 	// browsers send. Default: none.
 	CORSOrigins []string
+	// OpenNamespaceLabels lets anybody change the labels of namespaces, which rules see.
+	// Default: only operators may.
+	OpenNamespaceLabels bool
 	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
 	// served.
 	Rulesets RulesetControl
