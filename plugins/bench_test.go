@@ -160,7 +160,7 @@ func benchTrial(b *testing.B, path string) *Trial {
 // BenchmarkCallOfABI is one call on a spec of 4 kB, the host's part included. Beside
 // the mean there are the median and the fuel of a call.
 func BenchmarkCallOfABI(b *testing.B) {
-	spec, err := os.ReadFile("../examples/validators/runc-spec/testdata/linux-default.json")
+	spec, err := os.ReadFile("../examples/validators/runc-spec/testdata/specs/linux-default.json")
 	if err != nil {
 		b.Fatal(err)
 	}
