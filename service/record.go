@@ -39,13 +39,14 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 		Namespace: d.Key.Namespace, ContainerId: clip(d.Key.ID, maxMetadataBytes), RequestId: r.mutation.RequestID,
 		User:    &plimsollv1.User{Name: d.User.Name, Groups: d.User.Groups, Via: d.User.Via},
 		Outcome: outcomesV1[outcome], DryRun: r.mutation.DryRun, Ruleset: d.Ruleset,
-		Verdict: recordedVerdict(d), Changed: r.changed, Attempts: int32(d.Attempts), //nolint:gosec // bounded by maxAttempts
+		Changed: r.changed, Attempts: int32(d.Attempts), //nolint:gosec // bounded by maxAttempts
 		StateRevision: uint64(r.state), Timings: toTimings(d),
 	}
 	if err != nil {
 		st := statusOf(err)
 		v.Code, v.Reason, v.Message = codeName(st.code), st.reason, clip(orElse(st.message, err.Error()), maxMessageBytes)
 	}
+	recordFindings(v, d)
 	for _, p := range d.Patches {
 		v.Patches = append(v.Patches, recordedPatch(p))
 	}
@@ -60,9 +61,10 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 	return out
 }
 
-// recordedVerdict is as much of a verdict as is recorded.
-func recordedVerdict(d *plimsoll.Decision) *plimsollv1.Verdict {
-	v := &plimsollv1.Verdict{DecisionId: d.ID, ViolationCount: int32(len(d.Verdict.Violations))} //nolint:gosec // bounded by judges
+// recordFindings records as much of what was found as there is room for: what counted
+// first, and then what was said in shadow.
+func recordFindings(v *plimsollv1.Decision, d *plimsoll.Decision) {
+	v.Verdict = &plimsollv1.Verdict{DecisionId: d.ID, ViolationCount: int32(len(d.Verdict.Violations))} //nolint:gosec // bounded by judges
 	left := maxFindingBytes
 	add := func(to *[]*plimsollv1.Violation, found []plimsoll.Violation) {
 		for _, violation := range found[:min(maxRecordedFindings, len(found))] {
@@ -73,9 +75,17 @@ func recordedVerdict(d *plimsoll.Decision) *plimsollv1.Verdict {
 			*to = append(*to, one)
 		}
 	}
-	add(&v.Violations, d.Verdict.Violations)
-	add(&v.Warnings, d.Verdict.Warnings)
-	return v
+	add(&v.Verdict.Violations, d.Verdict.Violations)
+	add(&v.Verdict.Warnings, d.Verdict.Warnings)
+	for _, shadow := range d.Verdict.Shadows[:min(maxRecordedFindings, len(d.Verdict.Shadows))] {
+		said := &plimsollv1.Shadow{Source: toSource(shadow.Source), ViolationCount: int32(len(shadow.Violations))} //nolint:gosec // bounded by judges
+		if shadow.Err != nil {
+			said.Error = clip(shadow.Err.Error(), maxMessageBytes)
+		}
+		add(&said.Violations, shadow.Violations)
+		add(&said.Warnings, shadow.Warnings)
+		v.Shadows = append(v.Shadows, said)
+	}
 }
 
 // recordedPatch tells of a patch without secrets; toPatches, which answers the caller, has
