@@ -33,6 +33,7 @@ type running struct {
 	containers containerdv1connect.ContainersClient
 	policies   plimsollv1connect.PolicyServiceClient
 	anonymous  plimsollv1connect.PolicyServiceClient
+	client     *http.Client // on its unix socket
 	log        *lockedLog
 	hangup     chan os.Signal
 	stop       func()
@@ -120,6 +121,7 @@ func tryRun(t testing.TB, config Config) (*running, error) {
 		}}
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
+		s.client = client
 		s.containers = containerdv1connect.NewContainersClient(client, "http://unix")
 		s.policies = plimsollv1connect.NewPolicyServiceClient(client, "http://unix")
 		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, "http://"+address.String())
