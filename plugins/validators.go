@@ -39,7 +39,7 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 		return plimsoll.Verdict{}, fmt.Errorf("the validators were closed: %w", plimsoll.ErrNotReady)
 	}
 	var verdict plimsoll.Verdict
-	trials := v.startTrials(ctx, in)
+	shadows := v.startShadows(ctx, in)
 	for _, b := range v.bindings {
 		if b.info.Enforcement == Shadow || !b.info.Match.covers(in) {
 			continue
@@ -59,7 +59,7 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 			return plimsoll.Verdict{}, err
 		}
 	}
-	for _, t := range trials {
+	for _, t := range shadows {
 		verdict.Shadows = append(verdict.Shadows, t.end())
 	}
 	return verdict, nil
