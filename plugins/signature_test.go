@@ -63,10 +63,6 @@ func TestVerify(t *testing.T) {
 	withSignature := func(raw []byte) []byte {
 		return []byte(lines[0] + base64.StdEncoding.EncodeToString(raw) + "\n" + lines[2] + lines[3])
 	}
-	secret, err := minisign.EncryptKey("", minisign.PrivateKey{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	verifier, err := NewVerifier(other.public, key.public)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +101,7 @@ func TestVerify(t *testing.T) {
 		want string
 	}{
 		"secret":           {key.secret, "it is a secret key"},
-		"encrypted secret": {secret, "it is a secret key"},
+		"encrypted secret": {[]byte(encryptedKey), "it is a secret key"},
 		"text":             {[]byte("key"), "not a public key of minisign"},
 		"empty":            {nil, "not a public key of minisign"},
 	} {
@@ -118,15 +114,19 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// encryptedKey is encrypted with "a word", and at less expense than minisign goes to.
+const (
+	encryptedKey = "untrusted comment: minisign encrypted secret key\n" +
+		"RWRTY0Iyn15+onNScZl6fYmv3UzyUjykDPL0HG8Oh3xGBq09ywgAgAAAAAAAAAAAAAEAAAAAZFe6BvnUwQWbftfkXdA9rNiG3HLKmU/CpmmT1pkrz8SzZAp+F7aeJvJd4wPFeduQp/z3ngXThocarwy7w3L43rWkA5WSRWY4IOfFMCLE+KYkYCcyEKbaTDbDLDpfFDrBfFczB2/12Q8=\n"
+	encryptedKeysPublic = "untrusted comment: minisign public key CBDCEEB79D4F82EE\nRWTugk+dt+7cy8+UUzXLhY2FJKwW2Ntav3QPNtWfibWMsjktnQrTAGaX\n"
+)
+
 func TestSigningKey(t *testing.T) {
-	public, private, err := minisign.GenerateKey(nil)
-	if err != nil {
+	var public minisign.PublicKey
+	if err := public.UnmarshalText([]byte(encryptedKeysPublic)); err != nil {
 		t.Fatal(err)
 	}
-	encrypted, err := minisign.EncryptKey("pass word", private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	encrypted := []byte(encryptedKey)
 	if _, err := NewSigningKey(encrypted, nil); !errors.Is(err, ErrPasswordNeeded) {
 		t.Errorf("without a password: %v", err)
 	}
@@ -136,7 +136,7 @@ func TestSigningKey(t *testing.T) {
 	if _, err := NewSigningKey([]byte("key"), nil); err == nil || !strings.Contains(err.Error(), "not a secret key of minisign") {
 		t.Errorf("with a key that is none: %v", err)
 	}
-	key, err := NewSigningKey(encrypted, []byte("pass word"))
+	key, err := NewSigningKey(encrypted, []byte("a word"))
 	if err != nil {
 		t.Fatal(err)
 	}
