@@ -75,7 +75,9 @@ func checkSpec(spec place, r *report) {
 	checkProcess(spec.at("process"), r)
 	checkMounts(spec.at("mounts"), r)
 	checkHooks(spec.at("hooks"), r)
-	checkLinux(spec.at("linux"), r)
+	if linux := spec.at("linux"); !linux.absent() {
+		checkLinux(linux, r)
+	}
 }
 
 // judgeSettings answers with what is wrong with settings, beyond what their schema says.
