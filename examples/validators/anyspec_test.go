@@ -82,7 +82,7 @@ func mistype(at *any, judge func()) {
 }
 
 // bindAnyRuntime loads a validator with no settings, for containers of every runtime.
-func bindAnyRuntime(t *testing.T, name string) *plugins.Validators {
+func bindAnyRuntime(t testing.TB, name string) *plugins.Validators {
 	t.Helper()
 	fsys, err := binding(name, nil)
 	if err != nil {
