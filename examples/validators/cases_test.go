@@ -29,13 +29,13 @@ func TestCases(t *testing.T) {
 			suite, settings := readCases(t, name)
 			bound := map[string]*plugins.Validators{} // by their settings
 			for _, c := range suite.Cases {
+				with := string(settings[c.Name])
+				if bound[with] == nil {
+					bound[with] = bind(t, name, settings[c.Name])
+				}
 				t.Run(c.Name, func(t *testing.T) {
-					with := settings[c.Name]
-					if bound[string(with)] == nil {
-						bound[string(with)] = bind(t, name, with)
-					}
 					one := &policytest.Suite{File: suite.File, Cases: []*policytest.Case{c}}
-					report, err := policytest.Suites(t.Context(), []*policytest.Suite{one}, policytest.Options{}, judging(bound[string(with)]))
+					report, err := policytest.Suites(t.Context(), []*policytest.Suite{one}, policytest.Options{}, judging(bound[with]))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -110,11 +110,7 @@ func bind(t *testing.T, name string, settings json.RawMessage) *plugins.Validato
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := plugins.Load(t.Context(), options, plugins.FS(fsys, "validators.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return load(t, plugins.FS(fsys, "validators.yaml"))
 }
 
 func binding(name string, settings json.RawMessage) (fstest.MapFS, error) {
