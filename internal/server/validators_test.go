@@ -197,7 +197,7 @@ func TestShadowIsRecorded(t *testing.T) {
 	s.mu.Lock()
 	decision := s.decisions[0]
 	s.mu.Unlock()
-	client := plimsollv1connect.NewDecisionServiceClient(s.client, "http://unix")
+	client := plimsollv1connect.NewDecisionServiceClient(s.socket, "http://unix")
 	res, err := client.GetDecision(t.Context(), &plimsollv1.GetDecisionRequest{Id: decision.ID})
 	if err != nil {
 		t.Fatal(err)
