@@ -10,7 +10,7 @@ import (
 // what people write, and what can be read with the fuel that a binding has by default.
 const (
 	maxRequest = 128 << 10
-	maxSize    = 10_000
+	maxSize    = 5_000
 	specType   = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 )
 
@@ -20,7 +20,7 @@ func judge(request []byte) []byte {
 	r := &report{settings: &settings{}}
 	spec := place{name: "spec"}
 	if len(request) > maxRequest || size(request) > maxSize {
-		r.violation("spec.too_large", spec, "the spec is too large to be looked at", "keep it below 125 kB and 10,000 values")
+		r.violation("spec.too_large", spec, "the spec is too large to be looked at", "keep it below 125 kB and 5,000 values")
 		return r.verdict()
 	}
 	document, err := parse(request, requestFields)
