@@ -140,7 +140,7 @@ func hostileSpecs() map[string][]byte {
 		"many parentheses":         []byte(`{"annotations":{"org.opencontainers.image.licenses":"` + strings.Repeat("(", 1024) + `"}}`),
 		"many licenses":            []byte(`{"annotations":{"org.opencontainers.image.licenses":"` + strings.Repeat("MIT OR ", 140) + `MIT"}}`),
 		"a long text":              []byte(`{"annotations":{"org.opencontainers.image.url":"` + strings.Repeat("https://", 10000) + `"}}`),
-		"many mounts in one other": []byte(`{"linux":{},"mounts":[` + strings.Repeat(`{"destination":"/a","source":"/b","type":"bind"},`, 1000) + `{}]}`),
+		"many mounts in one other": []byte(`{"linux":{},"mounts":[` + strings.Repeat(`{"destination":"/a","source":"/b","type":"bind"},`, 200) + `{}]}`),
 		"many mounts of Windows":   []byte(`{"windows":{},"process":{},"mounts":[` + strings.Repeat(`{"destination":"C:\\a\\b\\c","source":"C:\\b"},`, 1000) + `{}]}`),
 	}
 }

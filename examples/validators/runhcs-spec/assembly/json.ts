@@ -141,16 +141,17 @@ class Reader {
 
   private string(): string {
     this.at++;
-    let text = "";
-    let start = this.at; // of what is not in text yet
+    const parts: string[] = []; // between escapes, and those
+    let start = this.at; // of what is not in parts yet
     while (this.peek() >= 0x20) {
       const c = this.peek();
       if (c == 0x22 || c == 0x5c /* \ */) {
         const part = String.UTF8.decodeUnsafe(start, this.at - start);
-        text = text.length == 0 ? part : text + part;
         this.at++;
-        if (c == 0x22) return text;
-        text += this.escaped();
+        if (c == 0x22 && parts.length == 0) return part;
+        parts.push(part);
+        if (c == 0x22) return parts.join("");
+        parts.push(this.escaped());
         start = this.at;
       } else if (c < 0x80) {
         this.at++;

@@ -5,6 +5,8 @@ import document, report, request, settings
 
 const signature = "__attribute__((export_name(\"$2\"))) $1 $2$3"
 
+{.compile: "memory.c".}
+
 var input, output: string
 
 proc plimsoll_abi_1() {.exportc, codegenDecl: signature.} = discard
