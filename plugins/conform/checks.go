@@ -221,12 +221,12 @@ func large(ctx context.Context, s *suite) (string, error) {
 	return text, nil
 }
 
-func deterministic(ctx context.Context, s *suite) (string, error) {
+func deterministic(ctx context.Context, s *suite) (_ string, err error) {
 	other, err := s.load(ctx, s.opts.Settings, plugins.Limits{Concurrency: 4})
 	if err != nil {
 		return "", err
 	}
-	defer other.Close()
+	defer func() { err = errors.Join(err, other.Close()) }()
 	for _, n := range s.operations() {
 		want, err := s.judge(ctx, n.name, n.in)
 		if err != nil {
