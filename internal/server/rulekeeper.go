@@ -34,8 +34,8 @@ type rulekeeper struct {
 	active   *loadedRules
 	history  *history
 	saidKept map[string]bool // of references, that a copy is in the place of the module
-	failed   candidate // the last that was refused
-	failure  error     // why
+	failed   candidate       // the last that was refused
+	failure  error           // why
 
 	mu     sync.Mutex
 	status service.RulesetStatus
