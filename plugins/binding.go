@@ -24,10 +24,6 @@ type binding struct {
 	// part is what the program is given of the input document; nil for all of it.
 	part *plimsoll.InputPart
 	memo *memo // nil for none
-	// program and observe are for a Trial. observe, if it is not nil, is told what each
-	// call took; it does not know the time.
-	program *program
-	observe func(Usage)
 }
 
 // newBinding runs the program's _initialize and readies a pool of instances in the
@@ -41,7 +37,7 @@ func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*
 	if err := errors.Join(err, first.close(ctx)); err != nil {
 		return nil, err
 	}
-	b := &binding{info: info, origin: origin, log: log, program: p}
+	b := &binding{info: info, origin: origin, log: log}
 	if info.Reads != nil {
 		if b.part, err = plimsoll.NewInputPart(info.Reads); err != nil {
 			return nil, err
@@ -174,9 +170,6 @@ func (b *binding) call(ctx context.Context, fn func(*instance) api.Function, req
 
 	i := res.Value()
 	out, err := i.ask(fn(i), req, b.info.Limits)
-	if b.observe != nil {
-		b.observe(i.usage(b.info.Limits))
-	}
 	if err != nil {
 		return plimsoll.Verdict{}, err
 	}

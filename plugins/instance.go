@@ -160,12 +160,6 @@ func (i *instance) reserve(n uint32) (ptr uint32, err error) {
 	return ptr, nil
 }
 
-// usage is what was used since the latest arm, all but the time.
-func (i *instance) usage(limits Limits) Usage {
-	left := max(0, int64(i.fuel.Get())) // below 0 when there was not enough
-	return Usage{Fuel: limits.Fuel - min(limits.Fuel, uint64(left)), Memory: uint64(len(i.memory.buf))}
-}
-
 // arm gives the calls that follow their fuel, for all of them together.
 func (i *instance) arm(fuel uint64) {
 	i.fuel.Set(fuel)
