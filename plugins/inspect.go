@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 
-	"github.com/plimsoll-project/plimsoll/plugins/abi"
 	"github.com/plimsoll-project/plimsoll/plugins/internal/wasm"
 )
 
@@ -15,7 +13,7 @@ type Inspection struct {
 	SHA256 string `json:"sha256"`
 	// Size is that of the module in bytes.
 	Size int `json:"size"`
-	// ABI is the contract that it fulfils, empty if none.
+	// ABI is the contract that it fulfils, such as native or opa; empty if none.
 	ABI string `json:"abi,omitempty"`
 	// Metadata is nil if it has none.
 	Metadata *Metadata `json:"metadata,omitempty"`
@@ -26,6 +24,9 @@ type Inspection struct {
 	Memory *MemorySize `json:"memory,omitempty"`
 	// ChecksSettings tells whether it checks settings itself, beyond their schema.
 	ChecksSettings bool `json:"checks_settings"`
+	// Unrestorable is the state that cannot be put back after a call, so that each call
+	// takes an instance of its own; nil if there is none.
+	Unrestorable []string `json:"unrestorable,omitempty"`
 	// Problems are why it would not be loaded.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -60,7 +61,12 @@ func Inspect(module []byte) *Inspection {
 		result.Problems = append(result.Problems, err.Error())
 		return result
 	}
-	result.ABI, result.ChecksSettings = fmt.Sprintf("native %d", abi.Version), p.settings
+	result.ABI, result.ChecksSettings = p.guest.kind().String(), p.settings
+	if meta := result.Metadata; meta != nil && meta.ABI != p.guest.kind() {
+		result.Problems = append(result.Problems, otherABI(meta.ABI, p.guest.kind()).Error())
+	}
+	p.noteState(m)
+	result.Unrestorable = p.unrestorable
 	return result
 }
 

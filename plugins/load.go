@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"path"
@@ -26,6 +27,11 @@ type Options struct {
 	// CacheDir keeps compiled modules between starts; empty keeps them in memory
 	// only. What is in it is run as native code: nobody else may write there.
 	CacheDir string
+	// Stderr is given what modules write to their standard error, as well as to their
+	// standard output unless that is their answer. It may quote specs: it is for whoever
+	// has them, and never for a log. It must be safe for concurrent use if the validators
+	// are used so. Nil discards.
+	Stderr io.Writer
 
 	// interpreter has the tests cover the engine that is used where there is no
 	// compiler for the processor.
@@ -84,7 +90,7 @@ func newValidators(ctx context.Context, opts Options) (*Validators, error) {
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, config.
 		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
-	v := &Validators{runtime: r, cache: cache, log: opts.Logger}
+	v := &Validators{runtime: r, cache: cache, log: opts.Logger, stderr: opts.Stderr}
 	if err := linkAll(ctx, r); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -164,12 +170,13 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 		return nil, []error{at(err)}
 	}
 	if meta.Name != "" && meta.ABI != p.guest.kind() {
-		return nil, []error{at(fmt.Errorf("its metadata say that it speaks the ABI %s, and its exports are those of %s", meta.ABI, p.guest.kind()))}
+		return nil, []error{at(otherABI(meta.ABI, p.guest.kind()))}
 	}
 	info := Info{
 		Name: c.name, Version: meta.Version, Module: c.module, SHA256: strings.ToLower(c.sha256), Docs: meta.Docs, ABI: p.guest.kind(),
 		Match: c.match.or(meta), Reads: meta.Reads, Settings: c.settings, Enforcement: c.enforcement, Limits: c.limits,
 	}
+	p.stderr = v.stderr
 	b, err := newBinding(ctx, info, p, v.log)
 	if err != nil {
 		return nil, []error{at(err)}
@@ -178,6 +185,11 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 		return b, nil
 	}
 	return b, b.checkSettings(ctx, join(c.at, "settings"))
+}
+
+// otherABI says that metadata are not of the module that has them.
+func otherABI(said, found abi.Kind) error {
+	return fmt.Errorf("its metadata say that it speaks the ABI %s, and its exports are those of %s", said, found)
 }
 
 func checkPin(pin string, module []byte) error {

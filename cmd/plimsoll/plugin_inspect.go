@@ -69,6 +69,9 @@ func printPluginInspection(w io.Writer, result *server.PluginInspection) error {
 	if m := result.Memory; m != nil {
 		line("Memory", fmt.Sprintf("%s, at most %s", humanize.IBytes(m.Initial), humanize.IBytes(m.Maximum)))
 	}
+	if result.Unrestorable != nil {
+		line("Instances", "a new one for each call, because of "+strings.Join(result.Unrestorable, ", "))
+	}
 	if meta != nil {
 		line("Runtimes", strings.Join(meta.Runtimes, ", "))
 		line("Spec types", strings.Join(meta.SpecTypes, ", "))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,6 +49,19 @@ JavaScript and Rego need no tools but this one.`,
 	return cmd
 }
 
+// scaffoldWords are what is written in place of words in the files that all languages share,
+// beside NAME.
+var scaffoldWords = map[string]struct{ source, needs, abi string }{
+	"go":   {"main.go", "Building it needs Go 1.24 or later.", "1"},
+	"rust": {"src/lib.rs", "Building it needs Rust for `wasm32-unknown-unknown`, of rustup or Debian.", "1"},
+	"c":    {"validator.c", "Building it needs clang, lld, wasi-libc, its runtime library and jsmn.", "1"},
+	"cpp":  {"validator.cpp", "Building it needs clang, lld, wasi-libc, libc++ for wasm and nlohmann's JSON.", "1"},
+	"as":   {"validator.ts", "Building it needs Node 20 or later with npm.", "1"},
+	"zig":  {"validator.zig", "Building it needs Zig 0.11.", "1"},
+	"js":   {"validator.js", "Building it needs nothing else. The script runs on QuickJS: ECMAScript 2020, and no Node.", "1"},
+	"rego": {"validator.rego", "Building it needs nothing else. `opa build -t wasm` makes such modules, too.", `"opa"`},
+}
+
 // validatorForm is that of names which all toolchains take.
 var validatorForm = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
@@ -84,11 +96,12 @@ func scaffoldValidator(cmd *cobra.Command, dir, language string) error {
 		if err != nil {
 			return err
 		}
+		replace := replacer(filepath.Base(dir), language)
 		err = fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
 			}
-			return writeScaffold(cmd, from, name, dir)
+			return writeScaffold(cmd, from, name, dir, replace)
 		})
 		if err != nil {
 			return err
@@ -97,8 +110,13 @@ func scaffoldValidator(cmd *cobra.Command, dir, language string) error {
 	return nil
 }
 
+func replacer(name, language string) *strings.Replacer {
+	words := scaffoldWords[language]
+	return strings.NewReplacer("NAME", name, "SOURCE", words.source, "NEEDS", words.needs, ": ABI,", ": "+words.abi+",")
+}
+
 // writeScaffold writes one file of a scaffold below dir.
-func writeScaffold(cmd *cobra.Command, from fs.FS, name, dir string) error {
+func writeScaffold(cmd *cobra.Command, from fs.FS, name, dir string, replace *strings.Replacer) error {
 	content, err := fs.ReadFile(from, name)
 	if err != nil {
 		return err
@@ -111,8 +129,7 @@ func writeScaffold(cmd *cobra.Command, from fs.FS, name, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(into), 0o755); err != nil { //nolint:gosec // validators are no secret
 		return err
 	}
-	content = bytes.ReplaceAll(content, []byte("NAME"), []byte(filepath.Base(dir)))
-	if err := os.WriteFile(into, content, mode); err != nil {
+	if err := os.WriteFile(into, []byte(replace.Replace(string(content))), mode); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), into)

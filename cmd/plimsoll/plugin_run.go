@@ -61,8 +61,9 @@ func newPluginRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run FILE", Short: "Have a validator judge one container", Args: cobra.ExactArgs(1),
 		Long: `Have a validator, and nothing else, judge a container or an input document, and show what
-that took: fuel, which is the same on every machine, memory, and time. The exit code is 3
-if it is denied, and 1 if the validator fails.`,
+that took: fuel, which is the same on every machine, memory, and time. What it writes to
+standard error is shown, too, which a server never does. The exit code is 3 if it is
+denied, and 1 if the validator fails.`,
 		Example: `  plimsoll plugin run mounts.wasm --container web.yaml --settings '{over: [/etc]}'
   plimsoll plugin run mounts.wasm --input input.json --limits '{fuel: 1000000}' -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,6 +78,7 @@ if it is denied, and 1 if the validator fails.`,
 			if err != nil {
 				return err
 			}
+			plugin.Stderr = cmd.ErrOrStderr()
 			result, err := plugin.Run(cmd.Context(), s)
 			if err != nil {
 				return err
@@ -114,8 +116,8 @@ func printRunJSON(cmd *cobra.Command, result *server.PluginRun) error {
 		return err
 	}
 	document := map[string]any{
-		"outcome": result.Outcome, "verdict": json.RawMessage(verdict), "judged": result.Called, "usage": result.Usage,
-		"instantiate_ns": result.Instantiate,
+		"outcome": result.Outcome, "verdict": json.RawMessage(verdict), "judged": result.Called,
+		"fuel": result.Call.Fuel, "memory": result.Call.Memory, "time_ns": result.Call.Duration, "instantiate_ns": result.Instantiate,
 	}
 	if result.Err != nil {
 		document["error"] = result.Err.Error()
@@ -130,8 +132,8 @@ func printRun(w io.Writer, result *server.PluginRun) {
 		return
 	}
 	limits := result.Info.Limits
-	_, _ = fmt.Fprintf(w, "fuel     %s of %s\n", humanize.Comma(int64(result.Usage.Fuel)), humanize.Comma(int64(limits.Fuel))) //nolint:gosec // limits are far below
-	_, _ = fmt.Fprintf(w, "memory   %s of %s\n", humanize.IBytes(result.Usage.Memory), humanize.IBytes(limits.Memory))
+	_, _ = fmt.Fprintf(w, "fuel     %s of %s\n", humanize.Comma(int64(result.Call.Fuel)), humanize.Comma(int64(limits.Fuel))) //nolint:gosec // limits are far below
+	_, _ = fmt.Fprintf(w, "memory   %s of %s\n", humanize.IBytes(result.Call.Memory), humanize.IBytes(limits.Memory))
 	_, _ = fmt.Fprintf(w, "time     %s, and %s to make an instance\n",
-		result.Usage.Time.Round(time.Microsecond), result.Instantiate.Round(time.Microsecond))
+		result.Call.Duration.Round(time.Microsecond), result.Instantiate.Round(time.Microsecond))
 }

@@ -52,15 +52,15 @@ func (p Plugin) Bench(ctx context.Context, subject *Subject, duration time.Durat
 func (b *PluginBenchmark) measure(ctx context.Context, validator *plugins.Trial, in *plimsoll.Input, duration time.Duration) error {
 	var times []time.Duration
 	for began := time.Now(); len(times) < 2 || time.Since(began) < duration; {
-		_, usage, err := validator.Judge(ctx, in)
+		call, err := validator.Judge(ctx, in)
 		if err != nil {
 			return err
 		}
-		if b.Fuel != 0 && b.Fuel != usage.Fuel {
-			return fmt.Errorf("the same call took %d fuel, and then %d: the host is at fault", b.Fuel, usage.Fuel)
+		if b.Fuel != 0 && b.Fuel != call.Fuel {
+			return fmt.Errorf("the same call took %d fuel, and then %d: the host is at fault", b.Fuel, call.Fuel)
 		}
-		b.Fuel, b.Memory = usage.Fuel, usage.Memory
-		times = append(times, usage.Time)
+		b.Fuel, b.Memory = call.Fuel, call.Memory
+		times = append(times, call.Duration)
 	}
 	b.Runs, b.P50, b.P99 = len(times), percentile(times, 50), percentile(times, 99)
 	times = times[:0]

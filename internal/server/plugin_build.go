@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/plimsoll-project/plimsoll/plugins"
+	"github.com/plimsoll-project/plimsoll/plugins/js"
+	"github.com/plimsoll-project/plimsoll/policy/policytool"
 )
 
 // Files in the directory of a validator that can be built.
@@ -20,6 +23,7 @@ const (
 	pluginFile     = "plugin.yaml"
 	pluginMetadata = "validator.json"
 	pluginScript   = "build.sh"
+	pluginJS       = "validator.js"
 )
 
 // BuiltPlugin is a module that was built.
@@ -30,7 +34,7 @@ type BuiltPlugin struct {
 // BuildPlugin builds the validator in a directory, annotates it, and checks that it would
 // be loaded. What the toolchain says is written to output.
 func BuildPlugin(ctx context.Context, dir string, output io.Writer) (*BuiltPlugin, error) {
-	language, err := languageOf(dir)
+	source, err := readPluginSource(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +46,7 @@ func BuildPlugin(ctx context.Context, dir string, output io.Writer) (*BuiltPlugi
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, pluginMetadata), err)
 	}
-	build := languages[language]
-	if build == nil {
-		build = buildByScript
-	}
-	module, err := build(ctx, dir, output)
+	module, err := source.build(ctx, dir, output)
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", metadata.Name, err)
 	}
@@ -61,28 +61,54 @@ func BuildPlugin(ctx context.Context, dir string, output io.Writer) (*BuiltPlugi
 	return built, writeDurably(built.Path, module, bundleMode)
 }
 
-// languages are those that are built without a build.sh.
-var languages = map[string]func(ctx context.Context, dir string, output io.Writer) (module []byte, err error){}
+// pluginSource is what a plugin.yaml says.
+type pluginSource struct {
+	Language string `json:"language"`
+	// Entrypoints are the rules in Rego that judge, such as main/deny.
+	Entrypoints []string `json:"entrypoints"`
+}
 
-func languageOf(dir string) (string, error) {
+func readPluginSource(dir string) (s pluginSource, err error) {
 	name := filepath.Join(dir, pluginFile)
 	text, err := os.ReadFile(name)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%w: it says in which language the validator is, as language: rust", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("%w: it says in which language the validator is, as language: rust", err)
 	}
 	if err != nil {
-		return "", err
+		return s, err
 	}
-	var plugin struct {
-		Language string `json:"language"`
+	if err := yaml.UnmarshalStrict(text, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", name, err)
 	}
-	if err := yaml.UnmarshalStrict(text, &plugin); err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+	switch {
+	case s.Language == "":
+		return s, fmt.Errorf("%s: language is missing", name)
+	case (s.Language == languageRego) != (len(s.Entrypoints) > 0):
+		return s, fmt.Errorf("%s: entrypoints, such as [main/deny], go with language: rego, and it with them", name)
 	}
-	if plugin.Language == "" {
-		return "", fmt.Errorf("%s: language is missing", name)
+	return s, nil
+}
+
+// Languages that need no toolchain.
+const (
+	languageJS   = "js"
+	languageRego = "rego"
+)
+
+// build compiles the validator in dir to a module without metadata.
+func (s pluginSource) build(ctx context.Context, dir string, output io.Writer) ([]byte, error) {
+	switch s.Language {
+	case languageJS:
+		script, err := os.ReadFile(filepath.Join(dir, pluginJS))
+		if err != nil {
+			return nil, err
+		}
+		return js.Module(script)
+	case languageRego:
+		return policytool.CompileWasm(ctx, os.DirFS(dir), s.Entrypoints...)
+	default:
+		return buildByScript(ctx, dir, output)
 	}
-	return plugin.Language, nil
 }
 
 // buildByScript has the validator's own script compile it.

@@ -94,6 +94,7 @@ type boundPlugins struct {
 
 type boundPlugin struct {
 	trial *plugins.Trial
+	said  *said
 	err   error // why it cannot be bound
 }
 
@@ -101,8 +102,8 @@ func (b *boundPlugins) bind(ctx context.Context, settings policytest.Document) {
 	if _, ok := b.bySettings[string(settings)]; ok {
 		return
 	}
-	b.plugin.Settings = settings
-	var bound boundPlugin
+	bound := boundPlugin{said: &said{}}
+	b.plugin.Settings, b.plugin.Stderr = settings, bound.said
 	bound.trial, bound.err = b.plugin.open(ctx, b.cache)
 	b.bySettings[string(settings)] = bound
 }
@@ -112,12 +113,13 @@ func (b *boundPlugins) bind(ctx context.Context, settings policytest.Document) {
 func (b *boundPlugins) try(ctx context.Context, c *policytest.Case, manifest ManifestReader) (policytest.Finding, error) {
 	bound := b.bySettings[string(c.Settings)]
 	if bound.err != nil {
-		return policytest.Finding{Outcome: plimsoll.OutcomeFailed, Err: bound.err}, nil
+		return policytest.Finding{Outcome: plimsoll.OutcomeFailed, Err: bound.err, Note: bound.said.String()}, nil
 	}
 	judge := &pluginJudge{trial: bound.trial}
 	trial := newTrial(manifest, trialTimeout)
 	defer func() { _ = trial.close() }() // it is in memory
 	found, err := trial.tryCase(ctx, judge.rules(), c)
+	found.Note = bound.said.take()
 	if err == nil && !judge.called && found.Outcome != plimsoll.OutcomeFailed {
 		found.Note = "the validator was not asked: " + NotJudged(bound.trial.Info())
 	}

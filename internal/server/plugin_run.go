@@ -19,7 +19,7 @@ type PluginRun struct {
 	// Called is false if the subject is none that the validator judges.
 	Called bool
 	Info   PluginInfo
-	Usage  PluginUsage
+	Call   PluginCall
 	// Instantiate is what it takes to make an instance.
 	Instantiate time.Duration
 }
@@ -51,6 +51,6 @@ func (p Plugin) Run(ctx context.Context, subject *Subject) (*PluginRun, error) {
 	if found.Outcome == plimsoll.OutcomeFailed {
 		result.Err = found.Err
 	}
-	result.Called, result.Usage = judge.called, judge.usage
+	result.Called, result.Call = judge.called, judge.call
 	return result, nil
 }

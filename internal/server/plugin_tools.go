@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -23,13 +24,15 @@ type Plugin struct {
 	Settings, Limits []byte
 	// Manifest reads container manifests.
 	Manifest ManifestReader
+	// Stderr is given what the module writes there; nil discards it.
+	Stderr io.Writer
 }
 
 // PluginInspection is what there is to know about a module without running it.
 type PluginInspection = plugins.Inspection
 
-// PluginUsage is what a call of a validator took.
-type PluginUsage = plugins.Usage
+// PluginCall is what a call of a validator came to, and what it took.
+type PluginCall = plugins.Call
 
 // PluginInfo describes a validator and how it is bound.
 type PluginInfo = plugins.Info
@@ -59,11 +62,21 @@ func (p Plugin) open(ctx context.Context, cacheDir string) (*plugins.Trial, erro
 	if err != nil {
 		return nil, err
 	}
-	limits, err := documentOf("limits", p.Limits)
+	document, err := documentOf("limits", p.Limits)
 	if err != nil {
 		return nil, err
 	}
-	return plugins.Open(ctx, plugins.Options{CacheDir: cacheDir}, filepath.Base(p.Path), module, settings, limits)
+	limits, err := plugins.ParseLimits(document)
+	if err != nil {
+		return nil, err
+	}
+	trial, err := plugins.NewTrial(ctx, module, plugins.TrialOptions{
+		Options: plugins.Options{CacheDir: cacheDir, Stderr: p.Stderr}, Settings: settings, Limits: limits,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(p.Path), err)
+	}
+	return trial, nil
 }
 
 func documentOf(name string, text []byte) (json.RawMessage, error) {
@@ -81,7 +94,7 @@ func documentOf(name string, text []byte) (json.RawMessage, error) {
 type pluginJudge struct {
 	trial  *plugins.Trial
 	called bool
-	usage  plugins.Usage
+	call   plugins.Call
 }
 
 // Judge implements [plimsoll.Judge].
@@ -89,9 +102,10 @@ func (j *pluginJudge) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.V
 	if !j.trial.Covers(in) {
 		return plimsoll.Verdict{}, nil
 	}
-	verdict, usage, err := j.trial.Judge(ctx, in)
-	j.called, j.usage = true, usage
-	return verdict, err
+	var err error
+	j.called = true
+	j.call, err = j.trial.Judge(ctx, in)
+	return j.call.Verdict, err
 }
 
 // rules have the validator alone judge.
