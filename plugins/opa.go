@@ -140,11 +140,14 @@ func (opaGuest) prepare(i *instance) error {
 // ask evaluates every entrypoint, in the order of their names, and returns an answer of
 // each.
 func (opaGuest) ask(i *instance, req abi.Request, limits Limits) ([][]byte, error) {
-	ptr, err := i.opaReserve(req.Len())
+	input := make([]byte, req.Len())
+	req.Encode(input)
+	input = rego.Legible(input)
+	ptr, err := i.opaReserve(uint32(len(input)))
 	if err != nil {
 		return nil, err
 	}
-	req.Encode(i.memory.buf[ptr:][:req.Len()])
+	copy(i.memory.buf[ptr:], input)
 	heap, err := i.invoke(opaHeapPtrGet)
 	if err != nil {
 		return nil, err
@@ -153,7 +156,7 @@ func (opaGuest) ask(i *instance, req abi.Request, limits Limits) ([][]byte, erro
 	left := limits.Output
 	for n, entrypoint := range i.policy.entrypoints {
 		const reserved, asJSON = 0, 0
-		at, err := i.invoke(opaEval, reserved, entrypoint.id, i.policy.data, ptr, req.Len(), heap, asJSON)
+		at, err := i.invoke(opaEval, reserved, entrypoint.id, i.policy.data, ptr, uint32(len(input)), heap, asJSON)
 		if err != nil {
 			return nil, fmt.Errorf("entrypoint %s: %w", entrypoint.name, err)
 		}

@@ -10,6 +10,6 @@ need no server, and load a module as one would.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPluginNew(), newPluginBuild(), newPluginInspect(), newPluginAnnotate(), newPluginTest(), newPluginRun(), newPluginBench())
+	cmd.AddCommand(newPluginNew(), newPluginBuild(), newPluginInspect(), newPluginAnnotate(), newPluginTest(), newPluginRun(), newPluginBench(), newPluginConform())
 	return cmd
 }

@@ -20,8 +20,12 @@ import (
 type bindingFlags struct{ settings, limits string }
 
 func (f *bindingFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.settings, "settings", "", "`settings` of the validator, in JSON or YAML, or @FILE")
+	f.addSettings(cmd)
 	f.addLimits(cmd)
+}
+
+func (f *bindingFlags) addSettings(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.settings, "settings", "", "`settings` of the validator, in JSON or YAML, or @FILE")
 }
 
 func (f *bindingFlags) addLimits(cmd *cobra.Command) {
