@@ -52,7 +52,7 @@ JavaScript and Rego need no tools but this one.`,
 // scaffoldWords are what is written in place of words in the files that all languages share,
 // beside NAME.
 var scaffoldWords = map[string]struct{ source, needs, abi string }{
-	"go":   {"main.go", "Building it needs Go 1.24 or later.", "1"},
+	"go":   {"main.go", "Building it needs Go 1.25 or later.", "1"},
 	"rust": {"src/lib.rs", "Building it needs Rust for `wasm32-unknown-unknown`, of rustup or Debian.", "1"},
 	"c":    {"validator.c", "Building it needs clang, lld, wasi-libc, its runtime library and jsmn.", "1"},
 	"cpp":  {"validator.cpp", "Building it needs clang, lld, wasi-libc, libc++ for wasm and nlohmann's JSON.", "1"},

@@ -14,7 +14,8 @@ EXPORT("plimsoll_alloc") char *alloc(uint32_t n) {
 }
 
 EXPORT("plimsoll_validate") uint64_t validate(char *, uint32_t) {
-	const auto request = nlohmann::json::parse(in);
-	out = nlohmann::json{{"violations", judge(request)}}.dump();
+	const auto request = nlohmann::json::parse(in, nullptr, false); // no object if it is no JSON
+	const nlohmann::json verdict{{"violations", judge(request)}};
+	out = verdict.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 	return (uint64_t)(uintptr_t)out.data() << 32 | out.size();
 }

@@ -1,11 +1,13 @@
 // NAME denies containers that set environment variables which its settings forbid.
 "use strict";
 
-// Takes a request and returns all that is wrong. What is thrown is a fault, which denies as
-// well, but blames the validator: plimsoll plugin run shows it.
-function validate({ object: { spec }, settings }) {
+// Takes a request and returns all that is wrong. The spec is the caller's, and may be
+// anything. What is thrown is a fault, which denies as well, but blames the validator:
+// plimsoll plugin run shows it.
+function validate({ object, settings }) {
+  const spec = object?.spec ?? { base64: "" };
   const env = spec.process?.env ?? [];
-  if (spec.base64 || !Array.isArray(env) || !env.every((v) => typeof v === "string")) {
+  if ("base64" in spec || !Array.isArray(env) || !env.every((v) => typeof v === "string")) {
     return {
       violations: [
         { msg: "the spec cannot be read", field: "spec", code: "UNREADABLE", fix: "make it an OCI runtime spec" },

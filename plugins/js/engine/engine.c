@@ -15,6 +15,11 @@
 #define SCRIPT_SIZE (256 << 10)
 char script[SCRIPT_SIZE];
 
+// The verdict on a request that is no JSON: what cannot be read is denied.
+static const char unreadable[] =
+	"{\"violations\":[{\"msg\":\"the request is not JSON that can be read\",\"field\":\"spec\","
+	"\"code\":\"UNREADABLE\",\"fix\":\"make it JSON in UTF-8 that does not nest too deep\"}]}";
+
 static JSContext *context;
 static JSValue validate;
 
@@ -58,7 +63,7 @@ EXPORT("plimsoll_alloc") char *alloc(uint32_t n) {
 
 EXPORT("plimsoll_validate") uint64_t judge(const char *request, uint32_t n) {
 	JSValue document = JS_ParseJSON(context, request, n, "request");
-	if (JS_IsException(document)) fail();
+	if (JS_IsException(document)) return (uint64_t)(uintptr_t)unreadable << 32 | (sizeof unreadable - 1);
 	JSValue verdict = JS_Call(context, validate, JS_UNDEFINED, 1, &document);
 	if (JS_IsException(verdict)) fail();
 	JSValue text = JS_JSONStringify(context, verdict, JS_UNDEFINED, JS_UNDEFINED);

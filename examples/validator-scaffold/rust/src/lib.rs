@@ -50,7 +50,8 @@ fn judge(document: &[u8]) -> Verdict {
         Ok(r) if r.object.spec.base64.is_none() => r,
         _ => return unreadable(),
     };
-    let env = request.object.spec.process.and_then(|p| p.env).unwrap_or_default();
+    let process = request.object.spec.process;
+    let env = process.and_then(|p| p.env).unwrap_or_default();
     let forbid = request.settings.forbid;
     let mut violations = Vec::new();
     for (i, variable) in env.iter().enumerate() {
