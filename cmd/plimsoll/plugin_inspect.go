@@ -15,9 +15,10 @@ func newPluginInspect() *cobra.Command {
 	var output resultFormat
 	cmd := &cobra.Command{
 		Use: "inspect FILE", Short: "Show what a module is, without running it", Args: cobra.ExactArgs(1),
-		Long: `Show what there is to know about a validator's module without running it: its digest,
-its metadata, the ABI that it speaks, what it imports and exports, and its memory. If no
-server would load it, the reasons are shown as well, and the exit code is 1.`,
+		Long: `Show what there is to know about a validator's module without compiling or running it:
+its digest, its metadata, the ABI that it speaks, what it imports and exports, and its
+memory. If that shows that no server would load it, the reasons are shown as well, and the
+exit code is 1.`,
 		Example: `  plimsoll plugin inspect mounts.wasm
   plimsoll plugin inspect mounts.wasm -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -127,5 +127,9 @@ func buildByScript(ctx context.Context, dir string, output io.Writer) (module []
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w", pluginScript, err)
 	}
-	return os.ReadFile(bare)
+	module, err = os.ReadFile(bare)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s wrote no module to the file that it was given", pluginScript)
+	}
+	return module, err
 }

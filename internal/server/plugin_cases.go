@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,7 @@ type boundPlugins struct {
 
 type boundPlugin struct {
 	trial *plugins.Trial
-	said  *said
+	said  *bytes.Buffer
 	err   error // why it cannot be bound
 }
 
@@ -102,7 +103,7 @@ func (b *boundPlugins) bind(ctx context.Context, settings policytest.Document) {
 	if _, ok := b.bySettings[string(settings)]; ok {
 		return
 	}
-	bound := boundPlugin{said: &said{}}
+	bound := boundPlugin{said: &bytes.Buffer{}}
 	b.plugin.Settings, b.plugin.Stderr = settings, bound.said
 	bound.trial, bound.err = b.plugin.open(ctx, b.cache)
 	b.bySettings[string(settings)] = bound
@@ -118,8 +119,9 @@ func (b *boundPlugins) try(ctx context.Context, c *policytest.Case, manifest Man
 	judge := &pluginJudge{trial: bound.trial}
 	trial := newTrial(manifest, trialTimeout)
 	defer func() { _ = trial.close() }() // it is in memory
+	bound.said.Reset()
 	found, err := trial.tryCase(ctx, judge.rules(), c)
-	found.Note = bound.said.take()
+	found.Note = bound.said.String()
 	if err == nil && !judge.called && found.Outcome != plimsoll.OutcomeFailed {
 		found.Note = "the validator was not asked: " + NotJudged(bound.trial.Info())
 	}

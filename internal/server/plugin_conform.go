@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 
-	"github.com/plimsoll-project/plimsoll/plugins"
 	"github.com/plimsoll-project/plimsoll/plugins/conform"
 )
 
@@ -18,7 +17,7 @@ func (p Plugin) Conform(ctx context.Context, spec []byte) ([]PluginCheck, error)
 	if err != nil {
 		return nil, err
 	}
-	options := conform.Options{Options: plugins.Options{Stderr: p.Stderr}}
+	options := conform.Options{}
 	if options.Settings, err = documentOf("settings", p.Settings); err != nil {
 		return nil, err
 	}

@@ -1,22 +1,39 @@
 package server
 
-import "bytes"
+import (
+	"io"
+	"strings"
+	"unicode"
+)
 
-// maxSaid bounds what is kept of what a validator writes to standard error.
+// maxSaid bounds what is passed on of what a validator says.
 const maxSaid = 4 << 10
 
-// said keeps the first that is written to it.
-type said struct{ bytes.Buffer }
-
-// Write implements [io.Writer].
-func (s *said) Write(p []byte) (int, error) {
-	_, _ = s.Buffer.Write(p[:min(len(p), maxSaid-s.Len())])
-	return len(p), nil
+// said passes on the first that a validator writes to standard error, without what only
+// terminals read.
+type said struct {
+	to   io.Writer
+	left int // bytes
 }
 
-// take returns what was written, and forgets it.
-func (s *said) take() string {
-	text := s.String()
-	s.Reset()
-	return text
+// newSaid returns a writer to w; nil if that is nil.
+func newSaid(w io.Writer) io.Writer {
+	if w == nil {
+		return nil
+	}
+	return &said{to: w, left: maxSaid}
+}
+
+// Write implements [io.Writer]. It never fails: what a tool cannot show makes no
+// difference to a verdict.
+func (s *said) Write(p []byte) (int, error) {
+	shown := p[:min(len(p), s.left)]
+	s.left -= len(shown)
+	_, _ = io.WriteString(s.to, strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, string(shown)))
+	return len(p), nil
 }

@@ -24,7 +24,8 @@ type Plugin struct {
 	Settings, Limits []byte
 	// Manifest reads container manifests.
 	Manifest ManifestReader
-	// Stderr is given what the module writes there; nil discards it.
+	// Stderr is given the first of what the module writes there, fit for a terminal; nil
+	// discards it.
 	Stderr io.Writer
 }
 
@@ -71,7 +72,7 @@ func (p Plugin) open(ctx context.Context, cacheDir string) (*plugins.Trial, erro
 		return nil, err
 	}
 	trial, err := plugins.NewTrial(ctx, module, plugins.TrialOptions{
-		Options: plugins.Options{CacheDir: cacheDir, Stderr: p.Stderr}, Settings: settings, Limits: limits,
+		Options: plugins.Options{CacheDir: cacheDir, Stderr: newSaid(p.Stderr)}, Settings: settings, Limits: limits,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(p.Path), err)
