@@ -1,104 +1,116 @@
 package js_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins"
 	"github.com/plimsoll-project/plimsoll/plugins/js"
 )
 
-// ask has a script judge a document. It returns the messages of violations, or the error,
-// and what the script said.
-func ask(t *testing.T, script, document string) (found []string, said string, err error) {
+// open makes a validator of a script. What it writes to standard error goes to said.
+func open(t *testing.T, script string, said *strings.Builder) (*plugins.Trial, error) {
 	t.Helper()
 	module, err := js.Module([]byte(script))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stderr strings.Builder
-	trial, err := plugins.NewTrial(t.Context(), module, plugins.TrialOptions{Options: plugins.Options{Stderr: &stderr}})
-	if err != nil {
-		return nil, stderr.String(), err
+	trial, err := plugins.NewTrial(t.Context(), module, plugins.TrialOptions{Options: plugins.Options{Stderr: said}})
+	if err == nil {
+		t.Cleanup(func() {
+			if err := trial.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	defer func() {
-		if err := trial.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	call, err := trial.Ask(t.Context(), []byte(document))
-	for _, v := range call.Verdict.Violations {
-		found = append(found, v.Message)
-	}
-	return found, stderr.String(), err
+	return trial, err
 }
 
+// script does what a request says. The engine takes a while to compile, so there is one
+// for all that does not end when it is evaluated.
+const script = `
+const words = ["x", "y"].join();
+const found = (msg) => ({ violations: [{ msg }] });
+const validate = (r) => {
+  switch (r.do) {
+    case "echo": return found(String(r.a));
+    case "settings": return found(JSON.stringify(r.settings));
+    case "prepared": return found(words);
+    case "throw": throw new TypeError("no");
+    case "throw text": throw "no";
+    case "cycle": r.r = r; return r;
+    case "nothing": return;
+    case "calls": return validate(r);
+    case "nests": return JSON.parse("[".repeat(100000));
+  }
+  return { violations: [] };
+};
+globalThis.validate = validate;
+`
+
 func TestModule(t *testing.T) {
-	const echo = `function validate(r) { return { violations: [{ msg: String(r.a) }] } }`
-	tests := map[string]struct {
-		script, document string
-		want             []string
-	}{
-		"valid":          {`function validate() { return { violations: [] } }`, `{"a": 1}`, nil},
-		"reads":          {echo, `{"a": "é\u0001"}`, []string{"é\x01"}},
-		"settings":       {`const validate = (r) => ({ violations: [{ msg: JSON.stringify(r.settings) }] }); globalThis.validate = validate`, `{"a": 1}`, []string{"{}"}},
-		"prepared":       {`const words = ["x", "y"].join(); function validate() { return { violations: [{ msg: words }] } }`, `{"a": 1}`, []string{"x,y"}},
-		"unreadable":     {echo, "{\"a\": \"\xff\"}", []string{"the request is not JSON that can be read"}},
-		"largest script": {echo + strings.Repeat(" ", js.MaxScript-len(echo)), `{"a": 2}`, []string{"2"}},
+	var said strings.Builder
+	trial, err := open(t, script+strings.Repeat(" ", js.MaxScript-len(script)), &said)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &said)
+	}
+	const trapped = "validator module failed: it trapped: unreachable"
+	tests := map[string]struct{ document, found, fault, said string }{
+		"valid":         {document: `{"do": ""}`},
+		"reads":         {document: `{"do": "echo", "a": "é\u0001"}`, found: "é\x01"},
+		"settings":      {document: `{"do": "settings"}`, found: "{}"},
+		"prepared":      {document: `{"do": "prepared"}`, found: "x,y"},
+		"unreadable":    {document: "{\"do\": \"\xff\"}", found: "the request is not JSON that can be read"},
+		"throws":        {document: `{"do": "throw"}`, fault: trapped, said: "TypeError: no\n    at validate (validator.js:10)\n"},
+		"throws a text": {document: `{"do": "throw text"}`, fault: trapped, said: "no\n"},
+		"cycle":         {document: `{"do": "cycle"}`, fault: trapped, said: "TypeError: circular reference\n"},
+		"no verdict":    {document: `{"do": "nothing"}`, fault: trapped, said: "validate returned no verdict\n"},
+		"calls":         {document: `{"do": "calls"}`, fault: "validator module failed: "}, // by whichever bound it meets first
+		"nests":         {document: `{"do": "nests"}`, fault: "validator module "},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			found, said, err := ask(t, test.script, test.document)
-			if err != nil {
-				t.Fatalf("%v\n%s", err, said)
+			said.Reset()
+			call, err := trial.Ask(t.Context(), []byte(test.document))
+			switch {
+			case test.fault == "" && err != nil:
+				t.Fatalf("%v\n%s", err, &said)
+			case test.fault != "" && (err == nil || !strings.HasPrefix(err.Error(), test.fault)):
+				t.Fatalf("error is %v, want %q", err, test.fault)
 			}
-			if diff := cmp.Diff(test.want, found); diff != "" {
+			var found []string
+			for _, v := range call.Verdict.Violations {
+				found = append(found, v.Message)
+			}
+			if diff := cmp.Diff(test.found, strings.Join(found, "; ")); diff != "" {
 				t.Errorf("violations (-want +got):\n%s", diff)
+			}
+			if !strings.HasPrefix(said.String(), test.said) {
+				t.Errorf("it said %q, want %q", &said, test.said)
 			}
 		})
 	}
 }
 
-// What a script throws is a fault, and standard error says what and where.
-func TestModuleFaults(t *testing.T) {
+// A script that is wrong is refused when it is loaded, and standard error says why.
+func TestModuleEvaluation(t *testing.T) {
 	tests := map[string]struct{ script, said string }{
-		"throws":          {"function validate() {\n\tthrow new TypeError('no')\n}", "TypeError: no\n    at validate (validator.js:2)\n"},
-		"throws a text":   {"function validate() { throw 'no' }", "no\n"},
-		"no verdict":      {"function validate() {}", "validate returned no verdict\n"},
-		"cyclic verdict":  {"function validate(r) { r.r = r; return r }", "TypeError: circular reference\n"},
-		"does not parse":  {"function validate(", "SyntaxError: "},
-		"throws at first": {"null.x", "TypeError: "},
-		"no function":     {"var validate = 1", "validator.js has no function validate\n"},
-		"empty":           {"", "validator.js has no function validate\n"},
+		"does not parse": {"function validate(", "SyntaxError: "},
+		"throws":         {"null.x", "TypeError: "},
+		"no function":    {"var validate = 1", "validator.js has no function validate\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, said, err := ask(t, test.script, `{"a": 1}`)
+			var said strings.Builder
+			_, err := open(t, test.script, &said)
 			if err == nil || !strings.Contains(err.Error(), "it trapped: unreachable") {
 				t.Errorf("error is %v, want a trap", err)
 			}
-			if !strings.HasPrefix(said, test.said) {
-				t.Errorf("it said %q, want %q", said, test.said)
-			}
-		})
-	}
-}
-
-// A script that nests without end is ended, by whichever bound it meets first.
-func TestModuleRecursion(t *testing.T) {
-	for name, script := range map[string]string{
-		"calls": "function validate(r) { return validate(r) }",
-		"reads": "function validate(r) { return JSON.parse('['.repeat(100000)) }",
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, _, err := ask(t, script, `{"a": 1}`)
-			if !errors.Is(err, plimsoll.ErrFault) {
-				t.Errorf("error is %v, want a fault", err)
+			if !strings.HasPrefix(said.String(), test.said) {
+				t.Errorf("it said %q, want %q", &said, test.said)
 			}
 		})
 	}
