@@ -2,8 +2,8 @@
 // somebody wrote, in any language, and that are not trusted.
 //
 // [Load] reads a validators.yaml, which binds modules to the mutations they judge,
-// and returns [Validators], a [plimsoll.Judge]. The contract that modules fulfil is
-// package abi; docs/validators.md is the guide for people who write or bind one.
+// and returns [Validators], a [plimsoll.Judge]. The contracts that modules fulfil are in
+// docs/abi.md and package abi; docs/validators.md is the guide for people who write or bind one.
 //
 // # What is guaranteed
 //
@@ -22,7 +22,8 @@
 // Purity. Each call starts from the state that _initialize left when the module was
 // loaded, memory and globals, clock and random numbers alike. So a verdict depends
 // on the module, the settings and the input alone; nothing of one request can reach
-// another one. A module with state that could not be put back is refused. So what a
+// another one. A module with state that could not be put back is given a fresh instance
+// for each call. So what a
 // module said may be remembered for requests that are the same. It is, of modules that
 // declare what they read of the input, which is then all they are given.
 //

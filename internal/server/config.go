@@ -68,6 +68,9 @@ type Config struct {
 	// DefaultSnapshotter is that of containers whose root filesystem comes through
 	// containerd.v1, which knows no snapshotters.
 	DefaultSnapshotter string `koanf:"default_snapshotter"`
+	// OpenNamespaceLabels lets anybody change the labels of namespaces, and not only root
+	// and the server's user on the unix socket.
+	OpenNamespaceLabels bool `koanf:"open_namespace_labels"`
 	// PolicyTimeout bounds one evaluation of all policies.
 	PolicyTimeout time.Duration `koanf:"policy_timeout"`
 	// MutationTimeout bounds a mutation from request to commit.
@@ -135,9 +138,10 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.StringSlice("cors-origins", nil, "`origin` whose web pages may call, such as https://console.example.com; repeatable\n(default: none)")
 	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
 	flags.String("default-snapshotter", d.DefaultSnapshotter, "`snapshotter` of root filesystems that come through containerd.v1, which has none")
+	flags.Bool("open-namespace-labels", d.OpenNamespaceLabels, "let anybody change the labels of namespaces, which rules see\n(default: root and the server's user only, on the unix socket)")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
-	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
+	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")

@@ -33,9 +33,12 @@ type running struct {
 	containers containerdv1connect.ContainersClient
 	policies   plimsollv1connect.PolicyServiceClient
 	anonymous  plimsollv1connect.PolicyServiceClient
-	log        *lockedLog
-	hangup     chan os.Signal
-	stop       func()
+	// socket does HTTP on the unix socket, and web is the URL on TCP.
+	socket *http.Client
+	web    string
+	log    *lockedLog
+	hangup chan os.Signal
+	stop   func()
 
 	mu        sync.Mutex
 	decisions []plimsoll.Decision
@@ -120,9 +123,10 @@ func tryRun(t testing.TB, config Config) (*running, error) {
 		}}
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
+		s.socket, s.web = client, "http://"+address.String()
 		s.containers = containerdv1connect.NewContainersClient(client, "http://unix")
 		s.policies = plimsollv1connect.NewPolicyServiceClient(client, "http://unix")
-		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, "http://"+address.String())
+		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, s.web)
 		return s, nil
 	}
 }

@@ -64,7 +64,7 @@ func TestModule(t *testing.T) {
 		"settings":      {document: `{"do": "settings"}`, found: "{}"},
 		"prepared":      {document: `{"do": "prepared"}`, found: "x,y"},
 		"unreadable":    {document: "{\"do\": \"\xff\"}", found: "the request is not JSON that can be read"},
-		"throws":        {document: `{"do": "throw"}`, fault: trapped, said: "TypeError: no\n    at validate (validator.js:10)\n"},
+		"throws":        {document: `{"do": "throw"}`, fault: trapped, said: "TypeError: no\n    at validate (validator.js:9)\n"},
 		"throws a text": {document: `{"do": "throw text"}`, fault: trapped, said: "no\n"},
 		"cycle":         {document: `{"do": "cycle"}`, fault: trapped, said: "TypeError: circular reference\n"},
 		"no verdict":    {document: `{"do": "nothing"}`, fault: trapped, said: "validate returned no verdict\n"},
