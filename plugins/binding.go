@@ -94,6 +94,10 @@ func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdi
 	if err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("encoding the input of validators: %w", err)
 	}
+	return b.judgeDocument(ctx, doc)
+}
+
+func (b *binding) judgeDocument(ctx context.Context, doc []byte) (plimsoll.Verdict, error) {
 	if b.memo == nil {
 		return b.ask(ctx, doc)
 	}

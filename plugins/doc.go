@@ -12,7 +12,8 @@
 // pointer outside memory, or a panic of the host while it serves the guest is a
 // [plimsoll.FaultError]; running out of instructions or of time is a
 // [plimsoll.TimeoutError]. A binding with enforcement warn turns all of these, and
-// its violations, into warnings.
+// its violations, into warnings; with enforcement shadow they are told beside the
+// verdict, and have no part in it.
 //
 // Isolation. A guest has no files, network, environment, real clock or randomness.
 // Its memory, executed instructions, call depth and output are bounded. Modules are
@@ -45,6 +46,6 @@
 // # What this package does not do
 //
 // It does not watch files: load again, swap, and close the old ones. It does not
-// fetch modules from registries. Compiling is bounded by limits on the module's
+// fetch modules from registries: Options.Fetch does. Compiling is bounded by limits on the module's
 // shape, not by time.
 package plugins

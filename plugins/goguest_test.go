@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -130,8 +129,7 @@ func TestGoGuest(t *testing.T) {
 
 // TestGuideConfig reads the configuration in the guide.
 func TestGuideConfig(t *testing.T) {
-	fsys := fstest.MapFS{"v.yaml": {Data: block(t, "yaml")}}
-	_, errs := readConfig(fsys, "v.yaml")
+	_, errs := parseConfig(block(t, "yaml"))
 	if diff := cmp.Diff([]error(nil), errs); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}

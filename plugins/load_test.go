@@ -139,10 +139,12 @@ func TestConfigProblems(t *testing.T) {
   sha256: 123
 - module: /etc/m.wasm
   sha256: zz
-  match: {runtime: [a], namespaces: [], operations: [CREAT], spec_types: ["[a"]}
-  enforcement: shadow
+  match: {runtime: [a], namespaces: [], operations: [CREAT], spec_types: ["[a"], labels: {}}
+  enforcement: dryrun
   limits: {memory: 1KiB, timeout: soon, fuel: -1, output: 1GiB, concurrency: 0, cpu: 1}
 - module: ../m.wasm
+- module: https://example.org/m.wasm
+  match: {labels: {tier: "", "": a, x: "[a", y: 1}}
 `, []string{
 				`validators[0]: unknown key "modul"; did you mean "module"?`,
 				`validators[0].sha256: want a string, got number`,
@@ -151,6 +153,7 @@ func TestConfigProblems(t *testing.T) {
 				`validators[1].match: unknown key "runtime"; did you mean "runtimes"?`,
 				`validators[1].match.namespaces: an empty list matches nothing`,
 				`validators[1].match.spec_types[0]: "[a" is not a pattern`,
+				`validators[1].match.labels: it names no label`,
 				`validators[1].match.operations[0]: unknown operation "CREAT"`,
 				`validators[1].limits: unknown key "cpu"; known are concurrency, fuel, memory, output, timeout`,
 				`validators[1].limits.fuel: want a whole number in range, got number -1`,
@@ -160,8 +163,13 @@ func TestConfigProblems(t *testing.T) {
 				`validators[1].limits.concurrency: 0 is not between 1 and 1,024`,
 				`validators[1].module: "/etc/m.wasm" is not a path below`,
 				`validators[1].sha256: "zz" is not a SHA-256 digest`,
-				`validators[1].enforcement: "shadow" is neither enforce nor warn`,
+				`validators[1].enforcement: "dryrun" is none of enforce, warn, shadow`,
 				`validators[2].module: "../m.wasm" is not a path below`,
+				`validators[3].match.labels: want a string, got number`,
+				`validators[3].match.labels: "": "a" is not a key and a pattern of its value`,
+				`validators[3].match.labels: "tier": "" is not a key and a pattern`,
+				`validators[3].match.labels: "x": "[a" is not a key and a pattern`,
+				`validators[3].module: "https://example.org/m.wasm" is not in a registry`,
 			},
 		},
 		{"no such module", "validators:\n- {module: n.wasm, " + pin + "}\n", []string{"validators[0].module: open n.wasm: file does not exist"}},

@@ -21,7 +21,11 @@ const (
 // without secrets. Rules are not asked for it: what they say is remembered, values are not.
 // What they quote in their texts themselves is hidden if it looks like a secret.
 func (r *result) addValues() {
-	for _, found := range [][]plimsoll.Violation{r.decision.Verdict.Violations, r.decision.Verdict.Warnings} {
+	all := [][]plimsoll.Violation{r.decision.Verdict.Violations, r.decision.Verdict.Warnings}
+	for _, shadow := range r.decision.Verdict.Shadows {
+		all = append(all, shadow.Violations, shadow.Warnings)
+	}
+	for _, found := range all {
 		for i := range found {
 			v := &found[i]
 			v.Message, v.Fix = masking.Text(v.Message), masking.Text(v.Fix)

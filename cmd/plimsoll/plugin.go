@@ -11,5 +11,6 @@ need no server, and load a module as one would.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPluginNew(), newPluginBuild(), newPluginInspect(), newPluginAnnotate(), newPluginTest(), newPluginRun(), newPluginBench(), newPluginConform())
+	cmd.AddCommand(newPluginPush(), newPluginPull(), newPluginSign(), newPluginVerify())
 	return cmd
 }

@@ -33,12 +33,11 @@ type running struct {
 	containers containerdv1connect.ContainersClient
 	policies   plimsollv1connect.PolicyServiceClient
 	anonymous  plimsollv1connect.PolicyServiceClient
-	// socket does HTTP on the unix socket, and web is the URL on TCP.
-	socket *http.Client
-	web    string
-	log    *lockedLog
-	hangup chan os.Signal
-	stop   func()
+	client     *http.Client // on its unix socket
+	web        string       // the URL on TCP
+	log        *lockedLog
+	hangup     chan os.Signal
+	stop       func()
 
 	mu        sync.Mutex
 	decisions []plimsoll.Decision
@@ -123,7 +122,7 @@ func tryRun(t testing.TB, config Config) (*running, error) {
 		}}
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
-		s.socket, s.web = client, "http://"+address.String()
+		s.client, s.web = client, "http://"+address.String()
 		s.containers = containerdv1connect.NewContainersClient(client, "http://unix")
 		s.policies = plimsollv1connect.NewPolicyServiceClient(client, "http://unix")
 		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, s.web)
