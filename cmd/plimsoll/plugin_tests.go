@@ -45,7 +45,7 @@ module; without any, the current directory is meant.`,
 			if err != nil {
 				return err
 			}
-			tests := server.PluginTests{Paths: args, Limits: plugin.Limits, Manifest: manifestChange}
+			tests := server.PluginTests{Paths: args, Limits: plugin.Limits}
 			result, err := tests.Test(cmd.Context(), options)
 			switch {
 			case errors.Is(err, context.Canceled):

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,8 +30,6 @@ type PluginTests struct {
 	Paths []string
 	// Limits are those of the bindings, in YAML or JSON; nil for the defaults.
 	Limits []byte
-	// Manifest reads container manifests.
-	Manifest ManifestReader
 }
 
 // Test runs the cases.
@@ -77,9 +76,7 @@ func (t PluginTests) testModule(ctx context.Context, module string, options Test
 	for _, c := range suite.Cases { // now: a case's time is for its judgement
 		bound.bind(ctx, c.Settings)
 	}
-	report, err := policytest.Suites(ctx, []*policytest.Suite{suite}, options, func(ctx context.Context, c *policytest.Case) (policytest.Finding, error) {
-		return bound.try(ctx, c, t.Manifest)
-	})
+	report, err := policytest.Suites(ctx, []*policytest.Suite{suite}, options, bound.try)
 	if err != nil {
 		return nil, err
 	}
@@ -111,21 +108,65 @@ func (b *boundPlugins) bind(ctx context.Context, settings policytest.Document) {
 
 // try has a case judged by the validator alone. If it refuses the case's settings, the
 // case fails, as the server would not even start.
-func (b *boundPlugins) try(ctx context.Context, c *policytest.Case, manifest ManifestReader) (policytest.Finding, error) {
+func (b *boundPlugins) try(ctx context.Context, c *policytest.Case) (policytest.Finding, error) {
 	bound := b.bySettings[string(c.Settings)]
 	if bound.err != nil {
 		return policytest.Finding{Outcome: plimsoll.OutcomeFailed, Err: bound.err, Note: bound.said.String()}, nil
 	}
-	judge := &pluginJudge{trial: bound.trial}
-	trial := newTrial(manifest, trialTimeout)
-	defer func() { _ = trial.close() }() // it is in memory
-	bound.said.Reset()
-	found, err := trial.tryCase(ctx, judge.rules(), c)
-	found.Note = bound.said.String()
-	if err == nil && !judge.called && found.Outcome != plimsoll.OutcomeFailed {
-		found.Note = "the validator was not asked: " + NotJudged(bound.trial.Info())
+	in, err := caseInput(c)
+	if err != nil {
+		return policytest.Finding{}, err
 	}
-	return found, err
+	if !bound.trial.Covers(in) {
+		note := "the validator was not asked: " + NotJudged(bound.trial.Info())
+		return policytest.Finding{Outcome: plimsoll.OutcomeAdmitted, Note: note}, nil
+	}
+	bound.said.Reset()
+	call, err := bound.trial.Judge(ctx, in)
+	found := policytest.Finding{Outcome: plimsoll.OutcomeAdmitted, Verdict: call.Verdict, Err: err, Note: bound.said.String()}
+	switch {
+	case err != nil:
+		found.Outcome = plimsoll.OutcomeFailed
+	case len(call.Verdict.Violations) > 0:
+		found.Outcome = plimsoll.OutcomeDenied
+	}
+	return found, nil
+}
+
+// caseInput is what a validator sees of the mutation of a case. Its containers are those of
+// input documents, and no service has a say: what one would refuse, such as names that
+// only look alike, a validator may have to do with elsewhere.
+func caseInput(c *policytest.Case) (*plimsoll.Input, error) {
+	if c.Input != nil {
+		return readInput(c.Input)
+	}
+	d := &inputDocument{Operation: plimsoll.OperationCreate, Namespace: c.Namespace, NamespaceLabels: c.NamespaceLabels, User: c.User}
+	var err error
+	switch {
+	case c.Create != nil:
+		err = readCaseContainer("create", c.Create, &d.Object)
+	case c.Delete != nil:
+		d.Operation = plimsoll.OperationDelete
+		err = readCaseContainer("delete", c.Delete, &d.Object)
+	default:
+		d.Operation = plimsoll.OperationUpdate
+		// What the update does not give stays as it is.
+		err = errors.Join(readCaseContainer("old", c.Old, &d.OldObject), readCaseContainer("old", c.Old, &d.Object),
+			readCaseContainer("update", c.Update, &d.Object))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.input()
+}
+
+func readCaseContainer(name string, document policytest.Document, into **inputContainer) error {
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
 }
 
 func (b *boundPlugins) close() {

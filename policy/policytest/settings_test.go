@@ -46,6 +46,10 @@ func TestSettingsErrors(t *testing.T) {
 			suite:     "cases:\n- {name: x, create: {id: web}, expect: admitted, patches: [{field: image}]}",
 			validator: `policies/suite.yaml:2: case "x": a validator patches nothing: leave out patches`,
 		},
+		"others": {
+			suite:     "cases:\n- {name: x, create: {id: web}, others: [{id: b}], expect: admitted}",
+			validator: `policies/suite.yaml:2: case "x": a validator sees no other containers: leave out others`,
+		},
 		"no object": {
 			suite:     "settings: [1]\ncases:\n- {name: x, create: {id: web}, expect: admitted}",
 			policies:  "policies/suite.yaml: settings: want an object, or the name of a file with one",

@@ -181,6 +181,9 @@ func (s *Suite) forValidator() error {
 		if len(c.Patches) > 0 {
 			return fmt.Errorf("%s:%d: case %q: a validator patches nothing: leave out patches", s.File, c.Line, c.Name)
 		}
+		if len(c.Others) > 0 {
+			return fmt.Errorf("%s:%d: case %q: a validator sees no other containers: leave out others", s.File, c.Line, c.Name)
+		}
 		if c.Settings == nil {
 			c.Settings = s.Settings
 		}
