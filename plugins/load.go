@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -24,6 +25,11 @@ type Options struct {
 	// CacheDir keeps compiled modules between starts; empty keeps them in memory
 	// only. What is in it is run as native code: nobody else may write there.
 	CacheDir string
+	// Stderr is given what modules write to their standard error, as well as to their
+	// standard output unless that is their answer. It may quote specs: it is for whoever
+	// has them, and never for a log. It must be safe for concurrent use if the validators
+	// are used so. Nil discards.
+	Stderr io.Writer
 	// Verifier, if set, must accept the signature of every module, but for those that
 	// are part of the program.
 	Verifier *Verifier
@@ -94,7 +100,7 @@ func newValidators(ctx context.Context, opts Options) (*Validators, error) {
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, config.
 		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
-	v := &Validators{runtime: r, cache: cache, log: opts.Logger}
+	v := &Validators{runtime: r, cache: cache, log: opts.Logger, stderr: opts.Stderr}
 	if err := linkAll(ctx, r); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -171,12 +177,13 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 		return nil, []error{at(err)}
 	}
 	if meta.Name != "" && meta.ABI != p.guest.kind() {
-		return nil, []error{at(fmt.Errorf("its metadata say that it speaks the ABI %s, and its exports are those of %s", meta.ABI, p.guest.kind()))}
+		return nil, []error{at(otherABI(meta.ABI, p.guest.kind()))}
 	}
 	info := Info{
 		Name: c.name, Version: meta.Version, Module: c.module, SHA256: c.sha256, Docs: meta.Docs, ABI: p.guest.kind(),
 		Match: c.match.or(meta), Reads: meta.Reads, Settings: c.settings, Enforcement: c.enforcement, Limits: c.limits,
 	}
+	p.stderr = v.stderr
 	b, err := newBinding(ctx, info, p, v.log)
 	if err != nil {
 		return nil, []error{at(err)}
@@ -185,6 +192,11 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 		return b, nil
 	}
 	return b, b.checkSettings(ctx, join(c.at, "settings"))
+}
+
+// otherABI says that metadata are not of the module that has them.
+func otherABI(said, found abi.Kind) error {
+	return fmt.Errorf("its metadata say that it speaks the ABI %s, and its exports are those of %s", said, found)
 }
 
 // checkPin returns an error unless the digest of the module is the one that is pinned.

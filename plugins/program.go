@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -27,8 +28,9 @@ type program struct {
 	globals     []string // names of the mutable globals, which a call can change and the host put back
 	// unrestorable is what else a call can change; see fresh.
 	unrestorable []string
-	alloc        string // name of a native module's allocator
-	settings     bool   // it checks its settings itself
+	alloc        string    // name of a native module's allocator
+	settings     bool      // it checks its settings itself
+	stderr       io.Writer // of its instances; nil discards
 }
 
 // compile makes a program of a module. Nothing of the module is run. The error, if

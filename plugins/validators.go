@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Validators struct {
 	bindings []*binding
 	digest   string
 	log      *slog.Logger
+	stderr   io.Writer // nil discards
 	closing  sync.Once
 	ended    atomic.Bool // Close has begun
 	closed   error

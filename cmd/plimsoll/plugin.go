@@ -10,6 +10,7 @@ need no server, and load a module as one would.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(newPluginNew(), newPluginBuild(), newPluginInspect(), newPluginAnnotate(), newPluginTest(), newPluginRun(), newPluginBench(), newPluginConform())
 	cmd.AddCommand(newPluginPush(), newPluginPull(), newPluginSign(), newPluginVerify())
 	return cmd
 }
