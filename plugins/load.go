@@ -24,8 +24,13 @@ type Options struct {
 	// function names. Specs and label values are never logged. Nil discards.
 	Logger *slog.Logger
 	// CacheDir keeps compiled modules between starts; empty keeps them in memory
-	// only. What is in it is run as native code: nobody else may write there.
+	// only. It is made if it is not there. What is in it is run as native code: it is
+	// an error if others can write there.
 	CacheDir string
+	// Try, if set, is asked to run each [Trial] where that can be ended, in another
+	// process, before its work is done in this one. Its error refuses the module. Without
+	// it, a module that is made for it can keep Load busy for hours.
+	Try func(context.Context, Trial) error
 
 	// interpreter has the tests cover the engine that is used where there is no
 	// compiler for the processor.
@@ -71,12 +76,9 @@ func Load(ctx context.Context, opts Options, sources ...Source) (_ *Validators, 
 }
 
 func newValidators(ctx context.Context, opts Options) (*Validators, error) {
-	cache := wazero.NewCompilationCache()
-	if opts.CacheDir != "" {
-		var err error
-		if cache, err = wazero.NewCompilationCacheWithDir(opts.CacheDir); err != nil {
-			return nil, fmt.Errorf("opening the cache of compiled validators: %w", err)
-		}
+	cache, err := openCache(opts.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache of compiled validators: %w", err)
 	}
 	config := wazero.NewRuntimeConfig()
 	if opts.interpreter {
@@ -84,7 +86,7 @@ func newValidators(ctx context.Context, opts Options) (*Validators, error) {
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, config.
 		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
-	v := &Validators{runtime: r, cache: cache, log: opts.Logger}
+	v := &Validators{runtime: r, cache: cache, log: opts.Logger, try: opts.tried()}
 	if _, err := linkWASI(ctx, r); err != nil {
 		return nil, errors.Join(fmt.Errorf("linking WASI: %w", err), v.Close())
 	}
@@ -149,11 +151,16 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 	if err != nil {
 		return nil, []error{at(err)}
 	}
+	if schema != nil {
+		if err := v.try(ctx, Trial{Schema: meta.Settings, Settings: c.settings}); err != nil {
+			return nil, []error{at(err)}
+		}
+	}
 	if errs := checkSettings(c.at+".settings", schema, c.settings); len(errs) > 0 {
 		return nil, errs
 	}
 
-	p, err := compile(ctx, v.runtime, module, c.limits.Memory)
+	p, err := compile(ctx, v.runtime, v.try, module, c.limits.Memory)
 	if err != nil {
 		return nil, []error{at(err)}
 	}

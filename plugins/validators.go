@@ -21,6 +21,7 @@ type Validators struct {
 	bindings []*binding
 	digest   string
 	log      *slog.Logger
+	try      func(context.Context, Trial) error // never nil
 	closing  sync.Once
 	ended    atomic.Bool // Close has begun
 	closed   error

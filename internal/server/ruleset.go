@@ -96,7 +96,7 @@ func (r *loadedRules) loadValidators(ctx context.Context, config Config, log *sl
 		r.Validators, r.validators, r.holders, r.files = before.validators, before.validators, before.holders, files
 		return nil
 	}
-	loaded, loadErr := plugins.Load(ctx, plugins.Options{Logger: log}, sources...)
+	loaded, loadErr := plugins.Load(ctx, pluginOptions(config.Validators, config.Data, log), sources...)
 	if loadErr != nil { // which says more than err does
 		return loadErr
 	}
