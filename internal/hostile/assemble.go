@@ -153,7 +153,7 @@ func manyLocals(n uint32) []byte { return vec(seq(u(n), i64)) }
 // num is a constant.
 func num(v int32) []byte      { return seq(opI32Const, s(int64(v))) }
 func long(v uint64) []byte    { return seq(opI64Const, s(int64(v))) } //nolint:gosec // the same 64 bits
-func call(f byte) []byte   { return seq(opCall, u(uint32(f))) }
+func call(f byte) []byte      { return seq(opCall, u(uint32(f))) }
 func local(n byte) []byte     { return seq(opLocalGet, n) }
 func forever(c ...any) any    { return seq(opLoop, emptyBlock, seq(c...), opBr, 0, opEnd) }
 func pack(p, n uint32) uint64 { return uint64(p)<<32 | uint64(n) }

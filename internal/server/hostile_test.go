@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +20,9 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/plimsoll-project/plimsoll"
 	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
+	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
 	"github.com/plimsoll-project/plimsoll/internal/hostile"
 	"github.com/plimsoll-project/plimsoll/plugins"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -58,19 +60,22 @@ func TestHostileModules(t *testing.T) {
 	}
 	leaks := goleak.IgnoreCurrent()
 	before := heap()
-	s := run(t, hostileConfig(t, served))
+	s := openArena(t, served)
 
 	var all sync.WaitGroup
 	for n := range callers {
 		all.Go(func() {
-			c := &caller{running: s, n: n}
+			c := &caller{arena: s, n: n}
 			for i := range served {
 				c.judge(served[(i+n*len(served)/callers)%len(served)])
 				c.neighbours(i)
 			}
 			for i, m := range refused {
-				if n == 0 || !m.Slow {
-					refuse(t, m)
+				switch {
+				case n == 0: // in a process of its own, which takes long to start
+					refuse(t, m, tryModule)
+				case !m.Slow:
+					refuse(t, m, nil)
 				}
 				c.neighbours(len(served) + i)
 			}
@@ -87,9 +92,8 @@ func TestHostileModules(t *testing.T) {
 	if diff := cmp.Diff(want, s.stored(append(served, hostile.Module{Name: neighbourAdmitting}, hostile.Module{Name: neighbourDenying}))); diff != "" {
 		t.Errorf("what is stored in each namespace (-want +got):\n%s", diff)
 	}
-	s.stop()
+	s.close()
 	goleak.VerifyNone(t, leaks)
-	s.decisions, s.log = nil, nil
 	const most = 16 << 20
 	if after := heap(); after > before+most {
 		t.Errorf("the heap has grown from %d to %d bytes", before, after)
@@ -120,35 +124,55 @@ func bindAll(modules []hostile.Module) []byte {
 	return []byte(config.String())
 }
 
-// hostileConfig is of a server with modules and their neighbours.
-func hostileConfig(t *testing.T, modules []hostile.Module) Config {
+// arena is a server on a socket, over a store on disk, whose validators are hostile modules
+// and their neighbours.
+type arena struct {
+	*testing.T
+	containers containerdv1connect.ContainersClient
+	close      func()
+}
+
+func openArena(t *testing.T, modules []hostile.Module) *arena {
 	t.Helper()
 	modules = append([]hostile.Module{
 		{Name: neighbourAdmitting, Wasm: hostile.Answering(`{"violations":[]}`)},
 		{Name: neighbourDenying, Wasm: hostile.Answering(`{"violations":[{"msg":"no"}]}`)},
 	}, modules...)
-	dir := t.TempDir()
-	for _, m := range modules {
-		if err := os.WriteFile(filepath.Join(dir, m.Name+".wasm"), m.Wasm, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	path := filepath.Join(dir, "validators.yaml")
-	if err := os.WriteFile(path, bindAll(modules), 0o600); err != nil {
+	validators, err := plugins.Load(t.Context(), plugins.Options{}, sourceOf(modules...))
+	if err != nil {
 		t.Fatal(err)
 	}
-	config := quickConfig(t, None)
-	config.Validators = []string{path}
-	return config
+	store := stores["badger"](t)
+	svc := service.New(store, service.Options{
+		MutationTimeout: time.Minute, QueueTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler), OnDecision: func(plimsoll.Decision) {},
+	})
+	svc.SetRuleset(&service.Ruleset{Digest: "hostile", Policies: admitAll{}, Validators: validators})
+	web := httptest.NewUnstartedServer(svc.Handler())
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	return &arena{
+		T: t, containers: containerdv1connect.NewContainersClient(web.Client(), web.URL),
+		close: func() {
+			web.Close()
+			if err := errors.Join(svc.Flush(context.Background()), store.Close(), validators.Close()); err != nil {
+				t.Error(err)
+			}
+		},
+	}
 }
 
-// refuse loads a module as a server does, which must fail.
-func refuse(t *testing.T, m hostile.Module) {
-	source := plugins.FS(fstest.MapFS{
-		m.Name + ".wasm": {Data: m.Wasm}, "validators.yaml": {Data: bindAll([]hostile.Module{m})},
-	}, "validators.yaml")
-	options := plugins.Options{Logger: slog.New(slog.DiscardHandler), Try: tryModule}
-	validators, err := plugins.Load(context.Background(), options, source)
+// sourceOf is a validators.yaml of modules, with their files.
+func sourceOf(modules ...hostile.Module) plugins.Source {
+	files := fstest.MapFS{"validators.yaml": {Data: bindAll(modules)}}
+	for _, m := range modules {
+		files[m.Name+".wasm"] = &fstest.MapFile{Data: m.Wasm}
+	}
+	return plugins.FS(files, "validators.yaml")
+}
+
+// refuse loads a module, which must fail.
+func refuse(t *testing.T, m hostile.Module, try func(context.Context, plugins.Trial) error) {
+	validators, err := plugins.Load(context.Background(), plugins.Options{Try: try}, sourceOf(m))
 	if err == nil {
 		t.Errorf("%s was loaded: %v", m.Name, validators.Close())
 	} else if !strings.Contains(err.Error(), m.Says) {
@@ -158,7 +182,7 @@ func refuse(t *testing.T, m hostile.Module) {
 
 // caller is one of those who create containers.
 type caller struct {
-	*running
+	*arena
 	n int
 }
 
@@ -185,7 +209,7 @@ func (c *caller) neighbours(round int) {
 }
 
 // createIn creates a container and returns the reason and message if that failed.
-func (s *running) createIn(namespace, id string) (reason, message string) {
+func (s *arena) createIn(namespace, id string) (reason, message string) {
 	ctx, call := connect.NewClientContext(context.Background())
 	call.RequestHeader().Set("containerd-namespace", namespace)
 	_, err := s.containers.Create(ctx, &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
@@ -207,7 +231,7 @@ func (s *running) createIn(namespace, id string) (reason, message string) {
 }
 
 // stored counts the containers in the namespaces of modules that have any.
-func (s *running) stored(modules []hostile.Module) map[string]int {
+func (s *arena) stored(modules []hostile.Module) map[string]int {
 	counts := map[string]int{}
 	for _, m := range modules {
 		ctx, call := connect.NewClientContext(context.Background())
