@@ -56,7 +56,7 @@ func BenchmarkAsk(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := i.ask(i.validate, req, v.bindings[0].info.Limits); err != nil {
+		if _, err := i.ask(req, v.bindings[0].info.Limits); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -71,7 +71,7 @@ func BenchmarkRestore(b *testing.B) {
 			if _, ok := i.module.Memory().Grow(uint32(pages - 1)); !ok {
 				b.Fatal("memory cannot grow")
 			}
-			s, err := i.save()
+			s, err := i.save(initializeFuel)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/puddle/v2"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins/abi"
@@ -16,9 +16,10 @@ import (
 
 // binding is a validator in use: a program, what it judges and with what settings.
 type binding struct {
-	info Info
-	pool *puddle.Pool[*instance]
-	// origin is the state after _initialize, where every call starts.
+	info    Info
+	program *program
+	pool    *puddle.Pool[*instance]
+	// origin is the state of a prepared instance, where every call starts.
 	origin *snapshot
 	log    *slog.Logger
 	// part is what the program is given of the input document; nil for all of it.
@@ -26,18 +27,22 @@ type binding struct {
 	memo *memo // nil for none
 }
 
-// newBinding runs the program's _initialize and readies a pool of instances in the
-// state that it leaves.
+// newBinding prepares the program and readies a pool of instances in the state that
+// this leaves.
 func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*binding, error) {
 	first, err := p.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	origin, err := first.save()
+	fuel := uint64(initializeFuel)
+	if p.fresh() { // every call prepares an instance out of its own fuel
+		fuel = info.Limits.Fuel
+	}
+	origin, err := first.save(fuel)
 	if err := errors.Join(err, first.close(ctx)); err != nil {
 		return nil, err
 	}
-	b := &binding{info: info, origin: origin, log: log}
+	b := &binding{info: info, program: p, origin: origin, log: log}
 	if info.Reads != nil {
 		if b.part, err = plimsoll.NewInputPart(info.Reads); err != nil {
 			return nil, err
@@ -61,13 +66,14 @@ func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*
 	return b, nil
 }
 
-// clone makes an instance in the state of a snapshot of another one. The pool calls
+// clone makes an instance in the state of a snapshot of another one, or one that is not
+// prepared if there is state that a snapshot does not have. The pool calls
 // it on a goroutine of its own, where a panic would end the process.
 func (p *program) clone(ctx context.Context, s *snapshot) (_ *instance, err error) {
 	defer contain(&err)
 	i, err := p.start(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || p.fresh() {
+		return i, err
 	}
 	if !i.restore(s) {
 		return nil, errors.Join(errors.New("starting it: its memory cannot be restored"), i.close(ctx))
@@ -116,33 +122,30 @@ func (b *binding) ask(ctx context.Context, doc []byte) (plimsoll.Verdict, error)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)
 	}
-	verdict, err := b.call(ctx, (*instance).validateFunc, req)
+	call, err := b.call(ctx, req)
 	if err != nil {
 		return plimsoll.Verdict{}, b.failure(err)
 	}
-	b.sign(verdict.Violations)
-	b.sign(verdict.Warnings)
-	return verdict, nil
+	b.sign(call.Verdict.Violations)
+	b.sign(call.Verdict.Warnings)
+	return call.Verdict, nil
 }
-
-func (i *instance) validateFunc() api.Function { return i.validate }
-func (i *instance) settingsFunc() api.Function { return i.validateSettings }
 
 // checkSettings asks the validator what is wrong with the binding's settings.
 func (b *binding) checkSettings(ctx context.Context, at string) []error {
-	verdict, err := b.call(ctx, (*instance).settingsFunc, abi.NewSettingsRequest(b.info.Settings))
+	call, err := b.call(ctx, abi.NewSettingsRequest(b.info.Settings))
 	if err != nil {
 		return []error{fmt.Errorf("%s: checking them: %w", at, b.failure(err))}
 	}
 	var errs []error
-	for _, v := range verdict.Violations {
+	for _, v := range call.Verdict.Violations {
 		text := v.Message
 		if v.Fix != "" {
 			text += " (" + v.Fix + ")"
 		}
 		errs = append(errs, fmt.Errorf("%s: %s", join(at, v.Field), text))
 	}
-	for _, w := range verdict.Warnings {
+	for _, w := range call.Verdict.Warnings {
 		b.log.Warn("settings of a validator", "validator", b.info.source().String(), "field", w.Field, "warning", w.Message)
 	}
 	return errs
@@ -150,13 +153,13 @@ func (b *binding) checkSettings(ctx context.Context, at string) []error {
 
 // call takes an instance from the pool, asks it, and gives it back restored. An
 // instance is not used again after any failure.
-func (b *binding) call(ctx context.Context, fn func(*instance) api.Function, req abi.Request) (verdict plimsoll.Verdict, err error) {
+func (b *binding) call(ctx context.Context, req abi.Request) (call Call, err error) {
 	if err := ctx.Err(); err != nil {
-		return plimsoll.Verdict{}, err
+		return Call{}, err
 	}
 	res, err := b.pool.Acquire(ctx)
 	if err != nil {
-		return plimsoll.Verdict{}, err
+		return Call{}, err
 	}
 	reuse := false
 	defer func() {
@@ -169,15 +172,20 @@ func (b *binding) call(ctx context.Context, fn func(*instance) api.Function, req
 	defer contain(&err)
 
 	i := res.Value()
-	out, err := i.ask(fn(i), req, b.info.Limits)
+	began := time.Now()
+	answers, err := i.ask(req, b.info.Limits)
+	call.Duration, call.Fuel, call.Memory = time.Since(began), i.spent(b.info.Limits.Fuel), i.held()
 	if err != nil {
-		return plimsoll.Verdict{}, err
+		return call, err
 	}
-	if verdict, err = abi.DecodeVerdict(out); err != nil {
-		return plimsoll.Verdict{}, err
+	for _, answer := range answers {
+		call.Output += len(answer)
 	}
-	reuse = i.restore(b.origin)
-	return verdict, nil
+	if call.Verdict, err = b.program.guest.decode(i, answers); err != nil {
+		return call, err
+	}
+	reuse = !b.program.fresh() && i.restore(b.origin)
+	return call, nil
 }
 
 // failure is the error, in the project's terms, for a call without a verdict.

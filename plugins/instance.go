@@ -25,20 +25,26 @@ const keepGrown = 1 << 20
 // instance is a running module. It is used by one call at a time, and it is in the
 // state of its snapshot whenever it is not in one.
 type instance struct {
+	program *program
 	module  api.Module
 	memory  *linearMemory
 	fuel    api.MutableGlobal
 	depth   api.MutableGlobal
 	globals []api.MutableGlobal
-	world   world
+	// functions are those that have been called, by the name of their export. One of
+	// them must not be called while it runs.
+	functions map[string]api.Function
 
-	initialize, alloc, validate, validateSettings api.Function
-	realloc                                       bool // alloc is cabi_realloc
+	world  world
+	stdio  *stdio     // of a WASI command, during a call
+	kernel *kernel    // of an Extism module, during a call
+	policy *opaPolicy // of an OPA module, once it is prepared; immutable
 
-	// ctx tells the sealed WASI which instance calls it. It is made once: a call
+	// ctx tells host functions which instance calls them. It is made once: a call
 	// is ended by its fuel, so no context is passed on to the guest.
-	ctx   context.Context
-	stack [4]uint64
+	ctx     context.Context
+	stack   [8]uint64 // arguments and results, so that calls allocate nothing
+	answers [1][]byte
 }
 
 // snapshot is all that a call can change in an instance.
@@ -46,11 +52,14 @@ type snapshot struct {
 	memory  []byte
 	globals []uint64
 	world   world
+	policy  *opaPolicy
 }
 
-// start makes an instance in its first state, before _initialize.
+// start makes an instance that is not prepared. Nothing of the module is run.
 func (p *program) start(ctx context.Context) (*instance, error) {
-	i := &instance{memory: &linearMemory{limit: p.memoryLimit}, world: newWorld()}
+	i := &instance{
+		program: p, memory: &linearMemory{limit: p.memoryLimit}, world: newWorld(), functions: map[string]api.Function{},
+	}
 	ctx = context.WithoutCancel(ctx)
 	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
 	module, err := p.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, i.memory), p.compiled,
@@ -64,29 +73,26 @@ func (p *program) start(ctx context.Context) (*instance, error) {
 	for _, name := range p.globals {
 		i.globals = append(i.globals, module.ExportedGlobal(name).(api.MutableGlobal))
 	}
-	i.initialize = module.ExportedFunction(abi.ExportInitialize)
-	i.alloc = module.ExportedFunction(p.alloc)
-	i.realloc = p.alloc == abi.ExportRealloc
-	i.validate = module.ExportedFunction(abi.ExportValidate)
-	i.validateSettings = module.ExportedFunction(abi.ExportValidateSettings)
 	return i, nil
 }
 
 func (i *instance) close(ctx context.Context) error { return i.module.Close(ctx) }
 
-// save runs _initialize, if there is one, and returns the state it leaves.
-func (i *instance) save() (*snapshot, error) {
-	if i.initialize != nil {
-		i.arm(initializeFuel)
-		if err := i.run(i.initialize, 0); err != nil {
-			return nil, fmt.Errorf("%s: %w", abi.ExportInitialize, err)
-		}
+// save prepares the instance with that much fuel, and returns the state it is in then.
+func (i *instance) save(fuel uint64) (*snapshot, error) {
+	i.arm(fuel)
+	if err := i.program.guest.prepare(i); err != nil {
+		return nil, err
 	}
-	s := &snapshot{memory: append([]byte(nil), i.memory.buf...), world: i.world}
+	return i.snapshot(), nil
+}
+
+func (i *instance) snapshot() *snapshot {
+	s := &snapshot{memory: append([]byte(nil), i.memory.buf...), world: i.world, policy: i.policy}
 	for _, g := range i.globals {
 		s.globals = append(s.globals, g.Get())
 	}
-	return s, nil
+	return s
 }
 
 // restore puts the instance into the state of s. It reports whether that worked
@@ -110,54 +116,58 @@ func (i *instance) restore(s *snapshot) bool {
 	for n, g := range i.globals {
 		g.Set(s.globals[n])
 	}
-	i.world = s.world
+	i.world, i.policy = s.world, s.policy
+	i.stdio, i.kernel = nil, nil
 	return true
 }
 
-// ask calls fn, a validate function, with a request, and returns a copy of its
-// output. An error means that the instance is in no known state.
-func (i *instance) ask(fn api.Function, req abi.Request, limits Limits) ([]byte, error) {
+// ask puts a request to the guest and returns its answers. An error means that the
+// instance is in no known state.
+func (i *instance) ask(req abi.Request, limits Limits) ([][]byte, error) {
 	began := time.Now()
 	i.arm(limits.Fuel)
-	ptr, err := i.reserve(req.Len())
-	if err != nil {
-		return nil, err
+	if i.program.fresh() {
+		if err := i.program.guest.prepare(i); err != nil {
+			return nil, err
+		}
 	}
-	req.Encode(i.memory.buf[ptr:][:req.Len()])
-	i.stack[0], i.stack[1] = uint64(ptr), uint64(req.Len())
-	if err := i.run(fn, 2); err != nil {
+	answers, err := i.program.guest.ask(i, req, limits)
+	if err != nil {
 		return nil, err
 	}
 	if time.Since(began) > limits.Timeout {
 		return nil, errOutOfTime
 	}
-	out, err := abi.Output(i.memory.buf, i.stack[0], limits.Output)
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte(nil), out...), nil
+	return answers, nil
 }
 
-// reserve has the guest allocate n bytes, and checks that they are inside memory.
-func (i *instance) reserve(n uint32) (ptr uint32, err error) {
-	args := 1
-	i.stack = [4]uint64{uint64(n)}
-	if i.realloc {
-		args = 4
-		i.stack = [4]uint64{0, 0, 8, uint64(n)} // old address and size, alignment, new size
+// answer is a copy of what a guest of one answer says.
+func (i *instance) answer(out []byte) [][]byte {
+	i.answers[0] = append([]byte(nil), out...)
+	return i.answers[:]
+}
+
+// function is an exported function.
+func (i *instance) function(name string) api.Function {
+	f, ok := i.functions[name]
+	if !ok {
+		f = i.module.ExportedFunction(name)
+		i.functions[name] = f
 	}
-	if err := i.run(i.alloc, args); err != nil {
-		return 0, fmt.Errorf("allocating %d bytes for the request: %w", n, err)
+	return f
+}
+
+// runIfExported calls a function without parameters or results, if there is one of
+// that name.
+func (i *instance) runIfExported(name string) error {
+	fn := i.function(name)
+	if fn == nil {
+		return nil
 	}
-	ptr = uint32(i.stack[0])
-	if ptr == 0 {
-		return 0, fmt.Errorf("it has no memory for a request of %d bytes: its allocator returned 0", n)
+	if err := i.run(fn, 0); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	if end := uint64(ptr) + uint64(n); end > uint64(len(i.memory.buf)) {
-		return 0, fmt.Errorf("its allocator returned %d to %d for the request, which is outside its memory of %d bytes",
-			ptr, end, len(i.memory.buf))
-	}
-	return ptr, nil
+	return nil
 }
 
 // arm gives the calls that follow their fuel, for all of them together.
@@ -166,9 +176,28 @@ func (i *instance) arm(fuel uint64) {
 	i.depth.Set(maxDepth)
 }
 
+// spent is how much of the fuel is gone: all of it, if it ran out.
+func (i *instance) spent(fuel uint64) uint64 {
+	return fuel - uint64(max(int64(i.fuel.Get()), 0))
+}
+
+// held is how much memory the guest has, in bytes: its own, and what it has of the host.
+func (i *instance) held() uint64 {
+	n := uint64(len(i.memory.buf))
+	if i.kernel != nil {
+		n += i.kernel.most
+	}
+	return n
+}
+
 // run calls fn with the first args values of the stack, which its result replaces.
 func (i *instance) run(fn api.Function, args int) error {
-	err := fn.CallWithStack(i.ctx, i.stack[:max(args, 1)])
+	return i.runStack(fn, i.stack[:max(args, 1)])
+}
+
+// runStack is run with a stack of the caller's.
+func (i *instance) runStack(fn api.Function, stack []uint64) error {
+	err := fn.CallWithStack(i.ctx, stack)
 	switch {
 	case err == nil:
 		return nil

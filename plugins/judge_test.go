@@ -91,6 +91,9 @@ var behaviours = []struct {
 	{"alloc-wrap", "", fault, "outside its memory"},
 	{"wasi-exit", "", fault, "exited with code 0"},
 	{"wasi-sealed", "", valid, ""},
+	{"table-set", "", valid, ""},
+	{"global-ref", "", valid, ""},
+	{"command-silent", "", fault, "wrote nothing to its standard output"},
 }
 
 func TestBehaviours(t *testing.T)            { testBehaviours(t, Options{}) }
@@ -219,15 +222,15 @@ func TestRequestIsExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Destroy()
-	got, err := res.Value().ask(res.Value().validate, req, v.bindings[0].info.Limits)
+	got, err := res.Value().ask(req, v.bindings[0].info.Limits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := strings.TrimSuffix(string(doc), "}") + `,"settings":{"limit":3}}`
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+	if diff := cmp.Diff(want, string(got[0])); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(string(got), `"spec":`+spec) {
+	if !strings.Contains(string(got[0]), `"spec":`+spec) {
 		t.Errorf("the spec is not in the request byte for byte: %s", got)
 	}
 }

@@ -27,10 +27,10 @@ type Options struct {
 	// only. It is made if it is not there. What is in it is run as native code: it is
 	// an error if others can write there.
 	CacheDir string
-	// Try, if set, is asked to run each [Trial] where that can be ended, in another
-	// process, before its work is done in this one. Its error refuses the module. Without
+	// Try, if set, is asked to do each [Job] where that can be ended, in another
+	// process, before it is done in this one. Its error refuses the module. Without
 	// it, a module that is made for it can keep Load busy for hours.
-	Try func(context.Context, Trial) error
+	Try func(context.Context, Job) error
 
 	// interpreter has the tests cover the engine that is used where there is no
 	// compiler for the processor.
@@ -87,8 +87,8 @@ func newValidators(ctx context.Context, opts Options) (*Validators, error) {
 	r := wazero.NewRuntimeWithConfig(ctx, config.
 		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
 	v := &Validators{runtime: r, cache: cache, log: opts.Logger, try: opts.tried()}
-	if _, err := linkWASI(ctx, r); err != nil {
-		return nil, errors.Join(fmt.Errorf("linking WASI: %w", err), v.Close())
+	if err := linkAll(ctx, r); err != nil {
+		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
 }
@@ -144,6 +144,12 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 			return nil, []error{fmt.Errorf("%s: name is missing, and the module does not say its own", c.at)}
 		}
 	}
+	return v.bindModule(ctx, c, module, meta)
+}
+
+// bindModule makes a binding of a module whose metadata have been read.
+func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []byte, meta Metadata) (*binding, []error) {
+	at := func(err error) error { return fmt.Errorf("%s%s%w", prefix(c.at), prefix(c.module), err) }
 	if c.settings == nil {
 		c.settings = json.RawMessage("{}")
 	}
@@ -152,11 +158,11 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 		return nil, []error{at(err)}
 	}
 	if schema != nil {
-		if err := v.try(ctx, Trial{Schema: meta.Settings, Settings: c.settings}); err != nil {
+		if err := v.try(ctx, Job{Schema: meta.Settings, Settings: c.settings}); err != nil {
 			return nil, []error{at(err)}
 		}
 	}
-	if errs := checkSettings(c.at+".settings", schema, c.settings); len(errs) > 0 {
+	if errs := checkSettings(join(c.at, "settings"), schema, c.settings); len(errs) > 0 {
 		return nil, errs
 	}
 
@@ -164,8 +170,11 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 	if err != nil {
 		return nil, []error{at(err)}
 	}
+	if meta.Name != "" && meta.ABI != p.guest.kind() {
+		return nil, []error{at(fmt.Errorf("its metadata say that it speaks the ABI %s, and its exports are those of %s", meta.ABI, p.guest.kind()))}
+	}
 	info := Info{
-		Name: c.name, Version: meta.Version, Module: c.module, SHA256: strings.ToLower(c.sha256), Docs: meta.Docs, ABI: abi.Version,
+		Name: c.name, Version: meta.Version, Module: c.module, SHA256: strings.ToLower(c.sha256), Docs: meta.Docs, ABI: p.guest.kind(),
 		Match: c.match.or(meta), Reads: meta.Reads, Settings: c.settings, Enforcement: c.enforcement, Limits: c.limits,
 	}
 	b, err := newBinding(ctx, info, p, v.log)
@@ -175,7 +184,7 @@ func (v *Validators) bind(ctx context.Context, fsys fs.FS, dir string, c binding
 	if !p.settings {
 		return b, nil
 	}
-	return b, b.checkSettings(ctx, c.at+".settings")
+	return b, b.checkSettings(ctx, join(c.at, "settings"))
 }
 
 func checkPin(pin string, module []byte) error {
@@ -227,9 +236,9 @@ type Info struct {
 	SHA256 string `json:"sha256"`
 	// Docs is the URL to read more at, or empty.
 	Docs string `json:"docs"`
-	// ABI is the version of the contract between host and module.
-	ABI   int   `json:"abi"`
-	Match Match `json:"match"`
+	// ABI is the contract between host and module.
+	ABI   abi.Kind `json:"abi"`
+	Match Match    `json:"match"`
 	// Reads are the paths of the input document that the validator is given; nil stands
 	// for all of it.
 	Reads       []string        `json:"reads,omitempty"`

@@ -46,12 +46,12 @@ func TestGuestIsGivenWhatItDeclares(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Destroy()
-	got, err := res.Value().ask(res.Value().validate, req, v.bindings[0].info.Limits)
+	got, err := res.Value().ask(req, v.bindings[0].info.Limits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{"version":1,"operation":"CREATE","object":{"spec":` + smallSpec + `},"settings":{"limit":3}}`
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+	if diff := cmp.Diff(want, string(got[0])); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
 }

@@ -20,8 +20,8 @@ type Metadata struct {
 	Name string `json:"name"`
 	// Version is the validator's own version, such as 1.0.0.
 	Version string `json:"version"`
-	// ABI is the version of the contract that the module speaks.
-	ABI int `json:"abi"`
+	// ABI is the contract that the module fulfils: abi.Native, unless it says otherwise.
+	ABI abi.Kind `json:"abi"`
 	// Runtimes, SpecTypes and Operations are what it can judge: see [Match].
 	Runtimes   []string             `json:"runtimes,omitempty"`
 	SpecTypes  []string             `json:"spec_types,omitempty"`
@@ -62,7 +62,7 @@ func (m Metadata) check() error {
 	if err := checkName(m.Name); err != nil {
 		errs = append(errs, err)
 	}
-	if m.ABI != abi.Version {
+	if !m.ABI.Known() {
 		errs = append(errs, fmt.Errorf("abi: it is %d, and this Plimsoll speaks %d", m.ABI, abi.Version))
 	}
 	match := Match{Runtimes: m.Runtimes, SpecTypes: m.SpecTypes, Operations: m.Operations}

@@ -21,7 +21,7 @@ type Validators struct {
 	bindings []*binding
 	digest   string
 	log      *slog.Logger
-	try      func(context.Context, Trial) error // never nil
+	try      func(context.Context, Job) error // never nil
 	closing  sync.Once
 	ended    atomic.Bool // Close has begun
 	closed   error

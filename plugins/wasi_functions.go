@@ -2,15 +2,14 @@ package plugins
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
 // wasiFunctions are the functions of WASI snapshot preview 1, all of them, with the
 // types of their parameters. See https://github.com/WebAssembly/WASI, legacy/preview1.
 var wasiFunctions = map[string]wasiFunction{
-	"args_get":              {"ii", succeed},
-	"args_sizes_get":        {"ii", putNoStrings},
+	"args_get":              {"ii", argsGet},
+	"args_sizes_get":        {"ii", argsSizes},
 	"environ_get":           {"ii", succeed},
 	"environ_sizes_get":     {"ii", putNoStrings},
 	"clock_res_get":         {"ii", clockResolution},
@@ -34,13 +33,13 @@ var wasiFunctions = map[string]wasiFunction{
 	"fd_prestat_get":        {"ii", noDescriptor},
 	"fd_prestat_dir_name":   {"iii", noDescriptor},
 	"fd_pwrite":             {"iiiIi", noDescriptor},
-	"fd_read":               {"iiii", readNothing},
+	"fd_read":               {"iiii", read},
 	"fd_readdir":            {"iiiIi", noDescriptor},
 	"fd_renumber":           {"ii", noDescriptor},
 	"fd_seek":               {"iIii", noSeek},
 	"fd_sync":               {"i", standardOnly},
 	"fd_tell":               {"ii", noSeek},
-	"fd_write":              {"iiii", discard},
+	"fd_write":              {"iiii", write},
 
 	"path_create_directory":   {"iii", noDescriptor},
 	"path_filestat_get":       {"iiiii", noDescriptor},
@@ -60,20 +59,20 @@ var wasiFunctions = map[string]wasiFunction{
 
 const lastStandard = 2 // descriptors 0 to 2 are input, output and errors
 
-func succeed(wasiCall) uint32      { return wasiSuccess }
-func noDescriptor(wasiCall) uint32 { return wasiBadf }
-func noSystem(wasiCall) uint32     { return wasiNosys }
+func succeed(hostCall) uint32      { return wasiSuccess }
+func noDescriptor(hostCall) uint32 { return wasiBadf }
+func noSystem(hostCall) uint32     { return wasiNosys }
 
 // standardOnly does nothing to a standard descriptor: they cannot be changed, so
 // no call can find them otherwise than the one before.
-func standardOnly(c wasiCall) uint32 {
+func standardOnly(c hostCall) uint32 {
 	if c.arg(0) > lastStandard {
 		return wasiBadf
 	}
 	return wasiSuccess
 }
 
-func noSeek(c wasiCall) uint32 {
+func noSeek(c hostCall) uint32 {
 	if c.arg(0) > lastStandard {
 		return wasiBadf
 	}
@@ -81,19 +80,56 @@ func noSeek(c wasiCall) uint32 {
 }
 
 // putNoStrings answers how many arguments or variables there are, and their size.
-func putNoStrings(c wasiCall) uint32 {
+func putNoStrings(c hostCall) uint32 {
 	if errno := c.put32(c.arg(0), 0); errno != wasiSuccess {
 		return errno
 	}
 	return c.put32(c.arg(1), 0)
 }
 
-// exit is a fault: a validator answers, it does not leave.
-func exit(c wasiCall) uint32 { panic(fmt.Errorf("it exited with code %d", c.arg(0))) }
+// arguments are those of a WASI command; other validators have none.
+func (c hostCall) arguments() []string {
+	if c.stdio == nil {
+		return nil
+	}
+	return commandArgs
+}
+
+func argsSizes(c hostCall) uint32 {
+	size := 0
+	for _, arg := range c.arguments() {
+		size += len(arg) + 1
+	}
+	if errno := c.put32(c.arg(0), uint32(len(c.arguments()))); errno != wasiSuccess {
+		return errno
+	}
+	return c.put32(c.arg(1), uint32(size))
+}
+
+// argsGet writes the arguments, each ended by a zero, and where each begins.
+func argsGet(c hostCall) uint32 {
+	at, next := c.arg(0), c.arg(1)
+	for _, arg := range c.arguments() {
+		text := c.bytes(next, uint64(len(arg))+1)
+		if text == nil {
+			return wasiFault
+		}
+		text[copy(text, arg)] = 0
+		if errno := c.put32(at, next); errno != wasiSuccess {
+			return errno
+		}
+		at, next = at+4, next+uint32(len(text))
+	}
+	return wasiSuccess
+}
+
+// exit ends the call. Only a WASI command may leave, and only with code 0; a validator
+// of another kind answers.
+func exit(c hostCall) uint32 { panic(&exitError{c.arg(0)}) }
 
 const clockTick = 1_000 // ns; 1 µs
 
-func clockResolution(c wasiCall) uint32 {
+func clockResolution(c hostCall) uint32 {
 	if c.arg(0) > 3 {
 		return wasiInval
 	}
@@ -101,7 +137,7 @@ func clockResolution(c wasiCall) uint32 {
 }
 
 // clockTime reads the clock and moves it on, so that loops that wait end.
-func clockTime(c wasiCall) uint32 {
+func clockTime(c hostCall) uint32 {
 	if c.arg(0) > 3 {
 		return wasiInval
 	}
@@ -109,7 +145,7 @@ func clockTime(c wasiCall) uint32 {
 	return c.put64(c.arg(2), c.world.now)
 }
 
-func random(c wasiCall) uint32 {
+func random(c hostCall) uint32 {
 	b := c.bytes(c.arg(0), uint64(c.arg(1)))
 	if b == nil {
 		return wasiFault
@@ -129,7 +165,7 @@ func random(c wasiCall) uint32 {
 
 // describe says that the standard descriptors are character devices, which C
 // libraries buffer by the line and do not seek in.
-func describe(c wasiCall) uint32 {
+func describe(c hostCall) uint32 {
 	if c.arg(0) > lastStandard {
 		return wasiBadf
 	}
@@ -147,42 +183,66 @@ func describe(c wasiCall) uint32 {
 	return wasiSuccess
 }
 
-// readNothing finds standard input at its end.
-func readNothing(c wasiCall) uint32 {
+// read reads the request of a WASI command; for others standard input is at its end.
+func read(c hostCall) uint32 {
 	if c.arg(0) != 0 {
 		return wasiBadf
 	}
-	return c.put32(c.arg(3), 0)
+	return c.transfer(func(b []byte) uint64 {
+		if c.stdio == nil {
+			return 0
+		}
+		return c.stdio.read(b)
+	})
 }
 
-// discard takes what is written to standard output and errors, and forgets it: it
-// may be any part of a spec, and does not belong in a log.
-func discard(c wasiCall) uint32 {
-	if fd := c.arg(0); fd == 0 || fd > lastStandard {
+// write keeps what a WASI command writes to standard output, and forgets all else that
+// is written to standard output and errors: it may be any part of a spec, and does not
+// belong in a log.
+func write(c hostCall) uint32 {
+	fd := c.arg(0)
+	if fd == 0 || fd > lastStandard {
 		return wasiBadf
 	}
+	return c.transfer(func(b []byte) uint64 {
+		if c.stdio != nil && fd == 1 {
+			c.stdio.write(b)
+		}
+		return uint64(len(b))
+	})
+}
+
+// transfer moves data from or to the buffers that arguments 1 and 2 list, until one of
+// them is not moved whole, and answers in argument 3 how many bytes were moved.
+func (c hostCall) transfer(move func([]byte) uint64) uint32 {
 	vectors := c.bytes(c.arg(1), 8*uint64(c.arg(2)))
 	if vectors == nil {
 		return wasiFault
 	}
 	c.charge(uint64(len(vectors)))
-	var written uint64
+	var moved uint64
 	for ; len(vectors) > 0; vectors = vectors[8:] {
 		ptr, n := binary.LittleEndian.Uint32(vectors), binary.LittleEndian.Uint32(vectors[4:])
-		if c.bytes(ptr, uint64(n)) == nil {
+		buf := c.bytes(ptr, uint64(n))
+		if buf == nil {
 			return wasiFault
 		}
-		written += uint64(n)
+		m := move(buf)
+		c.chargeBytes(m)
+		moved += m
+		if m < uint64(n) {
+			break
+		}
 	}
-	if written > math.MaxUint32 {
+	if moved > math.MaxUint32 {
 		return wasiInval
 	}
-	return c.put32(c.arg(3), uint32(written))
+	return c.put32(c.arg(3), uint32(moved))
 }
 
 // poll answers at once. Descriptors are always ready; a clock is, if nothing else
 // is, by moving it on to the earliest time that is waited for.
-func poll(c wasiCall) uint32 {
+func poll(c hostCall) uint32 {
 	const subscriptionSize, eventSize = 48, 32
 	const isClock, isAbsolute = 0, 1
 	n := uint64(c.arg(2))

@@ -29,6 +29,10 @@ type InspectedPackage struct {
 	Sees []string `json:"sees"`
 	// Asks says that its rules ask for other containers.
 	Asks bool `json:"asks_for_containers"`
+	// Matches are what its rules say of the mutations that they are asked about, each once,
+	// such as "operations CREATE; namespaces prod-*". There are none if all rules are asked
+	// about every mutation, and "all" stands for rules of which that is so.
+	Matches []string `json:"matches"`
 	// Builtins are the functions of Rego that it calls itself, sorted, but for operators.
 	Builtins []string `json:"builtins"`
 }
@@ -53,7 +57,8 @@ func (w *Workspace) Inspect(ctx context.Context) (*Inspection, error) {
 	for _, p := range policies.Packages() {
 		sees := visible(compiler.Modules[p.Files[0]])
 		result.Packages = append(result.Packages, InspectedPackage{
-			Package: p, Sees: sees.pathsBelow("input"), Asks: sees.asks, Builtins: builtinsOf(compiler.Modules, p.Name),
+			Package: p, Sees: sees.pathsBelow("input"), Asks: sees.asks, Matches: policies.matchesOf(p.Name),
+			Builtins: builtinsOf(compiler.Modules, p.Name),
 		})
 	}
 	for _, f := range w.files {
@@ -62,6 +67,21 @@ func (w *Workspace) Inspect(ctx context.Context) (*Inspection, error) {
 		}
 	}
 	return result, nil
+}
+
+// matchesOf says which mutations the rules of a package are asked about.
+func (p *Policies) matchesOf(pkg string) []string {
+	matches, selective := []string{}, false
+	for _, r := range p.rules {
+		if r.source.Name == pkg {
+			matches, selective = append(matches, r.match.describe()), selective || r.match != nil
+		}
+	}
+	if !selective {
+		return []string{}
+	}
+	slices.Sort(matches)
+	return slices.Compact(matches)
 }
 
 // pathsBelow lists what is in f, which is at a path.

@@ -124,3 +124,20 @@ func (m *match) String() string {
 	}
 	return strings.Join([]string{fmt.Sprintf("%q", m.operations), fmt.Sprintf("%q", m.namespaces), fmt.Sprintf("%q", m.runtimes)}, " ")
 }
+
+// describe says in words what m has, in the order of its keys in METADATA.
+func (m *match) describe() string {
+	if m == nil {
+		return "all"
+	}
+	var said []string
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"operations", m.operations}, {"namespaces", m.namespaces}, {"runtimes", m.runtimes}} {
+		if list.names != nil {
+			said = append(said, list.key+" "+strings.Join(list.names, ", "))
+		}
+	}
+	return strings.Join(said, "; ")
+}

@@ -72,6 +72,7 @@ func statusOf(err error) status {
 		fault   *plimsoll.FaultError
 		timeout *plimsoll.TimeoutError
 		refused *RefusedRulesError
+		flawed  *RefusedCandidateError
 	)
 	switch {
 	case errors.As(err, &denied):
@@ -93,6 +94,8 @@ func statusOf(err error) status {
 		return s
 	case errors.As(err, &refused):
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonRulesRefused}
+	case errors.As(err, &flawed):
+		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
 	case is(errNotOperator):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
 	case is(plimsoll.ErrOutOfTime):

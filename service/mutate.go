@@ -238,7 +238,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		return nil, err
 	}
 
-	// 2. Merge, and patch: what would be stored, or why it cannot be.
+	// 2. Merge: what would be stored, or why it cannot be.
 	object, err := m.Merge(stored, s.options.Now())
 	if err != nil {
 		return nil, err
@@ -261,33 +261,9 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored
 	}
-	r.input, r.shown = input, nil
-	if input, err = s.patch(ctx, on.rules.Patches, r, input); err != nil {
+	if err := s.applyRules(ctx, on.rules, r, input); err != nil {
 		return nil, err
 	}
-	r.input = input
-	if m.Operation == plimsoll.OperationUpdate {
-		r.changed = plimsoll.Changed(stored, r.object)
-	}
-
-	// 3. Policies, 4. validators. All of them judge the merged and patched object, so that
-	// a denial can name everything that is wrong. Any error ends the attempt.
-	r.decision.Verdict = plimsoll.Verdict{}
-	start := s.options.Now()
-	verdict, err := on.rules.Policies.Judge(ctx, input)
-	r.decision.PolicyTime = s.options.Now().Sub(start)
-	if err != nil {
-		return nil, err
-	}
-	r.decision.Verdict.Add(verdict)
-	start = s.options.Now()
-	verdict, err = on.rules.Validators.Judge(ctx, input)
-	r.decision.ValidatorTime = s.options.Now().Sub(start)
-	if err != nil {
-		return nil, err
-	}
-	r.decision.Verdict.Add(verdict)
-	r.addValues()
 	if len(r.decision.Verdict.Violations) > 0 {
 		return nil, &plimsoll.DeniedError{Verdict: r.decision.Verdict}
 	}
@@ -303,4 +279,39 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 		writes = append(writes, record)
 	}
 	return writes, nil
+}
+
+// applyRules has rules patch what would be stored, r.object, and then judge it. The verdict
+// is in r.decision, unless there is none: any error ends the attempt.
+func (s *Service) applyRules(ctx context.Context, rules *Ruleset, r *result, input *plimsoll.Input) error {
+	// Patch, which is still a part of 2.
+	r.input, r.shown = input, nil
+	input, err := s.patch(ctx, rules.Patches, r, input)
+	if err != nil {
+		return err
+	}
+	r.input = input
+	if input.Operation == plimsoll.OperationUpdate {
+		r.changed = plimsoll.Changed(r.stored, r.object)
+	}
+
+	// 3. Policies, 4. validators. All of them judge the merged and patched object, so that
+	// a denial can name everything that is wrong.
+	r.decision.Verdict = plimsoll.Verdict{}
+	start := s.options.Now()
+	verdict, err := rules.Policies.Judge(ctx, input)
+	r.decision.PolicyTime = s.options.Now().Sub(start)
+	if err != nil {
+		return err
+	}
+	r.decision.Verdict.Add(verdict)
+	start = s.options.Now()
+	verdict, err = rules.Validators.Judge(ctx, input)
+	r.decision.ValidatorTime = s.options.Now().Sub(start)
+	if err != nil {
+		return err
+	}
+	r.decision.Verdict.Add(verdict)
+	r.addValues()
+	return nil
 }

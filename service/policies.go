@@ -26,6 +26,17 @@ type RulesetControl interface {
 	// Reload loads the rules anew from where they come from, and ends what Rollback
 	// began. What is wrong with them is a RefusedRulesError, and then nothing changes.
 	Reload(ctx context.Context) error
+	// Candidate loads rules that are to judge nothing: the policies of bundles, with all
+	// else as it is now. The caller releases them. What is wrong with them is a
+	// RefusedCandidateError.
+	Candidate(ctx context.Context, policies []PolicyBundle) (*Ruleset, error)
+}
+
+// PolicyBundle is policies in a .tar.gz archive.
+type PolicyBundle struct {
+	// Name is what files are reported under.
+	Name    string
+	Archive []byte
 }
 
 // RulesetStatus says how it stands with the rules.
@@ -77,6 +88,17 @@ func (e *RefusedRulesError) Error() string {
 // Unwrap gives the cause.
 func (e *RefusedRulesError) Unwrap() error { return e.Err }
 
+// RefusedCandidateError says what is wrong with rules that are not to judge.
+type RefusedCandidateError struct{ Err error }
+
+func (e *RefusedCandidateError) Error() string {
+	return fmt.Sprintf("the candidate cannot be loaded: %v", e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *RefusedCandidateError) Unwrap() error { return e.Err }
+
+// errNotOperator says who may.
 var errNotOperator = errors.New("only root and the user that the server runs as may do this, and on its unix socket: --address unix://PATH")
 
 // requireOperator refuses callers who are not known to be allowed to administer the

@@ -156,6 +156,7 @@ type Service struct {
 	lane     lane
 	recorder *recorder
 	explains *semaphore.Weighted // for whoever explains
+	surveys  *semaphore.Weighted // for one at a time
 	watches  atomic.Int64        // how many there are
 	drain    sync.Once           // closes draining
 	draining chan struct{}       // closed when callers are to go elsewhere
@@ -171,6 +172,7 @@ func New(store storage.Store, options Options) *Service {
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
 		recorder: newRecorder(store, options),
 		explains: semaphore.NewWeighted(maxExplains),
+		surveys:  semaphore.NewWeighted(1),
 		draining: make(chan struct{}),
 	}
 }

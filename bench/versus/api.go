@@ -36,6 +36,8 @@ type api interface {
 	remove(ctx context.Context, id string) error
 	// list returns how many containers match filter, once all have been received.
 	list(ctx context.Context, filter string) (int, error)
+	// summaries is list for somebody who does not want the specs.
+	summaries(ctx context.Context, filter string) (int, error)
 	// ids is list for somebody who only wants to know which they are.
 	ids(ctx context.Context, filter string) (int, error)
 }
@@ -78,7 +80,12 @@ func (a containerdAPI) list(ctx context.Context, filter string) (int, error) {
 	return len(answer.GetContainers()), err
 }
 
-// ids lists whole containers: there is no other way.
+// summaries lists whole containers: there is no other way.
+func (a containerdAPI) summaries(ctx context.Context, filter string) (int, error) {
+	return a.list(ctx, filter)
+}
+
+// ids lists whole containers as well.
 func (a containerdAPI) ids(ctx context.Context, filter string) (int, error) {
 	return a.list(ctx, filter)
 }
@@ -93,10 +100,18 @@ func newPlimsollAPI(conn *grpc.ClientConn) api {
 	return plimsollAPI{containerdAPI{containers.NewContainersClient(conn)}, conn}
 }
 
-func (a plimsollAPI) ids(ctx context.Context, filter string) (found int, err error) {
-	request := &plimsollv1.ListContainersRequest{
+// summaries is what is answered unless more is asked for.
+func (a plimsollAPI) summaries(ctx context.Context, filter string) (int, error) {
+	return a.pages(ctx, &plimsollv1.ListContainersRequest{Filters: []string{filter}, PageSize: 1000})
+}
+
+func (a plimsollAPI) ids(ctx context.Context, filter string) (int, error) {
+	return a.pages(ctx, &plimsollv1.ListContainersRequest{
 		Filters: []string{filter}, PageSize: 1000, ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"id"}},
-	}
+	})
+}
+
+func (a plimsollAPI) pages(ctx context.Context, request *plimsollv1.ListContainersRequest) (found int, err error) {
 	for {
 		answer := new(plimsollv1.ListContainersResponse)
 		if err := a.conn.Invoke(ctx, "/plimsoll.v1.ContainerService/ListContainers", request, answer); err != nil {

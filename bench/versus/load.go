@@ -117,6 +117,7 @@ func (r records) operations(tag string, n int64, inFlight int, limit time.Durati
 			}))
 		}},
 		{fmt.Sprintf("List of 1 %% of %d", n), func(ctx context.Context, a api) (float64, error) { return find(ctx, a.list) }},
+		{fmt.Sprintf("List of 1 %% of %d, without specs", n), func(ctx context.Context, a api) (float64, error) { return find(ctx, a.summaries) }},
 		{fmt.Sprintf("Ids of 1 %% of %d", n), func(ctx context.Context, a api) (float64, error) { return find(ctx, a.ids) }},
 		{"Delete", func(ctx context.Context, a api) (float64, error) {
 			// All of them, for which as long again is enough: deleting is not slower.

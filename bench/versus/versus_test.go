@@ -18,8 +18,8 @@ func TestVersus(t *testing.T) {
 	}
 	t.Log("\n" + out.String())
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if rows := len(lines) - 2; rows != 6*2 {
-		t.Errorf("%d rows, want 6 operations with 2 numbers in flight", rows)
+	if rows := len(lines) - 2; rows != 7*2 {
+		t.Errorf("%d rows, want 7 operations with 2 numbers in flight", rows)
 	}
 	for _, line := range lines[2:] {
 		if strings.Contains(line, " 0 |") || strings.Contains(line, "NaN") || strings.Contains(line, "Inf") {

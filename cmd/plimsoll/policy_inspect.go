@@ -19,7 +19,7 @@ func newPolicyInspect() *cobra.Command {
 		Use: "inspect [PATH…]", Short: "Show what is in policies",
 		Long: `Show what is in a set of policies: its digest, its packages with their rules, what of
 the input each can see (the rest makes no difference to it), whether it asks for other
-containers, and which builtins of Rego it calls.
+containers, which mutations its rules match, and which builtins of Rego it calls.
 ` + policyPaths,
 		Example: `  plimsoll policy inspect
   plimsoll policy inspect policies -o json`,
@@ -56,6 +56,7 @@ func printInspection(w io.Writer, result *server.PolicyInspection) error {
 		line("  Enforcement", string(p.Enforcement))
 		line("  Rules", strings.Join(p.Rules, ", "))
 		line("  Files", strings.Join(p.Files, ", "))
+		line("  Matches", strings.Join(p.Matches, " | "))
 		line("  Sees", strings.Join(p.Sees, ", "))
 		if p.Asks {
 			line("  Asks for", "other containers")

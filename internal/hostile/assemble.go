@@ -33,30 +33,30 @@ const (
 
 // Opcodes.
 const (
-	opUnreachable, opNop          = 0x00, 0x01
-	opBlock, opLoop, opIf, opElse = 0x02, 0x03, 0x04, 0x05
-	opEnd                         = 0x0b
-	opBr, opBrIf, opBrTable       = 0x0c, 0x0d, 0x0e
-	opReturn, opCall, opCallIndir = 0x0f, 0x10, 0x11
-	opDrop                        = 0x1a
-	opLocalGet, opLocalSet        = 0x20, 0x21
-	opGlobalGet, opGlobalSet      = 0x23, 0x24
-	opTableGet, opTableSet        = 0x25, 0x26
-	opI32Load, opI64Load          = 0x28, 0x29
-	opI32Store                    = 0x36
-	opI32Store8                   = 0x3a
-	opMemorySize, opMemoryGrow    = 0x3f, 0x40
-	opI32Const, opI64Const        = 0x41, 0x42
-	opF32Const, opF64Const        = 0x43, 0x44
-	opI32Eqz                      = 0x45
-	opI32Add, opI32Sub, opI32Mul  = 0x6a, 0x6b, 0x6c
-	opI32DivS, opI32RemU          = 0x6d, 0x70
-	opI64DivS                     = 0x7f
-	opI32TruncF64                 = 0xaa
-	opI64Extend                   = 0xad // i64.extend_i32_u
-	opRefNull, opRefFunc          = 0xd0, 0xd2
-	opFC                          = 0xfc
-	emptyBlock                    = 0x40
+	opUnreachable, opNop           = 0x00, 0x01
+	opBlock, opLoop, opIf, opElse  = 0x02, 0x03, 0x04, 0x05
+	opEnd                          = 0x0b
+	opBr, opBrIf, opBrTable        = 0x0c, 0x0d, 0x0e
+	opReturn, opCall, opCallIndir  = 0x0f, 0x10, 0x11
+	opDrop                         = 0x1a
+	opLocalGet, opLocalSet         = 0x20, 0x21
+	opGlobalGet, opGlobalSet       = 0x23, 0x24
+	opTableGet, opTableSet         = 0x25, 0x26
+	opI32Load, opI64Load           = 0x28, 0x29
+	opI32Store                     = 0x36
+	opI32Store8                    = 0x3a
+	opMemorySize, opMemoryGrow     = 0x3f, 0x40
+	opI32Const, opI64Const         = 0x41, 0x42
+	opF32Const, opF64Const         = 0x43, 0x44
+	opI32Eqz                       = 0x45
+	opI32Add, opI32Sub, opI32Mul   = 0x6a, 0x6b, 0x6c
+	opI32DivS, opI32RemU           = 0x6d, 0x70
+	opI64Add, opI64DivS            = 0x7c, 0x7f
+	opI32TruncF64                  = 0xaa
+	opI64Extend                    = 0xad // i64.extend_i32_u
+	opRefNull, opIsNull, opRefFunc = 0xd0, 0xd1, 0xd2
+	opFC                           = 0xfc
+	emptyBlock                     = 0x40
 )
 
 // Opcodes after opFC.

@@ -106,9 +106,16 @@ func starts() []Module {
 		v := validator{exports: [][]byte{export("_initialize", kindFunc, funcMore)}}.function(typeNone, noLocals, code...)
 		return Module{Name: "start-" + n, Does: does, Wasm: v.assemble(), Want: Refused, Says: says}
 	}
+	start := func(n, does, says string, code ...any) Module {
+		v := validator{start: u(funcMore)}.function(typeNone, noLocals, code...)
+		return Module{Name: "start-section-" + n, Does: does, Wasm: v.assemble(), Want: Refused, Says: says}
+	}
 	return []Module{
-		{Name: "start-section", Does: "a start function", Wasm: module(section(secType, vec(funcType(nil, nil))), section(secFunction, vec([]byte{0})), section(secStart, 0), section(secCode, vec(body(noLocals, forever())))), Want: Refused, Says: "a start function is not supported"},
-		{Name: "start-program", Does: "a program that is run instead of called", Wasm: module(section(secType, vec(funcType(nil, nil))), section(secFunction, vec([]byte{0})), section(secExport, vec(export("_start", kindFunc, 0))), section(secCode, vec(body(noLocals, forever())))), Want: Refused, Says: "_start"},
+		start("endless", "a start function without end", "it has a start function", forever()),
+		start("trap", "a start function that traps", "it has a start function", opUnreachable),
+		start("recursion", "a start function that calls itself", "it has a start function", call(funcMore)),
+		{Name: "start-type", Does: "a start function with parameters", Wasm: validator{start: u(funcAlloc)}.assemble(), Want: Refused, Says: "start"},
+		{Name: "start-nothing", Does: "a start function that is not there", Wasm: validator{start: u(99)}.assemble(), Want: Refused, Says: "function 99 does not exist"},
 		initialize("endless", "an _initialize without end", "_initialize: out of time", forever()),
 		initialize("trap", "an _initialize that traps", "_initialize: it trapped", opUnreachable),
 		initialize("recursion", "an _initialize that calls itself", "_initialize: its calls nest too deep", call(funcMore)),

@@ -68,6 +68,8 @@ func Corpus() []Family {
 		{"Addresses of the request", allocations()},
 		{"Addresses and lengths of the verdict", verdicts()},
 		{"Output", outputs()},
+		{"WASI commands", commands()},
+		{"Extism modules", extisms()},
 	}
 }
 

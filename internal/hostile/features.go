@@ -1,6 +1,6 @@
 package hostile
 
-// features are modules that use what cannot be metered, or put back.
+// features are modules that use what cannot be metered.
 func features() []Module {
 	types := section(secType, vec(funcType(nil, nil)))
 	m := func(name, does string, wasm []byte, says string) Module {
@@ -22,13 +22,13 @@ func features() []Module {
 	}
 }
 
-// state are modules with state that cannot be put back, and modules whose state is.
+// state are validators that would tell one call from the one before.
 func state() []Module {
-	refused := func(name, does string, v validator, says string) Module {
-		return Module{Name: "state-" + name, Does: does, Wasm: v.assemble(), Want: Refused, Says: says}
-	}
 	table := [][]byte{{funcRef, 0, 4}}
-	passive := [][]byte{seq(1, 0, vec([]byte{0}))}
+	passive := [][]byte{seq(1, 0, vec([]byte{funcMarker}))}
+	first := [][]byte{seq(0, num(0), opEnd, vec([]byte{funcMarker}))}
+	// changed is whether an element of the table is not null.
+	changed := func(n int32) []byte { return seq(num(n), opTableGet, 0, opIsNull, opI32Eqz) }
 	// deny judges by a number on the stack: not 0 is a call that can tell it is not the first.
 	deny := func(code ...any) []byte {
 		return seq(seq(code...), opIf, i64, say(denialAt, uint32(len(denial))), opElse, admit, opEnd)
@@ -39,15 +39,18 @@ func state() []Module {
 	const at = 512 // in memory
 	global := [][]byte{seq(i32, 1, num(0), opEnd)}
 	return []Module{
-		refused("table-set", "keeps state in a table", validator{tables: table, judge: then(num(0), opRefNull, funcRef, opTableSet, 0)}, "table.set"),
-		refused("table-grow", "grows a table", validator{tables: table, judge: then(opRefNull, funcRef, num(1), opFC, fcTableGrow, 0, opDrop)}, "table.grow"),
-		refused("table-fill", "fills a table", validator{tables: table, judge: then(num(0), opRefNull, funcRef, num(1), opFC, fcTableFill, 0)}, "table.fill"),
-		refused("table-copy", "copies within a table", validator{tables: table, judge: then(num(0), num(1), num(1), opFC, fcTableCopy, 0, 0)}, "table.copy"),
-		refused("table-init", "writes elements to a table", validator{tables: table, elements: passive, judge: then(num(0), num(0), num(1), opFC, fcTableInit, 0, 0)}, "table.init"),
-		refused("elem-drop", "drops elements", validator{tables: table, elements: passive, judge: then(opFC, fcElemDrop, 0)}, "elem.drop"),
-		refused("data-drop", "drops data", validator{dataCount: true, judge: then(opFC, fcDataDrop, 0)}, "data.drop"),
-		refused("reference", "keeps a reference in a global", validator{globals: [][]byte{seq(funcRef, 1, opRefNull, funcRef, opEnd)}}, "mutable funcref"),
-		refused("host-reference", "keeps a host's reference in a global", validator{globals: [][]byte{seq(externRef, 1, opRefNull, externRef, opEnd)}}, "mutable externref"),
+		kept("table-set", "denies if a table is not as it was", validator{tables: table, judge: deny(changed(1), num(1), opRefFunc, funcMarker, opTableSet, 0)}),
+		kept("table-grow", "denies if a table has not the size it had", validator{tables: table, judge: deny(opFC, 16, 0, num(4), opI32Sub, opRefNull, funcRef, num(1), opFC, fcTableGrow, 0, opDrop)}),
+		kept("table-fill", "denies if a table that it fills is not as it was", validator{tables: table, judge: deny(changed(1), num(1), opRefFunc, funcMarker, num(3), opFC, fcTableFill, 0)}),
+		kept("table-copy", "denies if a table that it copies within is not as it was", validator{tables: table, elements: first, judge: deny(changed(1), num(1), num(0), num(1), opFC, fcTableCopy, 0, 0)}),
+		kept("table-init", "denies if a table that it writes elements to is not as it was", validator{tables: table, elements: passive, judge: deny(changed(1), num(1), num(0), num(1), opFC, fcTableInit, 0, 0)}),
+		kept("elem-drop", "traps if elements are gone", validator{tables: table, elements: passive, judge: then(num(0), num(0), num(1), opFC, fcTableInit, 0, 0, opFC, fcElemDrop, 0)}),
+		kept("data-drop", "traps if data are gone", validator{
+			dataCount: true, data: [][]byte{seq(1, name("ab"))}, judge: then(num(at), num(0), num(2), opFC, fcMemoryInit, 2, 0, opFC, fcDataDrop, 2),
+		}),
+		kept("reference", "denies if a reference in a global is not what it was", validator{
+			globals: [][]byte{seq(funcRef, 1, opRefNull, funcRef, opEnd)}, judge: deny(opGlobalGet, 0, opIsNull, opI32Eqz, opRefFunc, funcMarker, opGlobalSet, 0),
+		}),
 		kept("memory", "denies if memory is not as it was", validator{judge: deny(num(at), opI32Load, 2, 0, num(at), num(1), opI32Store, 2, 0)}),
 		kept("global", "denies if a global is not as it was", validator{globals: global, judge: deny(opGlobalGet, 0, num(1), opGlobalSet, 0)}),
 		kept("exported-global", "denies if an exported global is not as it was", validator{globals: global, exports: [][]byte{export("g", kindGlobal, 0)}, judge: deny(opGlobalGet, 0, num(1), opGlobalSet, 0)}),

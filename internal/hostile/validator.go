@@ -38,6 +38,7 @@ type validator struct {
 	alloc, judge                                                          []byte // code
 	allocLocals, judgeLocals                                              []byte
 	extra                                                                 []byte // sections at the end
+	start                                                                 []byte // the index of a start function
 }
 
 // say returns the verdict at ptr.
@@ -70,6 +71,10 @@ func (v validator) assemble() []byte {
 		return section(id, vec(items...))
 	}
 	n := v.imported
+	var started []byte
+	if v.start != nil {
+		started = section(secStart, v.start)
+	}
 	var count []byte
 	if v.dataCount {
 		count = section(secDataCount, u(uint32(len(v.data)+2))) //nolint:gosec // it fits
@@ -87,6 +92,7 @@ func (v validator) assemble() []byte {
 			export("memory", kindMemory, 0), export(marker, kindFunc, n+funcMarker),
 			export("plimsoll_alloc", kindFunc, n+funcAlloc), export("plimsoll_validate", kindFunc, n+funcJudge),
 		}, v.exports...)...)),
+		started,
 		optional(secElement, v.elements),
 		count,
 		section(secCode, vec(append([][]byte{

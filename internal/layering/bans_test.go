@@ -50,8 +50,14 @@ var bans = []ban{
 	},
 	{
 		from:   []string{"./plugins/..."},
-		banned: []string{"./storage/...", "./service/...", "./policy/...", badger, opa},
+		banned: []string{"./storage/...", "./service/...", "./policy/...", badger},
 		reason: "validators judge what they are given; they neither store nor serve",
+	},
+	{
+		from:   []string{"./plugins", "./plugins/abi/...", "./plugins/conform/...", "./plugins/internal/wasm/..."},
+		banned: []string{opa},
+		direct: true,
+		reason: "compiled Rego policies call OPA's builtins; plugins/internal/rego gives them these, and nothing else there knows OPA",
 	},
 	{
 		from:   []string{"./plugins/abi/..."},

@@ -42,7 +42,7 @@ var (
 type compileJob struct {
 	Limits   compileLimits
 	Policies *policyJob
-	Module   *plugins.Trial
+	Module   *plugins.Job
 }
 
 // policyJob is policies to be compiled.

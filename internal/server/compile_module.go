@@ -15,21 +15,21 @@ import (
 	"github.com/plimsoll-project/plimsoll/plugins"
 )
 
-// survivors are the digests of trials that went well, so that reloading is quick. A trial
-// is the same for the same bytes.
+// survivors are the digests of jobs that went well, so that reloading is quick. A job
+// takes the same for the same bytes.
 var survivors, _ = lru.New[[sha256.Size]byte, struct{}](4096) // which fails for a size of 0 alone
 
-// tryModule runs a trial in a process of its own, unless one of the same has gone well.
-func tryModule(ctx context.Context, t plugins.Trial) error {
-	digest := trialDigest(t)
+// tryModule does a job in a process of its own, unless the same has gone well.
+func tryModule(ctx context.Context, j plugins.Job) error {
+	digest := jobDigest(j)
 	if survivors.Contains(digest) {
 		return nil
 	}
 	limits, what := moduleLimits, "it takes more than %s to compile: make it smaller, above all its largest functions"
-	if t.Module == nil {
+	if j.Module == nil {
 		limits, what = schemaLimits, "it takes more than %s to look at settings with its schema: look for definitions that refer twice to the next one"
 	}
-	result, err := compileElsewhere(ctx, compileJob{Limits: limits, Module: &t})
+	result, err := compileElsewhere(ctx, compileJob{Limits: limits, Module: &j})
 	switch tooMuch, excess := errors.AsType[*tooMuchError](err); {
 	case excess:
 		return fmt.Errorf(what, tooMuch.what)
@@ -42,11 +42,11 @@ func tryModule(ctx context.Context, t plugins.Trial) error {
 	return nil
 }
 
-// trialDigest identifies a trial. Where compiled code is kept does not count: what it takes
+// jobDigest identifies a job. Where compiled code is kept does not count: what it takes
 // to compile is the same.
-func trialDigest(t plugins.Trial) [sha256.Size]byte {
+func jobDigest(j plugins.Job) [sha256.Size]byte {
 	return sha256.Sum256(slices.Concat(
-		hashOf(t.Module), hashOf(t.Schema), hashOf(t.Settings),
+		hashOf(j.Module), hashOf(j.Schema), hashOf(j.Settings),
 	))
 }
 
@@ -59,7 +59,7 @@ func hashOf(b []byte) []byte {
 const cacheDir = "compiled-validators"
 
 // pluginOptions are what validators are run with. Those that are part of the program need
-// no trial. Nothing is kept in a data directory that is empty: it is for the store to
+// not be tried. Nothing is kept in a data directory that is empty: it is for the store to
 // begin one.
 func pluginOptions(paths []string, data string, log *slog.Logger) plugins.Options {
 	options := plugins.Options{Logger: log}

@@ -28,7 +28,7 @@ func hostileModule(t *testing.T, name string) []byte {
 
 // What the reader of modules would refuse shows what the process for compiling bounds:
 // that reader may be wrong, and the process must hold by itself.
-func TestTrialsThatTakeTooMuch(t *testing.T) {
+func TestModulesThatTakeTooMuch(t *testing.T) {
 	before := moduleLimits
 	defer func() { moduleLimits = before }()
 	moduleLimits.CPU = 3 * time.Second
@@ -41,7 +41,7 @@ func TestTrialsThatTakeTooMuch(t *testing.T) {
 		"not valid":           {"stack-underflow", "compiling the module: invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := tryModule(t.Context(), plugins.Trial{Module: hostileModule(t, tt.module)})
+			err := tryModule(t.Context(), plugins.Job{Module: hostileModule(t, tt.module)})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error is %v, want %q", err, tt.want)
 			}
@@ -52,8 +52,8 @@ func TestTrialsThatTakeTooMuch(t *testing.T) {
 // A module that was compiled once in a process of its own is not again, and one that
 // cannot be is not compiled at all.
 func TestSurvivors(t *testing.T) {
-	trial := func(text string) plugins.Trial {
-		return plugins.Trial{Module: hostile.Answering(text), CacheDir: filepath.Join(t.TempDir(), "cache")}
+	trial := func(text string) plugins.Job {
+		return plugins.Job{Module: hostile.Answering(text), CacheDir: filepath.Join(t.TempDir(), "cache")}
 	}
 	first := trial(`{"violations":[]}`)
 	if err := tryModule(t.Context(), first); err != nil {
@@ -115,13 +115,13 @@ func TestCompiledValidatorsAreKept(t *testing.T) {
 	}
 }
 
-func TestTrialDigest(t *testing.T) {
+func TestJobDigest(t *testing.T) {
 	seen := map[[sha256.Size]byte]string{}
-	for name, trial := range map[string]plugins.Trial{
+	for name, trial := range map[string]plugins.Job{
 		"module": {Module: []byte("ab")}, "schema": {Schema: []byte("ab")}, "settings": {Settings: []byte("ab")},
 		"both": {Schema: []byte("a"), Settings: []byte("b")}, "nothing": {},
 	} {
-		digest := trialDigest(trial)
+		digest := jobDigest(trial)
 		if other, ok := seen[digest]; ok {
 			t.Errorf("%s and %s are taken for the same", name, other)
 		}

@@ -171,7 +171,7 @@ func sourceOf(modules ...hostile.Module) plugins.Source {
 }
 
 // refuse loads a module, which must fail.
-func refuse(t *testing.T, m hostile.Module, try func(context.Context, plugins.Trial) error) {
+func refuse(t *testing.T, m hostile.Module, try func(context.Context, plugins.Job) error) {
 	validators, err := plugins.Load(context.Background(), plugins.Options{Try: try}, sourceOf(m))
 	if err == nil {
 		t.Errorf("%s was loaded: %v", m.Name, validators.Close())

@@ -91,6 +91,15 @@ func (b Bundle) Push(ctx context.Context, grants []string, to string) (digest st
 	return bundles.Push(ctx, to, archive, bundles.Options{PlainHTTP: b.PlainHTTP})
 }
 
+// Archive fetches the bundle and returns it as an archive. Signatures are not looked at.
+func (b Bundle) Archive(ctx context.Context) ([]byte, error) {
+	source, err := b.source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Pack(policy.Options{}, source)
+}
+
 // Pull fetches the bundle, reads it as a server would, and writes it to a file.
 func (b Bundle) Pull(ctx context.Context, file string) (BundleInfo, error) {
 	source, info, err := b.read(ctx)

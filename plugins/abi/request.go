@@ -51,6 +51,12 @@ func (r Request) Len() uint32 {
 	return uint32(len(r.document) + len(settingsMember) + len(r.settings))
 }
 
+// ForSettings tells whether it is a request that checks settings.
+func (r Request) ForSettings() bool { return r.document == nil }
+
+// Settings are the settings of the binding, as JSON. They must not be modified.
+func (r Request) Settings() []byte { return r.settings }
+
 // Encode writes the request to dst, which must be Len bytes long.
 func (r Request) Encode(dst []byte) {
 	if r.document == nil {

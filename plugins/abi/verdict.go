@@ -34,21 +34,8 @@ type findings []finding
 
 // UnmarshalJSONFrom reads the list.
 func (f *findings) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	start, err := dec.ReadToken()
-	if err != nil {
-		return err
-	}
-	if start.Kind() != '[' {
-		return fmt.Errorf("%s is not an array; no findings are []", dec.StackPointer())
-	}
 	*f = findings{}
-	for dec.PeekKind() != ']' {
-		if len(*f) == MaxFindings {
-			return fmt.Errorf("%s has more than %d members", dec.StackPointer(), MaxFindings)
-		}
-		if kind := dec.PeekKind(); kind != '{' && kind != 0 {
-			return fmt.Errorf("%s has a member that is not an object", dec.StackPointer().Parent())
-		}
+	return decodeList(dec, "{", func() error {
 		var one finding
 		if err := json.UnmarshalDecode(dec, &one); err != nil {
 			return err
@@ -57,6 +44,30 @@ func (f *findings) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 			return fmt.Errorf("%s has no msg", dec.StackPointer())
 		}
 		*f = append(*f, one)
+		return nil
+	})
+}
+
+// decodeList reads an array of at most MaxFindings members, each of which begins with
+// one of the kinds and is read by member.
+func decodeList(dec *jsontext.Decoder, kinds string, member func() error) error {
+	start, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	if start.Kind() != '[' {
+		return fmt.Errorf("%s is not an array; no findings are []", dec.StackPointer())
+	}
+	for n := 0; dec.PeekKind() != ']'; n++ {
+		if n == MaxFindings {
+			return fmt.Errorf("%s has more than %d members", dec.StackPointer(), MaxFindings)
+		}
+		if kind := dec.PeekKind(); kind != 0 && !strings.ContainsRune(kinds, rune(kind)) {
+			return fmt.Errorf("%s has a member that is not an object", dec.StackPointer().Parent())
+		}
+		if err := member(); err != nil {
+			return err
+		}
 	}
 	_, err = dec.ReadToken()
 	return err

@@ -51,8 +51,8 @@
 // WebAssembly 1.0 and, of 2.0: sign extension, saturating float to integer
 // conversion, multi-value, bulk memory, reference types, mutable globals. Refused:
 // SIMD, threads, tail calls, exceptions, garbage collection and typed references,
-// extended constant expressions, 64-bit memory, more than one memory, start
-// functions.
+// extended constant expressions, 64-bit memory, more than one memory. A start
+// function is not run on its own: it becomes an export.
 //
 // # What is not done
 //

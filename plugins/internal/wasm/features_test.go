@@ -26,7 +26,6 @@ func TestFeaturesNotSupported(t *testing.T) {
 		"tail calls":         {code(0x12, 0), "tail calls"},
 		"extended constants": {assemble(sect(secGlobal, 1, byte(I32), 0, opI32Const, 1, opI32Const, 2, 0x6a, opEnd)), "constant expression"},
 		"exceptions":         {assemble(types, funcs, sect(13, 1, 0, 0), sect(secCode, vec(codeOf(nil, 0x08, 0))...)), "section 13"},
-		"start function":     {assemble(types, funcs, sect(secStart, 0), sect(secCode, vec(codeOf(nil))...)), "start function"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

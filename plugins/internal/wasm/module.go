@@ -12,6 +12,8 @@ const (
 	FuelExport = "plimsoll_fuel"
 	// DepthExport is the mutable i64 global that holds the frames left.
 	DepthExport = "plimsoll_depth"
+	// StartExport is the module's start function, if it has one: see [Module].Start.
+	StartExport = "plimsoll_start"
 	// GlobalExportPrefix and the index of a mutable global make the name under
 	// which it is exported if the module does not do so itself.
 	GlobalExportPrefix = "plimsoll_global_"
@@ -34,6 +36,10 @@ type Module struct {
 	// under, without the two that Instrument adds. Imported ones belong to the
 	// host and are not listed.
 	Globals []MutableGlobal
+	// Start says that the module has a start function. The rewritten module has none,
+	// so that nothing runs when it is instantiated; the function, of type () → (), is
+	// exported as StartExport instead, for the host to call with fuel or not at all.
+	Start bool
 	// Custom are the custom sections in the module's order. Their names need not
 	// be unique. Data aliases the bytes given to Instrument.
 	Custom []CustomSection

@@ -59,6 +59,8 @@ type reader struct {
 	elementItems    int // elements in all of them
 	dataCount       int // data segments as announced before the code, or -1
 	bodies          int
+	start           uint32 // the index of the start function, if hasStart
+	hasStart        bool
 	data            int // data segments
 	localsTotal     uint64
 	work            uint64 // see Caps.CompileWork
@@ -154,7 +156,7 @@ func (r *reader) section(last int) int {
 	case secExport:
 		r.exportSection()
 	case secStart:
-		r.fail(start, "a start function is not supported: export _initialize instead")
+		r.startSection()
 	case secElement:
 		r.elementSection()
 	case secDataCount:

@@ -15,12 +15,16 @@ func (r *reader) rewrite() *Module {
 		Imports:      r.imports,
 		Exports:      r.exports,
 		Custom:       r.custom,
+		Start:        r.hasStart,
 		Unrestorable: slices.Sorted(maps.Keys(r.unrestorable)),
 	}
 	if len(r.memories) > 0 {
 		m.Memory = &Memory{Min: r.memories[0].min, Max: r.memories[0].max, Imported: r.importedMemory}
 	}
 	names := r.nameGlobals(m)
+	if r.hasStart {
+		names = append(names, addedExport{StartExport, KindFunc, r.start})
+	}
 
 	out := append(make([]byte, 0, len(r.module)+len(r.code)), header...)
 	next := 0 // the section of the module that comes next
@@ -41,6 +45,7 @@ func (r *reader) rewrite() *Module {
 			out = r.extendSection(out, next, id, len(names), func(b []byte) []byte {
 				return appendExports(b, names)
 			})
+		case secStart: // it is exported instead
 		case secCode:
 			if len(r.code) > 0 {
 				out = appendSection(out, id, r.code)
@@ -57,21 +62,22 @@ func (r *reader) rewrite() *Module {
 	return m
 }
 
-// globalExport is an export of a global that the module does not have itself.
-type globalExport struct {
+// addedExport is an export that the module does not have itself.
+type addedExport struct {
 	name  string
+	kind  Kind
 	index uint32
 }
 
 // nameGlobals lists the mutable globals in m and returns the exports to be added.
-func (r *reader) nameGlobals(m *Module) []globalExport {
+func (r *reader) nameGlobals(m *Module) []addedExport {
 	exported := map[uint32]string{}
 	for _, e := range r.exports {
 		if _, ok := exported[e.Index]; e.Kind == KindGlobal && !ok {
 			exported[e.Index] = e.Name
 		}
 	}
-	added := []globalExport{{FuelExport, r.fuelGlobal()}, {DepthExport, r.depthGlobal()}}
+	added := []addedExport{{FuelExport, KindGlobal, r.fuelGlobal()}, {DepthExport, KindGlobal, r.depthGlobal()}}
 	for i := r.importedGlobals; i < len(r.globals); i++ {
 		if !r.globals[i].Mutable {
 			continue
@@ -79,7 +85,7 @@ func (r *reader) nameGlobals(m *Module) []globalExport {
 		name, ok := exported[uint32(i)]
 		if !ok {
 			name = fmt.Sprint(GlobalExportPrefix, i)
-			added = append(added, globalExport{name, uint32(i)})
+			added = append(added, addedExport{name, KindGlobal, uint32(i)})
 		}
 		m.Globals = append(m.Globals, MutableGlobal{Name: name, Type: r.globals[i].Type})
 	}
@@ -143,10 +149,10 @@ func appendGlobals(b []byte) []byte {
 	return b
 }
 
-func appendExports(b []byte, exports []globalExport) []byte {
+func appendExports(b []byte, exports []addedExport) []byte {
 	for _, e := range exports {
 		b = appendU32(b, uint32(len(e.name)))
-		b = append(append(b, e.name...), byte(KindGlobal))
+		b = append(append(b, e.name...), byte(e.kind))
 		b = appendU32(b, e.index)
 	}
 	return b

@@ -153,7 +153,7 @@ func (r *reader) funcType(i int) FuncType {
 
 // notReserved refuses the names that Instrument adds.
 func (r *reader) notReserved(name string) {
-	for _, reserved := range []string{FuelExport, DepthExport, GlobalExportPrefix} {
+	for _, reserved := range []string{FuelExport, DepthExport, StartExport, GlobalExportPrefix} {
 		if strings.HasPrefix(name, reserved) {
 			r.fail(r.pos, "the name %q is reserved: nothing may be called %s…", name, reserved)
 		}
@@ -250,6 +250,19 @@ func (r *reader) exportSection() {
 		}
 		r.exports = append(r.exports, e)
 	}
+}
+
+// startSection reads which function the engine would run on its own.
+func (r *reader) startSection() {
+	at := r.pos
+	r.start = r.index("function", len(r.funcs))
+	if typ := r.funcType(int(r.start)); len(typ.Params)+len(typ.Results) > 0 {
+		r.fail(at, "the start function is %s; want ()", typ)
+	}
+	if int(r.start) < r.importedFuncs {
+		r.fail(at, "the start function is an import")
+	}
+	r.hasStart = true
 }
 
 // elementSection reads element segments. Bit 0 of a segment's flags says that it

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+)
+
+func newAudit() *cobra.Command {
+	var c surveyCommand
+	cmd := &cobra.Command{
+		Use: "audit", Short: "Judge everything that is stored by the rules of now", GroupID: "rules", Args: cobra.NoArgs,
+		Long: `Have a server judge the containers that are stored by the rules that judge now, and show
+those that would be denied, that the rules come to no verdict on, or that they warn of.
+The exit code is 3 if any would be denied, and 1 if the rules came to no verdict on any.
+
+SARIF is for code scanners, JUnit for build servers.
+` + surveyHelp + selectHelp,
+		Example: `  plimsoll audit --address unix:///run/plimsoll/plimsoll.sock
+  plimsoll audit --namespaces 'prod-*' -l team=core
+  plimsoll audit -o sarif > audit.sarif
+  plimsoll audit --jq '.summary.rules[] | [.source.name, .denied]'`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.audit(cmd) },
+	}
+	c.add(cmd, []string{"table", "json", "yaml", "jsonl", "sarif", "junit"})
+	return cmd
+}
+
+func (c *surveyCommand) audit(cmd *cobra.Command) error {
+	client, selection, p, err := c.start(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := client.Audit(cmd.Context(), &plimsollv1.AuditRequest{Selection: selection})
+	if err != nil {
+		return surveyError(cmd.Context(), err)
+	}
+	line := newProgressLine(cmd)
+	defer line.clear()
+	var (
+		findings []*plimsollv1.AuditFinding
+		summary  *plimsollv1.AuditSummary
+	)
+	err = follow(s, func(res *plimsollv1.AuditResponse) error {
+		line.show(res.GetProgress())
+		if res.GetFinding() != nil {
+			if p.format == "jsonl" {
+				line.clear()
+				return p.document(res.GetFinding())
+			}
+			findings = append(findings, res.GetFinding())
+		}
+		summary = res.GetSummary()
+		return nil
+	})
+	line.clear()
+	if err == nil && summary == nil {
+		err = errUnfinished
+	}
+	if err != nil {
+		return surveyError(cmd.Context(), err)
+	}
+	if err := printAudit(p, findings, summary); err != nil {
+		return err
+	}
+	switch {
+	case summary.GetDenied() > 0:
+		return reportedError(exitDenied)
+	case summary.GetFailed() > 0:
+		return reportedError(exitError)
+	}
+	return nil
+}
+
+func printAudit(p *printer, findings []*plimsollv1.AuditFinding, summary *plimsollv1.AuditSummary) error {
+	switch p.format {
+	case "sarif":
+		return writeSARIF(p.w, findings, summary)
+	case "junit":
+		return writeAuditJUnit(p.w, findings, summary)
+	case "jsonl":
+		return p.document(summary)
+	case "json", "yaml":
+		list := make([]proto.Message, len(findings))
+		for i, f := range findings {
+			list[i] = f
+		}
+		data, err := documentOf("findings", list, "summary", summary)
+		if err != nil {
+			return err
+		}
+		return p.json(data)
+	}
+	t := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
+	if len(findings) > 0 {
+		_, _ = fmt.Fprintln(t, "NAMESPACE\tID\tSTANDING\tRULE\tMESSAGE")
+	}
+	for _, f := range findings {
+		for _, row := range opinionRows(f.GetOpinion()) {
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(f.GetContainer().GetNamespace()), printable(f.GetContainer().GetId()),
+				row.standing, printable(row.rule), printable(row.message))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	judged := summary.GetAdmitted() + summary.GetDenied() + summary.GetFailed()
+	_, err := fmt.Fprintf(p.w, "%s judged as of revision %d by ruleset %s: %s would be denied, %s failed, %s admitted with warnings\n",
+		plural(int(judged), "container"), summary.GetRevision(), short(summary.GetRuleset()),
+		humanize.Comma(summary.GetDenied()), humanize.Comma(summary.GetFailed()), humanize.Comma(summary.GetWarned()))
+	return err
+}
+
+// opinionRow is a thing that rules say of a container.
+type opinionRow struct{ standing, rule, message string }
+
+func opinionRows(o *plimsollv1.Opinion) []opinionRow {
+	var rows []opinionRow
+	if o.GetStanding() == plimsollv1.Standing_STANDING_FAILED {
+		rows = append(rows, opinionRow{"failed", ruleOf(o.GetFailed()), o.GetError()})
+	}
+	for _, v := range o.GetVerdict().GetViolations() {
+		rows = append(rows, opinionRow{"denied", ruleOf(v.GetSource()), v.GetMessage()})
+	}
+	for _, v := range o.GetVerdict().GetWarnings() {
+		rows = append(rows, opinionRow{"warned", ruleOf(v.GetSource()), v.GetMessage()})
+	}
+	return rows
+}

@@ -1,0 +1,187 @@
+package rego
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+const (
+	maxNesting = 64
+	// maxMembers is the size of a set or object. Values of one hash are compared with
+	// each other, and a guest may choose them so.
+	maxMembers = 1_024
+	memberCost = 16
+)
+
+// parse reads a value as OPA's opa_value_dump writes it.
+func parse(text []byte, charge func(uint64)) (ast.Value, error) {
+	if len(text) > MaxOperand {
+		return nil, fmt.Errorf("it has more than %d bytes", MaxOperand)
+	}
+	p := parser{rest: text, charge: charge}
+	v, err := p.value(0)
+	if err != nil {
+		return nil, err
+	}
+	if p.next() != 0 || len(p.rest) > 0 {
+		return nil, errors.New("there is more than one value")
+	}
+	return v, nil
+}
+
+type parser struct {
+	rest   []byte
+	charge func(uint64)
+}
+
+var errNotValue = errors.New("it is not a value")
+
+// next passes over space and returns the byte that follows, 0 at the end.
+func (p *parser) next() byte {
+	for len(p.rest) > 0 {
+		switch c := p.rest[0]; c {
+		case ' ', '\t', '\n', '\r':
+			p.rest = p.rest[1:]
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// take passes over word, if it comes next.
+func (p *parser) take(word string) bool {
+	if p.next(); len(p.rest) < len(word) || string(p.rest[:len(word)]) != word {
+		return false
+	}
+	p.rest = p.rest[len(word):]
+	return true
+}
+
+func (p *parser) value(depth int) (ast.Value, error) {
+	if depth > maxNesting {
+		return nil, fmt.Errorf("it nests deeper than %d", maxNesting)
+	}
+	switch c := p.next(); {
+	case c == '[':
+		return p.array(depth + 1)
+	case c == '{':
+		return p.braces(depth + 1)
+	case c == '"':
+		return p.text()
+	case c == '-' || c >= '0' && c <= '9':
+		return p.number()
+	case p.take("true"):
+		return ast.Boolean(true), nil
+	case p.take("false"):
+		return ast.Boolean(false), nil
+	case p.take("null"):
+		return ast.Null{}, nil
+	case p.take("set()"):
+		return ast.NewSet(), nil
+	}
+	return nil, errNotValue
+}
+
+func (p *parser) array(depth int) (ast.Value, error) {
+	p.take("[")
+	var elements []*ast.Term
+	for !p.take("]") {
+		if len(elements) > 0 && !p.take(",") {
+			return nil, errNotValue
+		}
+		v, err := p.value(depth)
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, ast.NewTerm(v))
+	}
+	return ast.NewArray(elements...), nil
+}
+
+// braces reads an object or a set: which it is shows after the first member.
+func (p *parser) braces(depth int) (ast.Value, error) {
+	size := len(p.rest)
+	p.take("{")
+	if p.take("}") {
+		return ast.NewObject(), nil
+	}
+	var keys, values []*ast.Term
+	for {
+		if len(keys) == maxMembers {
+			return nil, fmt.Errorf("a set or object has more than %d members", maxMembers)
+		}
+		key, err := p.value(depth)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, ast.NewTerm(key))
+		if p.take(":") {
+			v, err := p.value(depth)
+			if err != nil {
+				return nil, err
+			}
+			values = append(values, ast.NewTerm(v))
+		}
+		if p.take("}") {
+			break
+		}
+		if !p.take(",") {
+			return nil, errNotValue
+		}
+	}
+	n := uint64(len(keys))
+	p.charge(memberCost*n*n + n*uint64(size-len(p.rest))/4)
+	switch len(values) {
+	case 0:
+		return ast.NewSet(keys...), nil
+	case len(keys):
+		members := make([][2]*ast.Term, len(keys))
+		for i := range keys {
+			members[i] = [2]*ast.Term{keys[i], values[i]}
+		}
+		return ast.NewObject(members...), nil
+	}
+	return nil, errNotValue
+}
+
+func (p *parser) text() (ast.Value, error) {
+	end := 1
+	for ; end < len(p.rest) && p.rest[end] != '"'; end++ {
+		if p.rest[end] == '\\' {
+			end++
+		}
+	}
+	if end >= len(p.rest) {
+		return nil, errNotValue
+	}
+	var s string
+	if json.Unmarshal(p.rest[:end+1], &s) != nil {
+		return nil, errNotValue
+	}
+	p.rest = p.rest[end+1:]
+	return ast.String(s), nil
+}
+
+func (p *parser) number() (ast.Value, error) {
+	end := 0
+	for end < len(p.rest) && isNumeric(p.rest[end]) {
+		end++
+	}
+	var n json.Number
+	if json.Unmarshal(p.rest[:end], &n) != nil {
+		return nil, errNotValue
+	}
+	if end > maxDigits {
+		return nil, fmt.Errorf("a number has more than %d digits", maxDigits)
+	}
+	p.rest = p.rest[end:]
+	return ast.Number(n), nil
+}
+
+func isNumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'
+}

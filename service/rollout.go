@@ -1,0 +1,123 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"connectrpc.com/connect"
+
+	"github.com/plimsoll-project/plimsoll"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+)
+
+// rolloutV1 is plimsoll.v1.RolloutService: what rules make of what is stored.
+type rolloutV1 struct {
+	*Service
+}
+
+// maxCandidateBundles bounds the bundles of a candidate.
+const maxCandidateBundles = 64
+
+// Audit implements plimsoll.v1.RolloutService.
+func (s rolloutV1) Audit(ctx context.Context, req *plimsollv1.AuditRequest, stream *connect.ServerStream[plimsollv1.AuditResponse]) error {
+	if err := s.audit(ctx, req, sender(ctx, stream.Send)); err != nil {
+		return s.connectError(ctx, err, nil)
+	}
+	return nil
+}
+
+func (s rolloutV1) audit(ctx context.Context, req *plimsollv1.AuditRequest, send func(*plimsollv1.AuditResponse) error) error {
+	if err := requireOperator(ctx); err != nil {
+		return err
+	}
+	rules, release := s.ruleset.hold()
+	if rules == nil {
+		return plimsoll.ErrNotReady
+	}
+	defer release()
+	survey, end, err := s.startSurvey(ctx, req.GetSelection(), func(p *plimsollv1.Progress) error {
+		return send(&plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Progress{Progress: p}})
+	})
+	if err != nil {
+		return err
+	}
+	defer end()
+	tally := newAuditTally(rules.Digest, survey.view.Revision())
+	err = survey.each(ctx, func(c *surveyed) error {
+		opinion, err := s.opinion(ctx, rules, c)
+		if err != nil || !tally.add(opinion) {
+			return err
+		}
+		return send(&plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Finding{
+			Finding: &plimsollv1.AuditFinding{Container: c.ref(), Opinion: opinion},
+		}})
+	})
+	if err != nil {
+		return err
+	}
+	return send(&plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Summary{Summary: tally.summary()}})
+}
+
+// Impact implements plimsoll.v1.RolloutService.
+func (s rolloutV1) Impact(ctx context.Context, req *plimsollv1.ImpactRequest, stream *connect.ServerStream[plimsollv1.ImpactResponse]) error {
+	if err := s.impact(ctx, req, sender(ctx, stream.Send)); err != nil {
+		return s.connectError(ctx, err, nil)
+	}
+	return nil
+}
+
+func (s rolloutV1) impact(ctx context.Context, req *plimsollv1.ImpactRequest, send func(*plimsollv1.ImpactResponse) error) error {
+	if err := requireOperator(ctx); err != nil {
+		return err
+	}
+	candidate, err := s.candidate(ctx, req.GetPolicies())
+	if err != nil {
+		return err
+	}
+	defer candidate.Release()
+	active, release := s.ruleset.hold()
+	if active == nil {
+		return plimsoll.ErrNotReady
+	}
+	defer release()
+	survey, end, err := s.startSurvey(ctx, req.GetSelection(), func(p *plimsollv1.Progress) error {
+		return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Progress{Progress: p}})
+	})
+	if err != nil {
+		return err
+	}
+	defer end()
+	tally := newImpactTally(active.Digest, candidate.Digest, survey.view.Revision(), req.GetGroupByLabel())
+	err = survey.each(ctx, func(c *surveyed) error {
+		affected := &plimsollv1.AffectedContainer{Container: c.ref()}
+		if affected.Active, err = s.opinion(ctx, active, c); err != nil {
+			return err
+		}
+		if affected.Candidate, err = s.opinion(ctx, candidate, c); err != nil {
+			return err
+		}
+		if !tally.add(c, affected) {
+			return nil
+		}
+		return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Affected{Affected: affected}})
+	})
+	if err != nil {
+		return err
+	}
+	return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Summary{Summary: tally.summary()}})
+}
+
+// candidate loads the policies of a request.
+func (s rolloutV1) candidate(ctx context.Context, bundles []*plimsollv1.PolicyBundle) (*Ruleset, error) {
+	if len(bundles) == 0 {
+		return nil, &plimsoll.RequestError{Field: "policies", Problem: "are missing: there is nothing to compare with"}
+	}
+	if len(bundles) > maxCandidateBundles {
+		return nil, &plimsoll.RequestError{Field: "policies", Problem: fmt.Sprintf("are %d bundles; at most %d are allowed", len(bundles), maxCandidateBundles)}
+	}
+	policies := make([]PolicyBundle, len(bundles))
+	for i, b := range bundles {
+		policies[i] = PolicyBundle{Name: b.GetName(), Archive: b.GetArchive()}
+	}
+	return s.options.Rulesets.Candidate(ctx, policies)
+}
