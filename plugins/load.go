@@ -32,6 +32,10 @@ type Options struct {
 	// it, a module that is made for it can keep Load busy for hours.
 	Try func(context.Context, Job) error
 
+	// AlwaysAsk has validators asked however often they have failed: there are no
+	// quarantines. It is for tools, where nobody is kept waiting.
+	AlwaysAsk bool
+
 	// interpreter has the tests cover the engine that is used where there is no
 	// compiler for the processor.
 	interpreter bool
@@ -68,6 +72,11 @@ func Load(ctx context.Context, opts Options, sources ...Source) (_ *Validators, 
 	}
 	if err := errors.Join(append(errs, v.checkNames())...); err != nil {
 		return nil, err
+	}
+	for _, b := range v.bindings {
+		if opts.AlwaysAsk {
+			b.breaker = nil
+		}
 	}
 	if v.digest, err = digestOf(v.List()); err != nil {
 		return nil, err

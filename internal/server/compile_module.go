@@ -60,9 +60,9 @@ const cacheDir = "compiled-validators"
 
 // pluginOptions are what validators are run with. Those that are part of the program need
 // not be tried. Nothing is kept in a data directory that is empty: it is for the store to
-// begin one.
+// begin one. Tools have none.
 func pluginOptions(paths []string, data string, log *slog.Logger) plugins.Options {
-	options := plugins.Options{Logger: log}
+	options := plugins.Options{Logger: log, AlwaysAsk: data == ""}
 	if entries, err := os.ReadDir(data); err == nil && len(entries) > 0 {
 		options.CacheDir = filepath.Join(data, cacheDir)
 	}

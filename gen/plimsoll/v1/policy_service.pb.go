@@ -43,7 +43,10 @@ type RulesetStatus struct {
 	CheckTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
 	// Why they were not loaded then; empty if they were, or have not changed. Those who
 	// may not change anything see the first line only.
-	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// The validators that are not asked on behalf of some callers, because they failed
+	// again and again.
+	Quarantines   []*Quarantine `protobuf:"bytes,9,rep,name=quarantines,proto3" json:"quarantines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -134,6 +137,98 @@ func (x *RulesetStatus) GetError() string {
 	return ""
 }
 
+func (x *RulesetStatus) GetQuarantines() []*Quarantine {
+	if x != nil {
+		return x.Quarantines
+	}
+	return nil
+}
+
+// Quarantine says that a validator is not asked on behalf of a caller: it has failed to
+// judge what that caller wanted again and again.
+type Quarantine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The validator's name.
+	Validator string `protobuf:"bytes,1,opt,name=validator,proto3" json:"validator,omitempty"`
+	// The namespace of the containers.
+	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Who the caller is, as decisions name users; empty if anonymous. Only those who may
+	// change the rules see it.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// When it began.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Until then the caller's requests are refused. The next one is a probe: the validator
+	// is asked, and the quarantine ends if it comes to a verdict.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quarantine) Reset() {
+	*x = Quarantine{}
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quarantine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quarantine) ProtoMessage() {}
+
+func (x *Quarantine) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quarantine.ProtoReflect.Descriptor instead.
+func (*Quarantine) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Quarantine) GetValidator() string {
+	if x != nil {
+		return x.Validator
+	}
+	return ""
+}
+
+func (x *Quarantine) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Quarantine) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Quarantine) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Quarantine) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // SourceRevision is what policies were made of.
 type SourceRevision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -147,7 +242,7 @@ type SourceRevision struct {
 
 func (x *SourceRevision) Reset() {
 	*x = SourceRevision{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +254,7 @@ func (x *SourceRevision) String() string {
 func (*SourceRevision) ProtoMessage() {}
 
 func (x *SourceRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +267,7 @@ func (x *SourceRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceRevision.ProtoReflect.Descriptor instead.
 func (*SourceRevision) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{1}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SourceRevision) GetName() string {
@@ -209,7 +304,7 @@ type PolicySource struct {
 
 func (x *PolicySource) Reset() {
 	*x = PolicySource{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -221,7 +316,7 @@ func (x *PolicySource) String() string {
 func (*PolicySource) ProtoMessage() {}
 
 func (x *PolicySource) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -234,7 +329,7 @@ func (x *PolicySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySource.ProtoReflect.Descriptor instead.
 func (*PolicySource) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{2}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PolicySource) GetName() string {
@@ -291,7 +386,7 @@ type PastRuleset struct {
 
 func (x *PastRuleset) Reset() {
 	*x = PastRuleset{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +398,7 @@ func (x *PastRuleset) String() string {
 func (*PastRuleset) ProtoMessage() {}
 
 func (x *PastRuleset) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +411,7 @@ func (x *PastRuleset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastRuleset.ProtoReflect.Descriptor instead.
 func (*PastRuleset) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{3}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PastRuleset) GetRuleset() string {
@@ -363,7 +458,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +470,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +483,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{5}
 }
 
 // GetStatusResponse carries the status.
@@ -402,7 +497,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +509,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +522,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{5}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetStatusResponse) GetStatus() *RulesetStatus {
@@ -446,7 +541,7 @@ type ListRulesetsRequest struct {
 
 func (x *ListRulesetsRequest) Reset() {
 	*x = ListRulesetsRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +553,7 @@ func (x *ListRulesetsRequest) String() string {
 func (*ListRulesetsRequest) ProtoMessage() {}
 
 func (x *ListRulesetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +566,7 @@ func (x *ListRulesetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesetsRequest.ProtoReflect.Descriptor instead.
 func (*ListRulesetsRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{6}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{7}
 }
 
 // ListRulesetsResponse carries the history.
@@ -485,7 +580,7 @@ type ListRulesetsResponse struct {
 
 func (x *ListRulesetsResponse) Reset() {
 	*x = ListRulesetsResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +592,7 @@ func (x *ListRulesetsResponse) String() string {
 func (*ListRulesetsResponse) ProtoMessage() {}
 
 func (x *ListRulesetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +605,7 @@ func (x *ListRulesetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesetsResponse.ProtoReflect.Descriptor instead.
 func (*ListRulesetsResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{7}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRulesetsResponse) GetRulesets() []*PastRuleset {
@@ -532,7 +627,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +639,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +652,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{8}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RollbackRequest) GetDigest() string {
@@ -578,7 +673,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +685,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +698,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{9}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RollbackResponse) GetStatus() *RulesetStatus {
@@ -622,7 +717,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +729,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +742,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{10}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{11}
 }
 
 // ReloadResponse says how it stands afterwards.
@@ -661,7 +756,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +768,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +781,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{11}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReloadResponse) GetStatus() *RulesetStatus {
@@ -700,7 +795,7 @@ var File_plimsoll_v1_policy_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
-	" plimsoll/v1/policy_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n" +
+	" plimsoll/v1/policy_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n" +
 	"\rRulesetStatus\x12\x18\n" +
 	"\aruleset\x18\x01 \x01(\tR\aruleset\x12\x1a\n" +
 	"\bpolicies\x18\x02 \x01(\tR\bpolicies\x120\n" +
@@ -710,7 +805,15 @@ const file_plimsoll_v1_policy_service_proto_rawDesc = "" +
 	"\asources\x18\x06 \x03(\v2\x19.plimsoll.v1.PolicySourceR\asources\x129\n" +
 	"\n" +
 	"check_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x12\x14\n" +
-	"\x05error\x18\b \x01(\tR\x05error\"@\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x129\n" +
+	"\vquarantines\x18\t \x03(\v2\x17.plimsoll.v1.QuarantineR\vquarantines\"\xc0\x01\n" +
+	"\n" +
+	"Quarantine\x12\x1c\n" +
+	"\tvalidator\x18\x01 \x01(\tR\tvalidator\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"@\n" +
 	"\x0eSourceRevision\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\"\xa5\x01\n" +
@@ -758,47 +861,51 @@ func file_plimsoll_v1_policy_service_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_policy_service_proto_rawDescData
 }
 
-var file_plimsoll_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_plimsoll_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_plimsoll_v1_policy_service_proto_goTypes = []any{
 	(*RulesetStatus)(nil),         // 0: plimsoll.v1.RulesetStatus
-	(*SourceRevision)(nil),        // 1: plimsoll.v1.SourceRevision
-	(*PolicySource)(nil),          // 2: plimsoll.v1.PolicySource
-	(*PastRuleset)(nil),           // 3: plimsoll.v1.PastRuleset
-	(*GetStatusRequest)(nil),      // 4: plimsoll.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 5: plimsoll.v1.GetStatusResponse
-	(*ListRulesetsRequest)(nil),   // 6: plimsoll.v1.ListRulesetsRequest
-	(*ListRulesetsResponse)(nil),  // 7: plimsoll.v1.ListRulesetsResponse
-	(*RollbackRequest)(nil),       // 8: plimsoll.v1.RollbackRequest
-	(*RollbackResponse)(nil),      // 9: plimsoll.v1.RollbackResponse
-	(*ReloadRequest)(nil),         // 10: plimsoll.v1.ReloadRequest
-	(*ReloadResponse)(nil),        // 11: plimsoll.v1.ReloadResponse
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Quarantine)(nil),            // 1: plimsoll.v1.Quarantine
+	(*SourceRevision)(nil),        // 2: plimsoll.v1.SourceRevision
+	(*PolicySource)(nil),          // 3: plimsoll.v1.PolicySource
+	(*PastRuleset)(nil),           // 4: plimsoll.v1.PastRuleset
+	(*GetStatusRequest)(nil),      // 5: plimsoll.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),     // 6: plimsoll.v1.GetStatusResponse
+	(*ListRulesetsRequest)(nil),   // 7: plimsoll.v1.ListRulesetsRequest
+	(*ListRulesetsResponse)(nil),  // 8: plimsoll.v1.ListRulesetsResponse
+	(*RollbackRequest)(nil),       // 9: plimsoll.v1.RollbackRequest
+	(*RollbackResponse)(nil),      // 10: plimsoll.v1.RollbackResponse
+	(*ReloadRequest)(nil),         // 11: plimsoll.v1.ReloadRequest
+	(*ReloadResponse)(nil),        // 12: plimsoll.v1.ReloadResponse
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_plimsoll_v1_policy_service_proto_depIdxs = []int32{
-	12, // 0: plimsoll.v1.RulesetStatus.since:type_name -> google.protobuf.Timestamp
-	1,  // 1: plimsoll.v1.RulesetStatus.revisions:type_name -> plimsoll.v1.SourceRevision
-	2,  // 2: plimsoll.v1.RulesetStatus.sources:type_name -> plimsoll.v1.PolicySource
-	12, // 3: plimsoll.v1.RulesetStatus.check_time:type_name -> google.protobuf.Timestamp
-	12, // 4: plimsoll.v1.PolicySource.check_time:type_name -> google.protobuf.Timestamp
-	12, // 5: plimsoll.v1.PastRuleset.since:type_name -> google.protobuf.Timestamp
-	1,  // 6: plimsoll.v1.PastRuleset.revisions:type_name -> plimsoll.v1.SourceRevision
-	0,  // 7: plimsoll.v1.GetStatusResponse.status:type_name -> plimsoll.v1.RulesetStatus
-	3,  // 8: plimsoll.v1.ListRulesetsResponse.rulesets:type_name -> plimsoll.v1.PastRuleset
-	0,  // 9: plimsoll.v1.RollbackResponse.status:type_name -> plimsoll.v1.RulesetStatus
-	0,  // 10: plimsoll.v1.ReloadResponse.status:type_name -> plimsoll.v1.RulesetStatus
-	4,  // 11: plimsoll.v1.PolicyService.GetStatus:input_type -> plimsoll.v1.GetStatusRequest
-	6,  // 12: plimsoll.v1.PolicyService.ListRulesets:input_type -> plimsoll.v1.ListRulesetsRequest
-	8,  // 13: plimsoll.v1.PolicyService.Rollback:input_type -> plimsoll.v1.RollbackRequest
-	10, // 14: plimsoll.v1.PolicyService.Reload:input_type -> plimsoll.v1.ReloadRequest
-	5,  // 15: plimsoll.v1.PolicyService.GetStatus:output_type -> plimsoll.v1.GetStatusResponse
-	7,  // 16: plimsoll.v1.PolicyService.ListRulesets:output_type -> plimsoll.v1.ListRulesetsResponse
-	9,  // 17: plimsoll.v1.PolicyService.Rollback:output_type -> plimsoll.v1.RollbackResponse
-	11, // 18: plimsoll.v1.PolicyService.Reload:output_type -> plimsoll.v1.ReloadResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	13, // 0: plimsoll.v1.RulesetStatus.since:type_name -> google.protobuf.Timestamp
+	2,  // 1: plimsoll.v1.RulesetStatus.revisions:type_name -> plimsoll.v1.SourceRevision
+	3,  // 2: plimsoll.v1.RulesetStatus.sources:type_name -> plimsoll.v1.PolicySource
+	13, // 3: plimsoll.v1.RulesetStatus.check_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: plimsoll.v1.RulesetStatus.quarantines:type_name -> plimsoll.v1.Quarantine
+	13, // 5: plimsoll.v1.Quarantine.since:type_name -> google.protobuf.Timestamp
+	13, // 6: plimsoll.v1.Quarantine.until:type_name -> google.protobuf.Timestamp
+	13, // 7: plimsoll.v1.PolicySource.check_time:type_name -> google.protobuf.Timestamp
+	13, // 8: plimsoll.v1.PastRuleset.since:type_name -> google.protobuf.Timestamp
+	2,  // 9: plimsoll.v1.PastRuleset.revisions:type_name -> plimsoll.v1.SourceRevision
+	0,  // 10: plimsoll.v1.GetStatusResponse.status:type_name -> plimsoll.v1.RulesetStatus
+	4,  // 11: plimsoll.v1.ListRulesetsResponse.rulesets:type_name -> plimsoll.v1.PastRuleset
+	0,  // 12: plimsoll.v1.RollbackResponse.status:type_name -> plimsoll.v1.RulesetStatus
+	0,  // 13: plimsoll.v1.ReloadResponse.status:type_name -> plimsoll.v1.RulesetStatus
+	5,  // 14: plimsoll.v1.PolicyService.GetStatus:input_type -> plimsoll.v1.GetStatusRequest
+	7,  // 15: plimsoll.v1.PolicyService.ListRulesets:input_type -> plimsoll.v1.ListRulesetsRequest
+	9,  // 16: plimsoll.v1.PolicyService.Rollback:input_type -> plimsoll.v1.RollbackRequest
+	11, // 17: plimsoll.v1.PolicyService.Reload:input_type -> plimsoll.v1.ReloadRequest
+	6,  // 18: plimsoll.v1.PolicyService.GetStatus:output_type -> plimsoll.v1.GetStatusResponse
+	8,  // 19: plimsoll.v1.PolicyService.ListRulesets:output_type -> plimsoll.v1.ListRulesetsResponse
+	10, // 20: plimsoll.v1.PolicyService.Rollback:output_type -> plimsoll.v1.RollbackResponse
+	12, // 21: plimsoll.v1.PolicyService.Reload:output_type -> plimsoll.v1.ReloadResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_policy_service_proto_init() }
@@ -812,7 +919,7 @@ func file_plimsoll_v1_policy_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_policy_service_proto_rawDesc), len(file_plimsoll_v1_policy_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
