@@ -212,10 +212,7 @@ func (c *caller) neighbours(round int) {
 func (s *arena) createIn(namespace, id string) (reason, message string) {
 	ctx, call := connect.NewClientContext(context.Background())
 	call.RequestHeader().Set("containerd-namespace", namespace)
-	_, err := s.containers.Create(ctx, &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
-		Id: id, Image: "nginx", Runtime: "io.containerd.runc.v2",
-		Spec: &anypb.Any{TypeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Spec", Value: []byte(`{"ociVersion":"1.2.0","process":{"args":["nginx"],"cwd":"/"}}`)},
-	}})
+	_, err := s.containers.Create(ctx, newContainer(id))
 	var failure *connect.Error
 	if err == nil || !errors.As(err, &failure) {
 		return "", ""
@@ -228,6 +225,17 @@ func (s *arena) createIn(namespace, id string) (reason, message string) {
 		}
 	}
 	return "none", failure.Message()
+}
+
+// newContainer asks for a container that is as it should be.
+func newContainer(id string) *containerdv1.CreateContainerRequest {
+	return &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
+		Id: id, Image: "nginx", Runtime: "io.containerd.runc.v2",
+		Spec: &anypb.Any{
+			TypeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Spec",
+			Value:   []byte(`{"ociVersion":"1.2.0","process":{"args":["nginx"],"cwd":"/"}}`),
+		},
+	}}
 }
 
 // stored counts the containers in the namespaces of modules that have any.
