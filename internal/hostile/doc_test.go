@@ -3,8 +3,11 @@ package hostile
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +19,57 @@ var update = flag.Bool("update", false, "write the documentation of the corpus")
 // outcomes say what becomes of modules, for people.
 var outcomes = map[Outcome]string{
 	Refused: "refused when it is loaded", Fault: "`VALIDATOR_FAULT`", Timeout: "`VALIDATOR_TIMEOUT`", Valid: "judged, as if it meant no harm",
+}
+
+// TestThreatModel checks that the tests and families that the threat model names are there.
+func TestThreatModel(t *testing.T) {
+	text, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() && d.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(source, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllSubmatch(text, -1)
+	if len(named) < 10 {
+		t.Errorf("it names %d tests", len(named))
+	}
+	for _, m := range named {
+		if !tests[string(m[1])] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+	var families, modules []string
+	for _, f := range Corpus() {
+		families = append(families, f.Name)
+		for _, m := range f.Modules {
+			modules = append(modules, m.Name)
+		}
+	}
+	for _, m := range regexp.MustCompile(`"([A-Z][^"\n]*)"`).FindAllSubmatch(text, -1) {
+		if !slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(f, string(m[1])) }) {
+			t.Errorf("there is no family %q", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("module `([a-z-]+)`").FindAllSubmatch(text, -1) {
+		if !slices.Contains(modules, string(m[1])) {
+			t.Errorf("there is no module %s", m[1])
+		}
+	}
 }
 
 // TestDoc documents the corpus, and checks that its modules can be told apart.
