@@ -11,8 +11,10 @@ FUZZTIME ?= 5s
 BENCH    ?= .
 COUNT    ?= 6
 
+# Where .wasm files are not ours.
+NOT_WASM = -not -path '*/target/*' -not -path '*/node_modules/*'
 # Every directory that says how its .wasm files are built.
-WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh 2>/dev/null))
+WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh -not -path '*/node_modules/*' 2>/dev/null))
 # Those that are written in Rust, with tests of their own.
 RUST_VALIDATORS = $(sort $(dir $(wildcard examples/validators/*/Cargo.toml)))
 # Go files that people write.
@@ -118,13 +120,13 @@ bench-versus: ## Plimsoll and containerd's own service in the same run; VERSUS='
 .PHONY: validators-check
 validators-check: ## the .wasm files are, byte for byte, what their sources build
 	@tmp=$(TMP); trap 'rm -rf "$$tmp"' EXIT; \
-	sums() { find examples plugins -name '*.wasm' -not -path '*/target/*' -exec sha256sum {} + | sort -k 2; }; \
+	sums() { find examples plugins -name '*.wasm' $(NOT_WASM) -exec sha256sum {} + | sort -k 2; }; \
 	sums >"$$tmp/before"; \
 	touch "$$tmp/start"; \
 	$(MAKE) --no-print-directory validators; \
 	sums >"$$tmp/after"; \
 	diff "$$tmp/before" "$$tmp/after" || { echo 'these .wasm files are not what their sources build' >&2; exit 1; }; \
-	orphans=$$(find examples plugins -name '*.wasm' -not -path '*/target/*' -not -newer "$$tmp/start"); \
+	orphans=$$(find examples plugins -name '*.wasm' $(NOT_WASM) -not -newer "$$tmp/start"); \
 	[ -z "$$orphans" ] || { echo "no build.sh builds:" $$orphans >&2; exit 1; }
 
 .PHONY: validators-test

@@ -99,14 +99,18 @@ func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdi
 	if err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("encoding the input of validators: %w", err)
 	}
+	return b.judgeDocument(ctx, occasionOf(in), doc)
+}
+
+func (b *binding) judgeDocument(ctx context.Context, o occasion, doc []byte) (plimsoll.Verdict, error) {
 	if b.memo == nil {
-		return b.askUnlessQuarantined(ctx, in, doc)
+		return b.askUnlessQuarantined(ctx, o, doc)
 	}
 	key := sha256.Sum256(doc)
 	if verdict, ok := b.memo.recall(key); ok {
 		return verdict, nil
 	}
-	verdict, err := b.askUnlessQuarantined(ctx, in, doc)
+	verdict, err := b.askUnlessQuarantined(ctx, o, doc)
 	if err == nil {
 		b.memo.remember(key, verdict)
 	}
@@ -115,8 +119,8 @@ func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdi
 
 // askUnlessQuarantined has the validator judge a document, unless it has failed to judge
 // what the caller wanted again and again.
-func (b *binding) askUnlessQuarantined(ctx context.Context, in *plimsoll.Input, doc []byte) (plimsoll.Verdict, error) {
-	pass, wait := b.breaker.enter(in)
+func (b *binding) askUnlessQuarantined(ctx context.Context, o occasion, doc []byte) (plimsoll.Verdict, error) {
+	pass, wait := b.breaker.enter(o)
 	if wait > 0 {
 		return plimsoll.Verdict{}, &plimsoll.QuarantinedError{Source: b.info.source(), RetryAfter: wait}
 	}
@@ -124,10 +128,10 @@ func (b *binding) askUnlessQuarantined(ctx context.Context, in *plimsoll.Input, 
 	switch b.breaker.leave(pass, err) {
 	case quarantined:
 		b.log.Warn("validator is in quarantine for a caller: it failed again and again", "validator", b.info.source().String(),
-			"namespace", in.Namespace, "user", in.User.Name, "via", in.User.Via, "error", err)
+			"namespace", o.caller.namespace, "user", o.caller.user, "via", o.caller.via, "error", err)
 	case recovered:
 		b.log.Info("validator has left quarantine for a caller", "validator", b.info.source().String(),
-			"namespace", in.Namespace, "user", in.User.Name, "via", in.User.Via)
+			"namespace", o.caller.namespace, "user", o.caller.user, "via", o.caller.via)
 	case unchanged:
 	}
 	return verdict, err

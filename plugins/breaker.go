@@ -52,21 +52,32 @@ func newBreaker() (*breaker, error) {
 	return &breaker{callers: callers}, err
 }
 
-// pass is leave to ask the validator once. It must be given back with leave.
-type pass struct {
+// occasion is who asks about which container.
+type occasion struct {
 	caller    caller
 	container string
-	probe     bool
+}
+
+func occasionOf(in *plimsoll.Input) occasion {
+	o := occasion{caller: caller{in.User.Name, in.User.Via, in.Namespace}}
+	if in.Object != nil {
+		o.container = in.Object.ID
+	}
+	return o
+}
+
+// pass is leave to ask the validator once. It must be given back with leave.
+type pass struct {
+	occasion
+
+	probe bool
 }
 
 // enter gives leave to ask the validator, or says for how long there is none.
-func (b *breaker) enter(in *plimsoll.Input) (p pass, wait time.Duration) {
-	if b == nil || in.User.Via == "" { // nobody calls: the server itself looks at what is stored
+func (b *breaker) enter(o occasion) (p pass, wait time.Duration) {
+	p.occasion = o
+	if !b.counts(o) {
 		return p, 0
-	}
-	p = pass{caller: caller{in.User.Name, in.User.Via, in.Namespace}}
-	if in.Object != nil {
-		p.container = in.Object.ID
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,6 +94,10 @@ func (b *breaker) enter(in *plimsoll.Input) (p pass, wait time.Duration) {
 	s.probing, p.probe = true, true
 	return p, 0
 }
+
+// counts reports whether failures count. Nobody calls when the server itself looks at what
+// is stored.
+func (b *breaker) counts(o occasion) bool { return b != nil && o.caller.via != "" }
 
 // streak is that of a caller, nil for none.
 func (b *breaker) streak(c caller) *streak {
@@ -106,7 +121,7 @@ const (
 // leave notes what came of a call: a verdict if err is nil, a failure if it is the
 // validator's, and nothing otherwise.
 func (b *breaker) leave(p pass, err error) change {
-	if b == nil || p.caller == (caller{}) {
+	if !b.counts(p.occasion) {
 		return unchanged
 	}
 	b.mu.Lock()

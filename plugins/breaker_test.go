@@ -103,7 +103,7 @@ func TestBreaker(t *testing.T) {
 	fail := func(t *testing.T, b *breaker, ids ...int) {
 		t.Helper()
 		for _, id := range ids {
-			p, wait := b.enter(asked("u", "n", fmt.Sprint(id), "{}"))
+			p, wait := b.enter(occasionOf(asked("u", "n", fmt.Sprint(id), "{}")))
 			if wait > 0 {
 				t.Fatalf("container %d: closed for %s", id, wait)
 			}
@@ -112,7 +112,7 @@ func TestBreaker(t *testing.T) {
 	}
 	enter := func(t *testing.T, b *breaker, open bool) pass {
 		t.Helper()
-		p, wait := b.enter(asked("u", "n", "x", "{}"))
+		p, wait := b.enter(occasionOf(asked("u", "n", "x", "{}")))
 		if (wait == 0) != open {
 			t.Fatalf("open: %v, want %v; wait for %s", wait == 0, open, wait)
 		}
@@ -180,14 +180,14 @@ func TestBreaker(t *testing.T) {
 		},
 		"what is no failure of the validator": func(t *testing.T, b *breaker) {
 			for id := range 2 * quarantineAfter {
-				p, _ := b.enter(asked("u", "n", fmt.Sprint(id), "{}"))
+				p, _ := b.enter(occasionOf(asked("u", "n", fmt.Sprint(id), "{}")))
 				b.leave(p, plimsoll.ErrNotReady)
 			}
 			enter(t, b, true)
 		},
 		"more callers than are remembered": func(t *testing.T, b *breaker) {
 			for n := range 2 * maxCallers {
-				p, _ := b.enter(asked("u", fmt.Sprint(n), "x", "{}"))
+				p, _ := b.enter(occasionOf(asked("u", fmt.Sprint(n), "x", "{}")))
 				b.leave(p, failure)
 			}
 			if n := b.callers.Len(); n != maxCallers {

@@ -51,7 +51,7 @@ func (j Job) Run(ctx context.Context) error {
 // tried returns what has every job done elsewhere first, if that was asked for.
 func (o Options) tried() func(context.Context, Job) error {
 	if o.Try == nil {
-		return func(context.Context, Job) error { return nil }
+		return neverTried
 	}
 	return func(ctx context.Context, j Job) error {
 		if j.Module != nil {
@@ -60,6 +60,8 @@ func (o Options) tried() func(context.Context, Job) error {
 		return o.Try(ctx, j)
 	}
 }
+
+func neverTried(context.Context, Job) error { return nil }
 
 // compileTried compiles what internal/wasm wrote, after it was tried.
 func compileTried(ctx context.Context, r wazero.Runtime, try func(context.Context, Job) error, metered []byte) (wazero.CompiledModule, error) {

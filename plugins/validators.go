@@ -30,7 +30,7 @@ type Validators struct {
 var _ plimsoll.Judge = (*Validators)(nil)
 
 // Judge asks every validator that the mutation matches, in order, and collects what
-// all of them find. When an enforcing one has no verdict, nor has Judge: see
+// all of them find. Those in shadow are asked beside the others. When an enforcing one has no verdict, nor has Judge: see
 // [plimsoll.Judge] for the errors. After Close it is [plimsoll.ErrNotReady].
 func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
 	if err := ctx.Err(); err != nil {
@@ -40,8 +40,9 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 		return plimsoll.Verdict{}, fmt.Errorf("the validators were closed: %w", plimsoll.ErrNotReady)
 	}
 	var verdict plimsoll.Verdict
+	shadows := v.startShadows(ctx, in)
 	for _, b := range v.bindings {
-		if !b.info.Match.covers(in) {
+		if b.info.Enforcement == Shadow || !b.info.Match.covers(in) {
 			continue
 		}
 		found, err := b.judge(ctx, in)
@@ -58,6 +59,9 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 		default:
 			return plimsoll.Verdict{}, err
 		}
+	}
+	for _, t := range shadows {
+		verdict.Shadows = append(verdict.Shadows, t.end())
 	}
 	return verdict, nil
 }

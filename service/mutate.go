@@ -36,7 +36,7 @@ type result struct {
 	// secrets, and shownObject that of its object, if somebody has asked for them.
 	input       *plimsoll.Input
 	shown       []byte
-	shownObject []byte
+	shownObject *node
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -85,7 +85,7 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
-	leave, err := s.enter(ctx)
+	leave, err := s.enter(ctx, len(results))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
@@ -14,18 +15,14 @@ import (
 // writeSARIF writes an audit as SARIF 2.1.0: a result for each thing found, at the line of
 // the policy that says so, about a container as its logical location.
 func writeSARIF(w io.Writer, findings []*plimsollv1.AuditFinding, summary *plimsollv1.AuditSummary) error {
-	report, err := newSARIF(findings, summary)
-	if err != nil {
+	if err := newSARIF(findings, summary).PrettyWrite(w); err != nil {
 		return err
 	}
-	if err := report.PrettyWrite(w); err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, "\n")
+	_, err := io.WriteString(w, "\n")
 	return err
 }
 
-func newSARIF(findings []*plimsollv1.AuditFinding, summary *plimsollv1.AuditSummary) (*sarif.Report, error) {
+func newSARIF(findings []*plimsollv1.AuditFinding, summary *plimsollv1.AuditSummary) *sarif.Report {
 	report := sarif.NewReport()
 	run := sarif.NewRunWithInformationURI("plimsoll audit", "https://github.com/plimsoll-project/plimsoll")
 	run.Tool.Driver.WithVersion(buildVersion())
@@ -45,8 +42,7 @@ func newSARIF(findings []*plimsollv1.AuditFinding, summary *plimsollv1.AuditSumm
 			addResult(run, f, "warning", v)
 		}
 	}
-	report.AddRun(run)
-	return report, report.Validate()
+	return report.AddRun(run)
 }
 
 func addResult(run *sarif.Run, f *plimsollv1.AuditFinding, level string, v *plimsollv1.Violation) {
@@ -71,7 +67,7 @@ func addResult(run *sarif.Run, f *plimsollv1.AuditFinding, level string, v *plim
 		sarif.NewLogicalLocation().WithFullyQualifiedName(name).WithKind("resource"),
 	})
 	if file := v.GetSource().GetFile(); file != "" {
-		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(file))
+		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation((&url.URL{Path: file}).String()))
 		if line := int(v.GetSource().GetLine()); line > 0 {
 			physical.WithRegion(sarif.NewSimpleRegion(line, line))
 		}
@@ -90,7 +86,7 @@ func buildVersion() string {
 // for each container that is not simply admitted, and one for all the others.
 func writeAuditJUnit(w io.Writer, findings []*plimsollv1.AuditFinding, summary *plimsollv1.AuditSummary) error {
 	suites := []junit.Suite{{Name: "audit", Cases: []junit.Case{{
-		Class: "audit", Name: fmt.Sprintf("%d containers are admitted, as of revision %d", summary.GetAdmitted(), summary.GetRevision()),
+		Class: "audit", Name: fmt.Sprintf("%d admitted, as of revision %d", summary.GetAdmitted(), summary.GetRevision()),
 	}}}}
 	for _, f := range findings {
 		namespace := f.GetContainer().GetNamespace()

@@ -146,6 +146,6 @@ func printImpact(p *printer, affected []*plimsollv1.AffectedContainer, summary *
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.w, "as of revision %d; ruleset %s now, %s then\n", summary.GetRevision(), short(summary.GetActiveRuleset()), short(summary.GetCandidateRuleset()))
+	_, err := fmt.Fprintf(p.w, "as of revision %d, ruleset %s now, ruleset %s then\n", summary.GetRevision(), short(summary.GetActiveRuleset()), short(summary.GetCandidateRuleset()))
 	return err
 }

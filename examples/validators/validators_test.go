@@ -69,20 +69,23 @@ func loadWith(t testing.TB, s settings) *plugins.Validators {
 	return load(t, plugins.FS(fsys, "validators.yaml"))
 }
 
-// bindingOf is a directory with a validators.yaml and the module.
-func bindingOf(s any) (fstest.MapFS, error) {
-	module, err := os.ReadFile(moduleFile)
+// bindingOf is a directory with a validators.yaml and runc-spec.
+func bindingOf(s any) (fstest.MapFS, error) { return bindingTo(moduleFile, s) }
+
+// bindingTo is a directory with a validators.yaml and a module.
+func bindingTo(file string, settings any) (fstest.MapFS, error) {
+	module, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	digest := sha256.Sum256(module)
 	config, err := json.Marshal(map[string]any{"validators": []any{map[string]any{
-		"module": "runc-spec.wasm", "sha256": hex.EncodeToString(digest[:]), "settings": s,
+		"module": "module.wasm", "sha256": hex.EncodeToString(digest[:]), "settings": settings,
 	}}})
 	if err != nil {
 		return nil, err
 	}
-	return fstest.MapFS{"validators.yaml": {Data: config}, "runc-spec.wasm": {Data: module}}, nil
+	return fstest.MapFS{"validators.yaml": {Data: config}, "module.wasm": {Data: module}}, nil
 }
 
 func load(t testing.TB, source plugins.Source) *plugins.Validators {
@@ -157,31 +160,35 @@ func TestDigestIsPinned(t *testing.T) {
 	}
 }
 
-// The annotated metadata is the file beside the sources.
+// The annotated metadata is the file beside the sources, of every validator.
 func TestMetadataIsCurrent(t *testing.T) {
-	module, err := os.ReadFile(moduleFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := plugins.ReadMetadata(module)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile("runc-spec/validator.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := plugins.ParseMetadata(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
 	decoded := cmp.Transformer("decoded", func(raw json.RawMessage) (v any) {
 		if err := json.Unmarshal(raw, &v); err != nil {
 			t.Error(err)
 		}
 		return v
 	})
-	if diff := cmp.Diff(want, got, decoded); diff != "" {
-		t.Errorf("metadata (-validator.json +module):\n%s", diff)
+	for _, name := range validatorsWith(t, "validator.json") {
+		t.Run(name, func(t *testing.T) {
+			module, err := os.ReadFile(filepath.Join(name, name+".wasm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := plugins.ReadMetadata(module)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := os.ReadFile(filepath.Join(name, "validator.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := plugins.ParseMetadata(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, decoded); diff != "" {
+				t.Errorf("metadata (-validator.json +module):\n%s", diff)
+			}
+		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,16 +57,11 @@ func hashOf(b []byte) []byte {
 // cacheDir is where compiled validators are kept, below the data directory.
 const cacheDir = "compiled-validators"
 
-// pluginOptions are what validators are run with. Those that are part of the program need
-// not be tried. Nothing is kept in a data directory that is empty: it is for the store to
-// begin one. Tools have none.
-func pluginOptions(paths []string, data string, log *slog.Logger) plugins.Options {
-	options := plugins.Options{Logger: log, AlwaysAsk: data == ""}
+// moduleCacheDir returns where what was compiled is kept, below a data directory. Nothing is
+// kept in one that is empty: it is for the store to begin one.
+func moduleCacheDir(data string) string {
 	if entries, err := os.ReadDir(data); err == nil && len(entries) > 0 {
-		options.CacheDir = filepath.Join(data, cacheDir)
+		return filepath.Join(data, cacheDir)
 	}
-	if len(paths) > 0 {
-		options.Try = tryModule
-	}
-	return options
+	return ""
 }

@@ -76,16 +76,14 @@ func TestSurvivors(t *testing.T) {
 // A server tries the modules of others, keeps what was compiled of them in its data
 // directory, and refuses to if others can write there.
 func TestCompiledValidatorsAreKept(t *testing.T) {
-	dir, data := t.TempDir(), t.TempDir()
-	module := hostile.Module{Name: "m", Wasm: hostile.Answering(`{"violations":[]}`)}
-	for name, content := range map[string][]byte{"m.wasm": module.Wasm, "v.yaml": bindAll([]hostile.Module{module})} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sources := []string{filepath.Join(dir, "v.yaml")}
+	data := t.TempDir()
+	path := writeModule(t, hostile.Module{Name: "m", Wasm: hostile.Answering(`{"violations":[]}`)})
 	load := func() error {
-		v, err := plugins.Load(t.Context(), pluginOptions(sources, data, slog.New(slog.DiscardHandler)), validatorSources(sources)...)
+		options, err := Config{Data: data}.pluginOptions(slog.New(slog.DiscardHandler), nil)
+		if err != nil {
+			return err
+		}
+		v, err := plugins.Load(t.Context(), options, plugins.File(path))
 		if err != nil {
 			return err
 		}

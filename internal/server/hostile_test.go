@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -72,10 +74,10 @@ func TestHostileModules(t *testing.T) {
 			}
 			for i, m := range refused {
 				switch {
-				case n == 0: // in a process of its own, which takes long to start
-					refuse(t, m, tryModule)
+				case n == 0: // tried in a process of its own, which takes long to start
+					refuse(t, m, plugins.File(writeModule(t, m)))
 				case !m.Slow:
-					refuse(t, m, nil)
+					refuse(t, m, sourceOf(m))
 				}
 				c.neighbours(len(served) + i)
 			}
@@ -161,7 +163,20 @@ func openArena(t *testing.T, modules []hostile.Module) *arena {
 	}
 }
 
-// sourceOf is a validators.yaml of modules, with their files.
+// writeModule writes a validators.yaml that binds a module, and returns where it is.
+func writeModule(t *testing.T, m hostile.Module) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{m.Name + ".wasm": m.Wasm, "validators.yaml": bindAll([]hostile.Module{m})} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "validators.yaml")
+}
+
+// sourceOf is a validators.yaml of modules, with their files, as if they were part of the
+// program: they are not tried elsewhere first.
 func sourceOf(modules ...hostile.Module) plugins.Source {
 	files := fstest.MapFS{"validators.yaml": {Data: bindAll(modules)}}
 	for _, m := range modules {
@@ -171,8 +186,8 @@ func sourceOf(modules ...hostile.Module) plugins.Source {
 }
 
 // refuse loads a module, which must fail.
-func refuse(t *testing.T, m hostile.Module, try func(context.Context, plugins.Job) error) {
-	validators, err := plugins.Load(context.Background(), plugins.Options{Try: try}, sourceOf(m))
+func refuse(t *testing.T, m hostile.Module, source plugins.Source) {
+	validators, err := plugins.Load(context.Background(), plugins.Options{Try: tryModule}, source)
 	if err == nil {
 		t.Errorf("%s was loaded: %v", m.Name, validators.Close())
 	} else if !strings.Contains(err.Error(), m.Says) {

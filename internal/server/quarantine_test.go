@@ -3,8 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,14 +18,8 @@ import (
 // judged is not stored. Operators see it, and who it is about; others only that it is.
 func TestQuarantine(t *testing.T) {
 	module := hostile.Module{Name: "broken", Wasm: hostile.Answering("{}")}
-	dir := t.TempDir()
-	for name, content := range map[string][]byte{"broken.wasm": module.Wasm, "v.yaml": bindAll([]hostile.Module{module})} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	config := quickConfig(t, None)
-	config.Validators = []string{filepath.Join(dir, "v.yaml")}
+	config.Validators = []string{writeModule(t, module)}
 	s := run(t, config)
 	a := &arena{T: t, containers: s.containers}
 

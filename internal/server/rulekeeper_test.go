@@ -33,6 +33,8 @@ type running struct {
 	containers containerdv1connect.ContainersClient
 	policies   plimsollv1connect.PolicyServiceClient
 	anonymous  plimsollv1connect.PolicyServiceClient
+	client     *http.Client // on its unix socket
+	web        string       // the URL on TCP
 	log        *lockedLog
 	hangup     chan os.Signal
 	stop       func()
@@ -120,9 +122,10 @@ func tryRun(t testing.TB, config Config) (*running, error) {
 		}}
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
+		s.client, s.web = client, "http://"+address.String()
 		s.containers = containerdv1connect.NewContainersClient(client, "http://unix")
 		s.policies = plimsollv1connect.NewPolicyServiceClient(client, "http://unix")
-		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, "http://"+address.String())
+		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, s.web)
 		return s, nil
 	}
 }

@@ -121,19 +121,20 @@ func (s *suite) texts() []named {
 		{"format directives", `"%s%n%999999d%*d{{.}}${x}"`},
 		{"right to left", `"\u202e\u2066\u200f"`},
 		{"line separators", `"\u2028\u2029\r\n"`},
-		{"a long string", `"` + strings.Repeat("a", 4<<10) + `"`},
-		{"escapes all along", `"` + strings.Repeat(`\u00e9\n`, 512) + `"`},
+		{"a string of 1 KiB", `"` + strings.Repeat("a", 1<<10) + `"`},
+		{"escapes all along", `"` + strings.Repeat(`\u00e9\n`, 64) + `"`},
 		{"traversal", `"/../../../../etc/passwd"`},
 		{"large number", `123456789012345678901234567890`},
 		{"exponents", `1e400`},
 		{"small number", `-0.0000000000000000000000000000001e-300`},
-		{"many digits", strings.Repeat("9", 2<<10)},
+		{"many digits", strings.Repeat("9", 1<<10)},
 	}
 	inputs := make([]named, len(list))
 	for i, l := range list {
 		inputs[i] = named{l.name, s.input(fillSpec(l.text))}
 	}
-	return inputs
+	long := `{"ociVersion":"1.2.0","process":{"args":["` + strings.Repeat("a", 16<<10) + `"],"cwd":"/"},"root":{"path":"rootfs"}}`
+	return append(inputs, named{"a string of 16 KiB", s.input([]byte(long))})
 }
 
 // fillSpec is a spec with the value in many places. It need not be valid JSON.

@@ -121,8 +121,10 @@ func TestRefusesMalformed(t *testing.T) {
 		"section too short":   {assemble(sect(secType, 1)), "1 elements are announced"},
 		"start of a type": {assemble(sect(secType, vec(funcType([]ValueType{I32}, nil))...), funcs, sect(secStart, 0),
 			sect(secCode, vec(codeOf(nil))...)), "start function is (i32); want ()"},
-		"start of an import": {assemble(types, sect(secImport, vec(slices.Concat(str("m"), str("f"), []byte{0, 0}))...), sect(secStart, 0)),
-			"start function is an import"},
+		"start of an import": {
+			assemble(types, sect(secImport, vec(slices.Concat(str("m"), str("f"), []byte{0, 0}))...), sect(secStart, 0)),
+			"start function is an import",
+		},
 		"start that is not":   {assemble(types, funcs, sect(secStart, 1), sect(secCode, vec(codeOf(nil))...)), "function 1 does not exist"},
 		"structure type":      {assemble(sect(secType, 1, 0x5f, 0)), "type form 0x5f"},
 		"recursive types":     {assemble(sect(secType, 1, 0x4e, 0)), "type form 0x4e"},

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/policy_service.proto.
  */
 export const file_plimsoll_v1_policy_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwbGltc29sbC92MS9wb2xpY3lfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEiiAIKDVJ1bGVzZXRTdGF0dXMSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcGlubmVkGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uEioKB3NvdXJjZXMYBiADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lTb3VyY2USLgoKY2hlY2tfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYCCABKAkiMAoOU291cmNlUmV2aXNpb24SDAoEbmFtZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCSJ8CgxQb2xpY3lTb3VyY2USDAoEbmFtZRgBIAEoCRIOCgZyZW1vdGUYAiABKAgSDwoHdmVyc2lvbhgDIAEoCRIuCgpjaGVja190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVlcnJvchgFIAEoCSKbAQoLUGFzdFJ1bGVzZXQSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYWN0aXZlGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uIhIKEEdldFN0YXR1c1JlcXVlc3QiPwoRR2V0U3RhdHVzUmVzcG9uc2USKgoGc3RhdHVzGAEgASgLMhoucGxpbXNvbGwudjEuUnVsZXNldFN0YXR1cyIVChNMaXN0UnVsZXNldHNSZXF1ZXN0IkIKFExpc3RSdWxlc2V0c1Jlc3BvbnNlEioKCHJ1bGVzZXRzGAEgAygLMhgucGxpbXNvbGwudjEuUGFzdFJ1bGVzZXQiIQoPUm9sbGJhY2tSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCSI+ChBSb2xsYmFja1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzIaLnBsaW1zb2xsLnYxLlJ1bGVzZXRTdGF0dXMiDwoNUmVsb2FkUmVxdWVzdCI8Cg5SZWxvYWRSZXNwb25zZRIqCgZzdGF0dXMYASABKAsyGi5wbGltc29sbC52MS5SdWxlc2V0U3RhdHVzMrwCCg1Qb2xpY3lTZXJ2aWNlEkoKCUdldFN0YXR1cxIdLnBsaW1zb2xsLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5wbGltc29sbC52MS5HZXRTdGF0dXNSZXNwb25zZRJTCgxMaXN0UnVsZXNldHMSIC5wbGltc29sbC52MS5MaXN0UnVsZXNldHNSZXF1ZXN0GiEucGxpbXNvbGwudjEuTGlzdFJ1bGVzZXRzUmVzcG9uc2USRwoIUm9sbGJhY2sSHC5wbGltc29sbC52MS5Sb2xsYmFja1JlcXVlc3QaHS5wbGltc29sbC52MS5Sb2xsYmFja1Jlc3BvbnNlEkEKBlJlbG9hZBIaLnBsaW1zb2xsLnYxLlJlbG9hZFJlcXVlc3QaGy5wbGltc29sbC52MS5SZWxvYWRSZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBwbGltc29sbC92MS9wb2xpY3lfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEi0wIKDVJ1bGVzZXRTdGF0dXMSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcGlubmVkGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uEioKB3NvdXJjZXMYBiADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lTb3VyY2USLgoKY2hlY2tfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYCCABKAkSEgoKdmFsaWRhdG9ycxgJIAEoCRI1ChBib3VuZF92YWxpZGF0b3JzGAogAygLMhsucGxpbXNvbGwudjEuQm91bmRWYWxpZGF0b3IihQEKDkJvdW5kVmFsaWRhdG9yEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZtb2R1bGUYAyABKAkSDgoGc2hhMjU2GAQgASgJEhMKC2VuZm9yY2VtZW50GAUgASgJEg4KBmtleV9pZBgGIAEoCRIPCgdjb21tZW50GAcgASgJIjAKDlNvdXJjZVJldmlzaW9uEgwKBG5hbWUYASABKAkSEAoIcmV2aXNpb24YAiABKAkifAoMUG9saWN5U291cmNlEgwKBG5hbWUYASABKAkSDgoGcmVtb3RlGAIgASgIEg8KB3ZlcnNpb24YAyABKAkSLgoKY2hlY2tfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYBSABKAkirwEKC1Bhc3RSdWxlc2V0Eg8KB3J1bGVzZXQYASABKAkSEAoIcG9saWNpZXMYAiABKAkSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmFjdGl2ZRgEIAEoCBIuCglyZXZpc2lvbnMYBSADKAsyGy5wbGltc29sbC52MS5Tb3VyY2VSZXZpc2lvbhISCgp2YWxpZGF0b3JzGAYgASgJIhIKEEdldFN0YXR1c1JlcXVlc3QiPwoRR2V0U3RhdHVzUmVzcG9uc2USKgoGc3RhdHVzGAEgASgLMhoucGxpbXNvbGwudjEuUnVsZXNldFN0YXR1cyIVChNMaXN0UnVsZXNldHNSZXF1ZXN0IkIKFExpc3RSdWxlc2V0c1Jlc3BvbnNlEioKCHJ1bGVzZXRzGAEgAygLMhgucGxpbXNvbGwudjEuUGFzdFJ1bGVzZXQiIQoPUm9sbGJhY2tSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCSI+ChBSb2xsYmFja1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzIaLnBsaW1zb2xsLnYxLlJ1bGVzZXRTdGF0dXMiDwoNUmVsb2FkUmVxdWVzdCI8Cg5SZWxvYWRSZXNwb25zZRIqCgZzdGF0dXMYASABKAsyGi5wbGltc29sbC52MS5SdWxlc2V0U3RhdHVzMrwCCg1Qb2xpY3lTZXJ2aWNlEkoKCUdldFN0YXR1cxIdLnBsaW1zb2xsLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5wbGltc29sbC52MS5HZXRTdGF0dXNSZXNwb25zZRJTCgxMaXN0UnVsZXNldHMSIC5wbGltc29sbC52MS5MaXN0UnVsZXNldHNSZXF1ZXN0GiEucGxpbXNvbGwudjEuTGlzdFJ1bGVzZXRzUmVzcG9uc2USRwoIUm9sbGJhY2sSHC5wbGltc29sbC52MS5Sb2xsYmFja1JlcXVlc3QaHS5wbGltc29sbC52MS5Sb2xsYmFja1Jlc3BvbnNlEkEKBlJlbG9hZBIaLnBsaW1zb2xsLnYxLlJlbG9hZFJlcXVlc3QaGy5wbGltc29sbC52MS5SZWxvYWRSZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * RulesetStatus says how it stands with the rules.
@@ -37,7 +37,7 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
   policies: string;
 
   /**
-   * When these policies began to judge.
+   * When these rules began to judge.
    *
    * @generated from field: google.protobuf.Timestamp since = 3;
    */
@@ -58,7 +58,8 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
   revisions: SourceRevision[];
 
   /**
-   * Where policies come from, as configured; none if they are built in.
+   * Where policies come from, as configured; none if they are built in. After them, where
+   * modules of validators come from that are in registries.
    *
    * @generated from field: repeated plimsoll.v1.PolicySource sources = 6;
    */
@@ -78,6 +79,20 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
    * @generated from field: string error = 8;
    */
   error: string;
+
+  /**
+   * The digest of the validators; `none` if there are none.
+   *
+   * @generated from field: string validators = 9;
+   */
+  validators: string;
+
+  /**
+   * The validators, in the order in which they judge.
+   *
+   * @generated from field: repeated plimsoll.v1.BoundValidator bound_validators = 10;
+   */
+  boundValidators: BoundValidator[];
 };
 
 /**
@@ -86,6 +101,70 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
  */
 export const RulesetStatusSchema: GenMessage<RulesetStatus> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_policy_service, 0);
+
+/**
+ * BoundValidator is a validator that judges.
+ *
+ * @generated from message plimsoll.v1.BoundValidator
+ */
+export type BoundValidator = Message<"plimsoll.v1.BoundValidator"> & {
+  /**
+   * What verdicts call it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What its module says of its version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Where its module comes from, as configured.
+   *
+   * @generated from field: string module = 3;
+   */
+  module: string;
+
+  /**
+   * The digest of the module, in hexadecimal.
+   *
+   * @generated from field: string sha256 = 4;
+   */
+  sha256: string;
+
+  /**
+   * `enforce`, `warn` or `shadow`.
+   *
+   * @generated from field: string enforcement = 5;
+   */
+  enforcement: string;
+
+  /**
+   * The ID of the key that the module is signed with; empty if signatures are not looked
+   * at.
+   *
+   * @generated from field: string key_id = 6;
+   */
+  keyId: string;
+
+  /**
+   * The trusted comment of that signature.
+   *
+   * @generated from field: string comment = 7;
+   */
+  comment: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.BoundValidator.
+ * Use `create(BoundValidatorSchema)` to create a new message.
+ */
+export const BoundValidatorSchema: GenMessage<BoundValidator> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_policy_service, 1);
 
 /**
  * SourceRevision is what policies were made of.
@@ -113,10 +192,10 @@ export type SourceRevision = Message<"plimsoll.v1.SourceRevision"> & {
  * Use `create(SourceRevisionSchema)` to create a new message.
  */
 export const SourceRevisionSchema: GenMessage<SourceRevision> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 1);
+  messageDesc(file_plimsoll_v1_policy_service, 2);
 
 /**
- * PolicySource is where policies come from.
+ * PolicySource is where policies, or the module of a validator, come from.
  *
  * @generated from message plimsoll.v1.PolicySource
  */
@@ -163,10 +242,10 @@ export type PolicySource = Message<"plimsoll.v1.PolicySource"> & {
  * Use `create(PolicySourceSchema)` to create a new message.
  */
 export const PolicySourceSchema: GenMessage<PolicySource> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 2);
+  messageDesc(file_plimsoll_v1_policy_service, 3);
 
 /**
- * PastRuleset is policies that have judged.
+ * PastRuleset is rules that have judged.
  *
  * @generated from message plimsoll.v1.PastRuleset
  */
@@ -179,7 +258,7 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
   ruleset: string;
 
   /**
-   * The digest of the policies.
+   * The digest of the policies; `none` if there were none.
    *
    * @generated from field: string policies = 2;
    */
@@ -200,11 +279,18 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
   active: boolean;
 
   /**
-   * What they were made of.
+   * What the policies were made of.
    *
    * @generated from field: repeated plimsoll.v1.SourceRevision revisions = 5;
    */
   revisions: SourceRevision[];
+
+  /**
+   * The digest of the validators; `none` if there were none, empty if they were not kept.
+   *
+   * @generated from field: string validators = 6;
+   */
+  validators: string;
 };
 
 /**
@@ -212,7 +298,7 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
  * Use `create(PastRulesetSchema)` to create a new message.
  */
 export const PastRulesetSchema: GenMessage<PastRuleset> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 3);
+  messageDesc(file_plimsoll_v1_policy_service, 4);
 
 /**
  * GetStatusRequest asks for the status.
@@ -227,7 +313,7 @@ export type GetStatusRequest = Message<"plimsoll.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 4);
+  messageDesc(file_plimsoll_v1_policy_service, 5);
 
 /**
  * GetStatusResponse carries the status.
@@ -248,7 +334,7 @@ export type GetStatusResponse = Message<"plimsoll.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 5);
+  messageDesc(file_plimsoll_v1_policy_service, 6);
 
 /**
  * ListRulesetsRequest asks for the history.
@@ -263,7 +349,7 @@ export type ListRulesetsRequest = Message<"plimsoll.v1.ListRulesetsRequest"> & {
  * Use `create(ListRulesetsRequestSchema)` to create a new message.
  */
 export const ListRulesetsRequestSchema: GenMessage<ListRulesetsRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 6);
+  messageDesc(file_plimsoll_v1_policy_service, 7);
 
 /**
  * ListRulesetsResponse carries the history.
@@ -284,7 +370,7 @@ export type ListRulesetsResponse = Message<"plimsoll.v1.ListRulesetsResponse"> &
  * Use `create(ListRulesetsResponseSchema)` to create a new message.
  */
 export const ListRulesetsResponseSchema: GenMessage<ListRulesetsResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 7);
+  messageDesc(file_plimsoll_v1_policy_service, 8);
 
 /**
  * RollbackRequest says what to go back to.
@@ -293,8 +379,8 @@ export const ListRulesetsResponseSchema: GenMessage<ListRulesetsResponse> = /*@_
  */
 export type RollbackRequest = Message<"plimsoll.v1.RollbackRequest"> & {
   /**
-   * The digest of policies or of a ruleset, or its beginning of at least six digits.
-   * Default: the latest policies that are others than those that judge.
+   * The digest of a ruleset, policies or validators, or its beginning of at least six
+   * digits. Default: the latest rules that are others than those that judge.
    *
    * @generated from field: string digest = 1;
    */
@@ -306,7 +392,7 @@ export type RollbackRequest = Message<"plimsoll.v1.RollbackRequest"> & {
  * Use `create(RollbackRequestSchema)` to create a new message.
  */
 export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 8);
+  messageDesc(file_plimsoll_v1_policy_service, 9);
 
 /**
  * RollbackResponse says how it stands afterwards.
@@ -327,7 +413,7 @@ export type RollbackResponse = Message<"plimsoll.v1.RollbackResponse"> & {
  * Use `create(RollbackResponseSchema)` to create a new message.
  */
 export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 9);
+  messageDesc(file_plimsoll_v1_policy_service, 10);
 
 /**
  * ReloadRequest asks for the rules to be loaded anew.
@@ -342,7 +428,7 @@ export type ReloadRequest = Message<"plimsoll.v1.ReloadRequest"> & {
  * Use `create(ReloadRequestSchema)` to create a new message.
  */
 export const ReloadRequestSchema: GenMessage<ReloadRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 10);
+  messageDesc(file_plimsoll_v1_policy_service, 11);
 
 /**
  * ReloadResponse says how it stands afterwards.
@@ -363,13 +449,13 @@ export type ReloadResponse = Message<"plimsoll.v1.ReloadResponse"> & {
  * Use `create(ReloadResponseSchema)` to create a new message.
  */
 export const ReloadResponseSchema: GenMessage<ReloadResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 11);
+  messageDesc(file_plimsoll_v1_policy_service, 12);
 
 /**
  * PolicyService shows and changes by which rules mutations are judged.
  *
- * The server loads its policies from the sources in its configuration, and again when
- * these change. A candidate that cannot be loaded is refused, and the rules that judge
+ * The server loads its policies and validators from the sources in its configuration,
+ * and again when these change. A candidate that cannot be loaded is refused, and the rules that judge
  * stay. Changes are atomic: each mutation is judged by one ruleset.
  *
  * Anybody may look. Only root and the user that the server runs as, on its unix socket,
@@ -390,8 +476,8 @@ export const PolicyService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * ListRulesets lists the policies that have judged and can be gone back to, the
-   * latest first. There are at most five.
+   * ListRulesets lists the rules that have judged and can be gone back to, the latest
+   * first. There are at most five.
    *
    * @generated from rpc plimsoll.v1.PolicyService.ListRulesets
    */
@@ -401,10 +487,10 @@ export const PolicyService: GenService<{
     output: typeof ListRulesetsResponseSchema;
   },
   /**
-   * Rollback makes earlier policies judge again, with the validators of now. They stay,
-   * also when the server is restarted, until Reload. NOT_FOUND: there are none of that
-   * digest. FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded
-   * any more.
+   * Rollback makes earlier rules judge again, policies and validators; of a kind that
+   * there was none of then, those of now stay. They stay, also when the server is
+   * restarted, until Reload. NOT_FOUND: there are none of that digest.
+   * FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded any more.
    *
    * @generated from rpc plimsoll.v1.PolicyService.Rollback
    */

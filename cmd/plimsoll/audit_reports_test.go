@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"testing"
+
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+)
+
+// Whatever rules and containers are called, reports are what the formats' readers take.
+func TestAuditReports(t *testing.T) {
+	odd := "\x00\x1b[31m<&\"'\u2028\nü"
+	policySource := &plimsollv1.Source{Kind: plimsollv1.Source_KIND_POLICY, Name: "labels.team", Rule: "deny", File: "p q/ü.rego", Line: 3}
+	findings := []*plimsollv1.AuditFinding{
+		{Container: &plimsollv1.ContainerRef{Namespace: "one", Id: "a"}, Opinion: &plimsollv1.Opinion{
+			Standing: plimsollv1.Standing_STANDING_DENIED,
+			Verdict: &plimsollv1.Verdict{
+				Violations: []*plimsollv1.Violation{
+					{Message: odd, Field: odd, Fix: odd, Link: "https://example.org/a", Title: "t", Source: policySource},
+					{Message: "no line", Link: "no link", Source: &plimsollv1.Source{Kind: plimsollv1.Source_KIND_POLICY, Name: "b", Rule: "deny", File: "b.rego"}},
+					{Message: "validator", Source: &plimsollv1.Source{Kind: plimsollv1.Source_KIND_VALIDATOR, Name: "v", Version: "1.0.0"}},
+				},
+				Warnings: []*plimsollv1.Violation{{Message: "w", Source: policySource}},
+			},
+		}},
+		{Container: &plimsollv1.ContainerRef{Namespace: "two", Id: "b"}, Opinion: &plimsollv1.Opinion{Standing: plimsollv1.Standing_STANDING_FAILED, Error: odd}},
+		{Container: &plimsollv1.ContainerRef{Namespace: odd, Id: odd}, Opinion: &plimsollv1.Opinion{Standing: plimsollv1.Standing_STANDING_FAILED, Error: "e", Failed: policySource}},
+	}
+	for _, findings := range [][]*plimsollv1.AuditFinding{nil, findings} {
+		summary := &plimsollv1.AuditSummary{Ruleset: "sha256:00", Revision: 7}
+		report := newSARIF(findings, summary)
+		if err := report.Validate(); err != nil {
+			t.Errorf("SARIF of %d findings: %v", len(findings), err)
+		}
+		if want := map[int]int{0: 0, 3: 6}[len(findings)]; len(report.Runs[0].Results) != want {
+			t.Errorf("%d results, want %d", len(report.Runs[0].Results), want)
+		}
+		var junit bytes.Buffer
+		if err := writeAuditJUnit(&junit, findings, summary); err != nil {
+			t.Fatal(err)
+		}
+		for d := xml.NewDecoder(&junit); ; {
+			_, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("JUnit: %v", err)
+			}
+		}
+	}
+}
