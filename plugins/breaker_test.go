@@ -16,6 +16,9 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
+// elapse moves the clock of a bubble of synctest.
+func elapse(d time.Duration) { <-time.After(d) }
+
 // asked is a container of a caller.
 func asked(user, namespace, id, spec string) *plimsoll.Input {
 	in := input(spec)
@@ -75,12 +78,12 @@ func TestQuarantine(t *testing.T) {
 			t.Errorf("quarantines (-want +got):\n%s", diff)
 		}
 
-		time.Sleep(firstQuarantine)
+		elapse(firstQuarantine)
 		judge(bad(9), fault) // the probe
 		judge(good, "quarantined")
-		time.Sleep(firstQuarantine)
+		elapse(firstQuarantine)
 		judge(good, "quarantined") // twice as long
-		time.Sleep(firstQuarantine)
+		elapse(firstQuarantine)
 		judge(good, valid)
 		judge(good, valid)
 		if got := v.Quarantines(); len(got) != 0 {
@@ -121,7 +124,7 @@ func TestBreaker(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, b *breaker){
 		"one probe at a time": func(t *testing.T, b *breaker) {
 			fail(t, b, 1, 2, 3, 4, 5)
-			time.Sleep(firstQuarantine)
+			elapse(firstQuarantine)
 			p := enter(t, b, true)
 			enter(t, b, false)
 			b.leave(p, nil)
@@ -129,7 +132,7 @@ func TestBreaker(t *testing.T) {
 		},
 		"a probe whose caller went away": func(t *testing.T, b *breaker) {
 			fail(t, b, 1, 2, 3, 4, 5)
-			time.Sleep(firstQuarantine)
+			elapse(firstQuarantine)
 			b.leave(enter(t, b, true), context.Canceled)
 			b.leave(enter(t, b, true), nil)
 			enter(t, b, true)
@@ -149,21 +152,21 @@ func TestBreaker(t *testing.T) {
 			if got := b.leave(p, failure); got != unchanged {
 				t.Errorf("change is %v", got)
 			}
-			time.Sleep(firstQuarantine)
+			elapse(firstQuarantine)
 			enter(t, b, true)
 		},
 		"a quarantine has a longest time": func(t *testing.T, b *breaker) {
 			fail(t, b, 1, 2, 3, 4, 5)
 			for range 10 {
-				time.Sleep(longestQuarantine)
+				elapse(longestQuarantine)
 				b.leave(enter(t, b, true), failure)
 			}
-			time.Sleep(longestQuarantine)
+			elapse(longestQuarantine)
 			enter(t, b, true)
 		},
 		"failures that are long ago": func(t *testing.T, b *breaker) {
 			fail(t, b, 1, 2, 3, 4)
-			time.Sleep(forgetFailures + time.Second)
+			elapse(forgetFailures + time.Second)
 			fail(t, b, 5)
 			enter(t, b, true)
 			if len(b.quarantines("v")) > 0 {
@@ -172,7 +175,7 @@ func TestBreaker(t *testing.T) {
 		},
 		"a caller who never comes back": func(t *testing.T, b *breaker) {
 			fail(t, b, 1, 2, 3, 4, 5)
-			time.Sleep(forgetFailures + time.Second)
+			elapse(forgetFailures + time.Second)
 			if len(b.quarantines("v")) > 0 {
 				t.Error("there is a quarantine")
 			}
