@@ -26,13 +26,18 @@ func (v *Validators) startShadows(ctx context.Context, in *plimsoll.Input) []*sh
 		if b.info.Enforcement != Shadow || !b.info.Match.covers(in) {
 			continue
 		}
-		t := &shadowCall{binding: b, said: make(chan plimsoll.Shadow, 1)}
-		t.ctx, t.cancel = context.WithTimeout(ctx, b.info.Limits.Timeout)
+		t := newShadowCall(ctx, b)
 		doc, err := b.document(in) // here, because the input is not to be kept
 		go t.run(occasionOf(in), doc, err)
 		shadows = append(shadows, t)
 	}
 	return shadows
+}
+
+func newShadowCall(ctx context.Context, b *binding) *shadowCall {
+	t := &shadowCall{binding: b, said: make(chan plimsoll.Shadow, 1)}
+	t.ctx, t.cancel = context.WithTimeout(ctx, b.info.Limits.Timeout)
+	return t
 }
 
 // run asks the validator, if the document that it is to be given could be written.

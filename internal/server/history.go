@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -62,8 +63,8 @@ type historySource struct {
 }
 
 const (
-	historyDir     = "policies"   // below the data directory
-	modulesDir     = "validators" // likewise
+	historyDir     = "history/policies"   // below the data directory
+	modulesDir     = "history/validators" // likewise
 	historyVersion = 2
 	// maxHistory is how many rulesets are kept, that which judges among them.
 	maxHistory = 5
@@ -210,7 +211,10 @@ func (h *history) prune() error {
 	return errors.Join(removeOthers(h.dir, keep), removeOthers(h.modules, keep))
 }
 
-// removeOthers removes what is in a directory but for the paths in keep.
+// ownName is what files of the history are called, also those that are half written.
+var ownName = regexp.MustCompile(`^([0-9a-f]{64}\.(json\.gz|wasm)|\.new-.*)$`)
+
+// removeOthers removes those of its own files from a directory that are not in keep.
 func removeOthers(dir string, keep []string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -221,7 +225,7 @@ func removeOthers(dir string, keep []string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if name := filepath.Join(dir, e.Name()); !slices.Contains(keep, name) {
+		if name := filepath.Join(dir, e.Name()); ownName.MatchString(e.Name()) && !slices.Contains(keep, name) {
 			errs = append(errs, os.Remove(name))
 		}
 	}

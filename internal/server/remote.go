@@ -76,6 +76,13 @@ func (r *remote[T]) fetched() (content T, ok bool) {
 	return *r.content, true
 }
 
+// forget drops what was fetched, because of err.
+func (r *remote[T]) forget(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.content, r.version, r.err = nil, "", err
+}
+
 // failure is why the last fetch failed; nil if it did not.
 func (r *remote[T]) failure() error {
 	r.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -89,7 +90,8 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 // checkPolicySources says what is wrong with where policies come from, as far as that
 // can be told without looking there.
 func (c Config) checkPolicySources() []error {
-	var problems []error
+	problems := c.checkApart("policies", c.Policies)
+	problems = append(problems, c.checkApart("validators", c.Validators)...)
 	for _, path := range c.Policies {
 		if !bundles.IsRemote(path) {
 			continue
@@ -102,6 +104,34 @@ func (c Config) checkPolicySources() []error {
 		problems = append(problems, errors.New("policy-scope: without policy-keys no signature is looked at"))
 	}
 	return problems
+}
+
+// checkApart refuses rules in the data directory, where the server writes and removes files
+// of its own, and around it, where they would change with each write.
+func (c Config) checkApart(key string, paths []string) []error {
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return nil // what is wrong there is said when it is opened
+	}
+	var problems []error
+	for _, path := range paths {
+		at, err := filepath.Abs(path)
+		if path == None || bundles.IsRemote(path) || err != nil {
+			continue
+		}
+		if isWithin(at, data) {
+			problems = append(problems, fmt.Errorf("%s: %s is in the data directory %s, whose files are the server's own: put it elsewhere", key, path, c.Data))
+		} else if isWithin(data, at) {
+			problems = append(problems, fmt.Errorf("%s: the data directory %s is in %s, whose files are all taken for rules: put one of them elsewhere", key, c.Data, path))
+		}
+	}
+	return problems
+}
+
+// isWithin reports whether a path is a directory or below it.
+func isWithin(path, dir string) bool {
+	below, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(below)
 }
 
 func (k *rulekeeper) hasNoPolicies() bool { return slices.Equal(k.config.Policies, []string{None}) }
@@ -118,11 +148,39 @@ func (k *rulekeeper) loadFirst(ctx context.Context) (*loadedRules, error) {
 		return rules, nil
 	}
 	k.fetch(ctx)
+	rules, err := k.loadConfigured(ctx)
+	if err == nil || ctx.Err() != nil || !k.forgetPolicies(err) {
+		return rules, err
+	}
+	// Whoever can write to where policies come from, without a key to sign them, must not
+	// keep servers from starting.
+	kept, keptErr := k.loadConfigured(ctx)
+	if keptErr != nil {
+		return nil, err // which is the one to be seen to
+	}
+	return kept, nil
+}
+
+// loadConfigured loads the rules that are configured, as they were fetched last.
+func (k *rulekeeper) loadConfigured(ctx context.Context) (*loadedRules, error) {
 	c, err := k.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return k.load(ctx, c)
+}
+
+// forgetPolicies drops the policies that were fetched, because of what is wrong with the
+// rules, so that those that judged last count. It reports whether there are any.
+func (k *rulekeeper) forgetPolicies(err error) bool {
+	fetched := false
+	for _, r := range k.remotes {
+		if _, ok := r.fetched(); ok {
+			r.forget(fmt.Errorf("the rules with what is served there now are refused: %w", err))
+			fetched = true
+		}
+	}
+	return fetched
 }
 
 // fetch asks all other machines for policies and validators. What fails is kept with the
@@ -220,7 +278,7 @@ func (k *rulekeeper) keptSource(r *remotePolicies) (policy.Source, error) {
 	if err != nil {
 		return policy.Source{}, fmt.Errorf("%w, and %w", r.failure(), err)
 	}
-	k.log.Error("policies cannot be fetched; what judged last of them does so again", "error", fmt.Sprint(r.failure()), "since", since)
+	k.log.Error("there are no new policies; what judged last of them does so again", "error", fmt.Sprint(r.failure()), "since", since)
 	return source, nil
 }
 
