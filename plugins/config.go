@@ -72,6 +72,7 @@ type bindingConfig struct {
 	settings    json.RawMessage
 	enforcement Enforcement
 	limits      Limits
+	trusted     bool // its module is part of the program
 }
 
 // maxConfigBytes bounds a validators.yaml; people write them.

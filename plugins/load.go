@@ -23,13 +23,22 @@ type Options struct {
 	// function names. Specs and label values are never logged. Nil discards.
 	Logger *slog.Logger
 	// CacheDir keeps compiled modules between starts; empty keeps them in memory
-	// only. What is in it is run as native code: nobody else may write there.
+	// only. It is made if it is not there. What is in it is run as native code: it is
+	// an error if others can write there.
 	CacheDir string
 	// Stderr is given what modules write to their standard error, as well as to their
 	// standard output unless that is their answer. It may quote specs: it is for whoever
 	// has them, and never for a log. It must be safe for concurrent use if the validators
 	// are used so. Nil discards.
 	Stderr io.Writer
+	// Try, if set, is asked to do each [Job] where that can be ended, in another
+	// process, before it is done in this one. Its error refuses the module. Without
+	// it, a module that is made for it can keep Load busy for hours. Modules that are part
+	// of the program are not tried.
+	Try func(context.Context, Job) error
+	// AlwaysAsk has validators asked however often they have failed: there are no
+	// quarantines. It is for tools, where nobody is kept waiting.
+	AlwaysAsk bool
 	// Verifier, if set, must accept the signature of every module, but for those that
 	// are part of the program.
 	Verifier *Verifier
@@ -80,6 +89,11 @@ func (s *Set) Load(ctx context.Context, opts Options) (_ *Validators, err error)
 	if err := errors.Join(append(errs, v.checkNames())...); err != nil {
 		return nil, err
 	}
+	for _, b := range v.bindings {
+		if opts.AlwaysAsk {
+			b.breaker = nil
+		}
+	}
 	if v.digest, err = digestOf(v.List()); err != nil {
 		return nil, err
 	}
@@ -87,12 +101,9 @@ func (s *Set) Load(ctx context.Context, opts Options) (_ *Validators, err error)
 }
 
 func newValidators(ctx context.Context, opts Options) (*Validators, error) {
-	cache := wazero.NewCompilationCache()
-	if opts.CacheDir != "" {
-		var err error
-		if cache, err = wazero.NewCompilationCacheWithDir(opts.CacheDir); err != nil {
-			return nil, fmt.Errorf("opening the cache of compiled validators: %w", err)
-		}
+	cache, err := openCache(opts.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache of compiled validators: %w", err)
 	}
 	config := wazero.NewRuntimeConfig()
 	if opts.interpreter {
@@ -100,7 +111,7 @@ func newValidators(ctx context.Context, opts Options) (*Validators, error) {
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, config.
 		WithCoreFeatures(coreFeatures).WithCompilationCache(cache).WithCustomSections(false))
-	v := &Validators{runtime: r, cache: cache, log: opts.Logger, stderr: opts.Stderr}
+	v := &Validators{runtime: r, cache: cache, log: opts.Logger, stderr: opts.Stderr, try: opts.tried()}
 	if err := linkAll(ctx, r); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -116,6 +127,7 @@ func (v *Validators) load(ctx context.Context, opts Options, source readSource) 
 		opts.Verifier = nil
 	}
 	for i, config := range source.bindings {
+		config.trusted = source.builtIn
 		b, problems := v.bind(ctx, opts, config, source.modules[i])
 		if b != nil {
 			v.bindings = append(v.bindings, b)
@@ -168,11 +180,20 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 	if err != nil {
 		return nil, []error{at(err)}
 	}
+	try := v.try
+	if c.trusted {
+		try = neverTried
+	}
+	if schema != nil {
+		if err := try(ctx, Job{Schema: meta.Settings, Settings: c.settings}); err != nil {
+			return nil, []error{at(err)}
+		}
+	}
 	if errs := checkSettings(join(c.at, "settings"), schema, c.settings); len(errs) > 0 {
 		return nil, errs
 	}
 
-	p, err := compile(ctx, v.runtime, module, c.limits.Memory)
+	p, err := compile(ctx, v.runtime, try, module, c.limits.Memory)
 	if err != nil {
 		return nil, []error{at(err)}
 	}

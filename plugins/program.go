@@ -35,7 +35,7 @@ type program struct {
 
 // compile makes a program of a module. Nothing of the module is run. The error, if
 // any, tells all that is missing.
-func compile(ctx context.Context, r wazero.Runtime, module []byte, memoryLimit uint64) (*program, error) {
+func compile(ctx context.Context, r wazero.Runtime, try func(context.Context, Job) error, module []byte, memoryLimit uint64) (*program, error) {
 	// One page more than is ever given out: see linearMemory.
 	metered, err := wasm.Instrument(module, wasm.Caps{MemoryPages: uint32(memoryLimit/pageSize) + 1})
 	p := &program{runtime: r, memoryLimit: memoryLimit}
@@ -49,8 +49,8 @@ func compile(ctx context.Context, r wazero.Runtime, module []byte, memoryLimit u
 		return nil, err
 	}
 	p.noteState(metered)
-	if p.compiled, err = r.CompileModule(ctx, metered.Bytes); err != nil {
-		return nil, fmt.Errorf("compiling the module: %w", firstLine(err))
+	if p.compiled, err = compileTried(ctx, r, try, metered.Bytes); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

@@ -28,7 +28,7 @@ func (v *Validators) startShadows(ctx context.Context, in *plimsoll.Input) []*sh
 		}
 		t := newShadowCall(ctx, b)
 		doc, err := b.document(in) // here, because the input is not to be kept
-		go t.run(doc, err)
+		go t.run(occasionOf(in), doc, err)
 		shadows = append(shadows, t)
 	}
 	return shadows
@@ -41,11 +41,11 @@ func newShadowCall(ctx context.Context, b *binding) *shadowCall {
 }
 
 // run asks the validator, if the document that it is to be given could be written.
-func (t *shadowCall) run(doc []byte, err error) {
+func (t *shadowCall) run(o occasion, doc []byte, err error) {
 	defer t.cancel()
 	var found plimsoll.Verdict
 	if err == nil {
-		found, err = t.ask(doc)
+		found, err = t.ask(o, doc)
 	}
 	// What is remembered is shared, and what is found is about to be added to.
 	t.said <- plimsoll.Shadow{
@@ -53,9 +53,9 @@ func (t *shadowCall) run(doc []byte, err error) {
 	}
 }
 
-func (t *shadowCall) ask(doc []byte) (found plimsoll.Verdict, err error) {
+func (t *shadowCall) ask(o occasion, doc []byte) (found plimsoll.Verdict, err error) {
 	defer contain(&err) // here a panic would end the process
-	return t.binding.judgeDocument(t.ctx, doc)
+	return t.binding.judgeDocument(t.ctx, o, doc)
 }
 
 // end returns what the validator said, or that it took too long.

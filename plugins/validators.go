@@ -22,7 +22,8 @@ type Validators struct {
 	bindings []*binding
 	digest   string
 	log      *slog.Logger
-	stderr   io.Writer // nil discards
+	stderr   io.Writer                        // nil discards
+	try      func(context.Context, Job) error // never nil
 	closing  sync.Once
 	ended    atomic.Bool // Close has begun
 	closed   error
@@ -70,7 +71,17 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 // isGuestsFault tells a validator's failure from the end of the context, and from
 // the end of the validators.
 func isGuestsFault(err error) bool {
-	return errors.Is(err, plimsoll.ErrFault) || errors.Is(err, plimsoll.ErrOutOfTime)
+	return errors.Is(err, plimsoll.ErrFault) || errors.Is(err, plimsoll.ErrOutOfTime) || errors.Is(err, plimsoll.ErrQuarantined)
+}
+
+// Quarantines lists the callers on whose behalf a validator is not asked at present, by
+// validator and since when.
+func (v *Validators) Quarantines() []Quarantine {
+	var list []Quarantine
+	for _, b := range v.bindings {
+		list = append(list, b.breaker.quarantines(b.info.Name)...)
+	}
+	return list
 }
 
 // Digest identifies all that decides what Judge finds: modules, matches, settings,

@@ -55,6 +55,14 @@ type RulesetStatus struct {
 	// Checked is when the rules were last looked at, Err why they were not loaded then.
 	Checked time.Time
 	Err     error
+	// Quarantines are the validators that are not asked on behalf of some callers.
+	Quarantines []Quarantine
+}
+
+// Quarantine says that a validator is not asked on behalf of a caller.
+type Quarantine struct {
+	Validator, Namespace, User string
+	Since, Until               time.Time
 }
 
 // BoundValidator is a validator that judges.
@@ -185,6 +193,14 @@ func (s policiesV1) status(ctx context.Context) *plimsollv1.RulesetStatus {
 	for _, source := range status.Sources {
 		out.Sources = append(out.Sources, &plimsollv1.PolicySource{
 			Name: source.Name, Remote: source.Remote, Version: source.Version, CheckTime: timestamp(source.Checked), Error: shownTo(ctx, source.Err),
+		})
+	}
+	for _, q := range status.Quarantines {
+		if requireOperator(ctx) != nil {
+			q.User = ""
+		}
+		out.Quarantines = append(out.Quarantines, &plimsollv1.Quarantine{
+			Validator: q.Validator, Namespace: q.Namespace, User: q.User, Since: timestamp(q.Since), Until: timestamp(q.Until),
 		})
 	}
 	return out

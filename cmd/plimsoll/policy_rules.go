@@ -143,10 +143,22 @@ func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
 			printLines(p.w, "  ! ", source.GetError())
 		}
 	}
+	for _, q := range status.GetQuarantines() {
+		printLines(p.w, "  ! ", fmt.Sprintf("validator %s is in quarantine in namespace %s since %s%s: it failed again and again; see the log",
+			q.GetValidator(), q.GetNamespace(), when(q.GetSince()), ofUser(q.GetUser())))
+	}
 	if status.GetError() != "" {
 		printLines(p.w, "  ! ", "not loaded: "+status.GetError())
 	}
 	return nil
+}
+
+// ofUser says whose requests are meant, if that is known.
+func ofUser(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " for " + name
 }
 
 // printValidators shows which validators judge, and what their signatures say.

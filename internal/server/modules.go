@@ -137,7 +137,7 @@ func (k *rulekeeper) fetchModules(ctx context.Context, again bool) {
 // registries.
 func (c Config) pluginOptions(log *slog.Logger, fetch func(ctx context.Context, reference, sha256 string) (plugins.Module, error)) (plugins.Options, error) {
 	verifier, err := c.moduleVerifier()
-	return plugins.Options{Logger: log, Verifier: verifier, Fetch: fetch}, err
+	return plugins.Options{Logger: log, Verifier: verifier, Fetch: fetch, CacheDir: moduleCacheDir(c.Data), Try: tryModule}, err
 }
 
 // moduleVerifier verifies signatures with the configured keys; nil if there are none.
@@ -176,5 +176,5 @@ func fetchModule(options bundles.Options) func(context.Context, string, string) 
 
 // toolOptions are those of tools, which verify nothing.
 func toolOptions() plugins.Options {
-	return plugins.Options{Logger: slog.New(slog.DiscardHandler), Fetch: fetchModule(bundles.Options{})}
+	return plugins.Options{Logger: slog.New(slog.DiscardHandler), Fetch: fetchModule(bundles.Options{}), Try: tryModule, AlwaysAsk: true}
 }

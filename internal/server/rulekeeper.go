@@ -38,9 +38,10 @@ type rulekeeper struct {
 	failed   candidate       // the last that was refused
 	failure  error           // why
 
-	mu     sync.Mutex
-	status service.RulesetStatus
-	past   []service.PastRuleset
+	mu      sync.Mutex
+	status  service.RulesetStatus
+	judging *plugins.Validators // nil: none
+	past    []service.PastRuleset
 }
 
 type remotePolicies = remote[[]byte]

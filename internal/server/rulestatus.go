@@ -12,6 +12,7 @@ func (k *rulekeeper) report(rules *loadedRules) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Ruleset, k.status.Policies, k.status.Pinned = rules.Digest, rules.policies.digest, k.history.index.Pinned
+	k.judging = rules.validators
 	k.status.Validators, k.status.Bound = rules.validatorsDigest(), boundValidators(rules)
 	k.status.Since = k.now()
 	if last := k.history.last(); last != nil && last.isOf(rules) {
@@ -43,8 +44,15 @@ func (k *rulekeeper) reportCheck(err error) {
 // Status implements [service.RulesetControl].
 func (k *rulekeeper) Status() service.RulesetStatus {
 	k.mu.Lock()
-	status := k.status
+	status, judging := k.status, k.judging
 	k.mu.Unlock()
+	if judging != nil {
+		for _, q := range judging.Quarantines() {
+			status.Quarantines = append(status.Quarantines, service.Quarantine{
+				Validator: q.Validator, Namespace: q.Namespace, User: q.User, Since: q.Since, Until: q.Until,
+			})
+		}
+	}
 	status.Sources = nil
 	for _, path := range k.config.Policies {
 		r := k.remotes[path]

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/policy_service.proto.
  */
 export const file_plimsoll_v1_policy_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwbGltc29sbC92MS9wb2xpY3lfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEi0wIKDVJ1bGVzZXRTdGF0dXMSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcGlubmVkGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uEioKB3NvdXJjZXMYBiADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lTb3VyY2USLgoKY2hlY2tfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYCCABKAkSEgoKdmFsaWRhdG9ycxgJIAEoCRI1ChBib3VuZF92YWxpZGF0b3JzGAogAygLMhsucGxpbXNvbGwudjEuQm91bmRWYWxpZGF0b3IihQEKDkJvdW5kVmFsaWRhdG9yEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZtb2R1bGUYAyABKAkSDgoGc2hhMjU2GAQgASgJEhMKC2VuZm9yY2VtZW50GAUgASgJEg4KBmtleV9pZBgGIAEoCRIPCgdjb21tZW50GAcgASgJIjAKDlNvdXJjZVJldmlzaW9uEgwKBG5hbWUYASABKAkSEAoIcmV2aXNpb24YAiABKAkifAoMUG9saWN5U291cmNlEgwKBG5hbWUYASABKAkSDgoGcmVtb3RlGAIgASgIEg8KB3ZlcnNpb24YAyABKAkSLgoKY2hlY2tfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYBSABKAkirwEKC1Bhc3RSdWxlc2V0Eg8KB3J1bGVzZXQYASABKAkSEAoIcG9saWNpZXMYAiABKAkSKQoFc2luY2UYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmFjdGl2ZRgEIAEoCBIuCglyZXZpc2lvbnMYBSADKAsyGy5wbGltc29sbC52MS5Tb3VyY2VSZXZpc2lvbhISCgp2YWxpZGF0b3JzGAYgASgJIhIKEEdldFN0YXR1c1JlcXVlc3QiPwoRR2V0U3RhdHVzUmVzcG9uc2USKgoGc3RhdHVzGAEgASgLMhoucGxpbXNvbGwudjEuUnVsZXNldFN0YXR1cyIVChNMaXN0UnVsZXNldHNSZXF1ZXN0IkIKFExpc3RSdWxlc2V0c1Jlc3BvbnNlEioKCHJ1bGVzZXRzGAEgAygLMhgucGxpbXNvbGwudjEuUGFzdFJ1bGVzZXQiIQoPUm9sbGJhY2tSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCSI+ChBSb2xsYmFja1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzIaLnBsaW1zb2xsLnYxLlJ1bGVzZXRTdGF0dXMiDwoNUmVsb2FkUmVxdWVzdCI8Cg5SZWxvYWRSZXNwb25zZRIqCgZzdGF0dXMYASABKAsyGi5wbGltc29sbC52MS5SdWxlc2V0U3RhdHVzMrwCCg1Qb2xpY3lTZXJ2aWNlEkoKCUdldFN0YXR1cxIdLnBsaW1zb2xsLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5wbGltc29sbC52MS5HZXRTdGF0dXNSZXNwb25zZRJTCgxMaXN0UnVsZXNldHMSIC5wbGltc29sbC52MS5MaXN0UnVsZXNldHNSZXF1ZXN0GiEucGxpbXNvbGwudjEuTGlzdFJ1bGVzZXRzUmVzcG9uc2USRwoIUm9sbGJhY2sSHC5wbGltc29sbC52MS5Sb2xsYmFja1JlcXVlc3QaHS5wbGltc29sbC52MS5Sb2xsYmFja1Jlc3BvbnNlEkEKBlJlbG9hZBIaLnBsaW1zb2xsLnYxLlJlbG9hZFJlcXVlc3QaGy5wbGltc29sbC52MS5SZWxvYWRSZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBwbGltc29sbC92MS9wb2xpY3lfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEigQMKDVJ1bGVzZXRTdGF0dXMSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcGlubmVkGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uEioKB3NvdXJjZXMYBiADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lTb3VyY2USLgoKY2hlY2tfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYCCABKAkSEgoKdmFsaWRhdG9ycxgJIAEoCRI1ChBib3VuZF92YWxpZGF0b3JzGAogAygLMhsucGxpbXNvbGwudjEuQm91bmRWYWxpZGF0b3ISLAoLcXVhcmFudGluZXMYCyADKAsyFy5wbGltc29sbC52MS5RdWFyYW50aW5lIoUBCg5Cb3VuZFZhbGlkYXRvchIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGbW9kdWxlGAMgASgJEg4KBnNoYTI1NhgEIAEoCRITCgtlbmZvcmNlbWVudBgFIAEoCRIOCgZrZXlfaWQYBiABKAkSDwoHY29tbWVudBgHIAEoCSKWAQoKUXVhcmFudGluZRIRCgl2YWxpZGF0b3IYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHVzZXIYAyABKAkSKQoFc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIwCg5Tb3VyY2VSZXZpc2lvbhIMCgRuYW1lGAEgASgJEhAKCHJldmlzaW9uGAIgASgJInwKDFBvbGljeVNvdXJjZRIMCgRuYW1lGAEgASgJEg4KBnJlbW90ZRgCIAEoCBIPCgd2ZXJzaW9uGAMgASgJEi4KCmNoZWNrX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAUgASgJIq8BCgtQYXN0UnVsZXNldBIPCgdydWxlc2V0GAEgASgJEhAKCHBvbGljaWVzGAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZhY3RpdmUYBCABKAgSLgoJcmV2aXNpb25zGAUgAygLMhsucGxpbXNvbGwudjEuU291cmNlUmV2aXNpb24SEgoKdmFsaWRhdG9ycxgGIAEoCSISChBHZXRTdGF0dXNSZXF1ZXN0Ij8KEUdldFN0YXR1c1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzIaLnBsaW1zb2xsLnYxLlJ1bGVzZXRTdGF0dXMiFQoTTGlzdFJ1bGVzZXRzUmVxdWVzdCJCChRMaXN0UnVsZXNldHNSZXNwb25zZRIqCghydWxlc2V0cxgBIAMoCzIYLnBsaW1zb2xsLnYxLlBhc3RSdWxlc2V0IiEKD1JvbGxiYWNrUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiPgoQUm9sbGJhY2tSZXNwb25zZRIqCgZzdGF0dXMYASABKAsyGi5wbGltc29sbC52MS5SdWxlc2V0U3RhdHVzIg8KDVJlbG9hZFJlcXVlc3QiPAoOUmVsb2FkUmVzcG9uc2USKgoGc3RhdHVzGAEgASgLMhoucGxpbXNvbGwudjEuUnVsZXNldFN0YXR1czK8AgoNUG9saWN5U2VydmljZRJKCglHZXRTdGF0dXMSHS5wbGltc29sbC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh4ucGxpbXNvbGwudjEuR2V0U3RhdHVzUmVzcG9uc2USUwoMTGlzdFJ1bGVzZXRzEiAucGxpbXNvbGwudjEuTGlzdFJ1bGVzZXRzUmVxdWVzdBohLnBsaW1zb2xsLnYxLkxpc3RSdWxlc2V0c1Jlc3BvbnNlEkcKCFJvbGxiYWNrEhwucGxpbXNvbGwudjEuUm9sbGJhY2tSZXF1ZXN0Gh0ucGxpbXNvbGwudjEuUm9sbGJhY2tSZXNwb25zZRJBCgZSZWxvYWQSGi5wbGltc29sbC52MS5SZWxvYWRSZXF1ZXN0GhsucGxpbXNvbGwudjEuUmVsb2FkUmVzcG9uc2VCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * RulesetStatus says how it stands with the rules.
@@ -93,6 +93,14 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
    * @generated from field: repeated plimsoll.v1.BoundValidator bound_validators = 10;
    */
   boundValidators: BoundValidator[];
+
+  /**
+   * The validators that are not asked on behalf of some callers, because they failed
+   * again and again.
+   *
+   * @generated from field: repeated plimsoll.v1.Quarantine quarantines = 11;
+   */
+  quarantines: Quarantine[];
 };
 
 /**
@@ -167,6 +175,58 @@ export const BoundValidatorSchema: GenMessage<BoundValidator> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_policy_service, 1);
 
 /**
+ * Quarantine says that a validator is not asked on behalf of a caller: it has failed to
+ * judge what that caller wanted again and again.
+ *
+ * @generated from message plimsoll.v1.Quarantine
+ */
+export type Quarantine = Message<"plimsoll.v1.Quarantine"> & {
+  /**
+   * The validator's name.
+   *
+   * @generated from field: string validator = 1;
+   */
+  validator: string;
+
+  /**
+   * The namespace of the containers.
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Who the caller is, as decisions name users; empty if anonymous. Only those who may
+   * change the rules see it.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 4;
+   */
+  since?: Timestamp;
+
+  /**
+   * Until then the caller's requests are refused. The next one is a probe: the validator
+   * is asked, and the quarantine ends if it comes to a verdict.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 5;
+   */
+  until?: Timestamp;
+};
+
+/**
+ * Describes the message plimsoll.v1.Quarantine.
+ * Use `create(QuarantineSchema)` to create a new message.
+ */
+export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_policy_service, 2);
+
+/**
  * SourceRevision is what policies were made of.
  *
  * @generated from message plimsoll.v1.SourceRevision
@@ -192,7 +252,7 @@ export type SourceRevision = Message<"plimsoll.v1.SourceRevision"> & {
  * Use `create(SourceRevisionSchema)` to create a new message.
  */
 export const SourceRevisionSchema: GenMessage<SourceRevision> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 2);
+  messageDesc(file_plimsoll_v1_policy_service, 3);
 
 /**
  * PolicySource is where policies, or the module of a validator, come from.
@@ -242,7 +302,7 @@ export type PolicySource = Message<"plimsoll.v1.PolicySource"> & {
  * Use `create(PolicySourceSchema)` to create a new message.
  */
 export const PolicySourceSchema: GenMessage<PolicySource> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 3);
+  messageDesc(file_plimsoll_v1_policy_service, 4);
 
 /**
  * PastRuleset is rules that have judged.
@@ -298,7 +358,7 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
  * Use `create(PastRulesetSchema)` to create a new message.
  */
 export const PastRulesetSchema: GenMessage<PastRuleset> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 4);
+  messageDesc(file_plimsoll_v1_policy_service, 5);
 
 /**
  * GetStatusRequest asks for the status.
@@ -313,7 +373,7 @@ export type GetStatusRequest = Message<"plimsoll.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 5);
+  messageDesc(file_plimsoll_v1_policy_service, 6);
 
 /**
  * GetStatusResponse carries the status.
@@ -334,7 +394,7 @@ export type GetStatusResponse = Message<"plimsoll.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 6);
+  messageDesc(file_plimsoll_v1_policy_service, 7);
 
 /**
  * ListRulesetsRequest asks for the history.
@@ -349,7 +409,7 @@ export type ListRulesetsRequest = Message<"plimsoll.v1.ListRulesetsRequest"> & {
  * Use `create(ListRulesetsRequestSchema)` to create a new message.
  */
 export const ListRulesetsRequestSchema: GenMessage<ListRulesetsRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 7);
+  messageDesc(file_plimsoll_v1_policy_service, 8);
 
 /**
  * ListRulesetsResponse carries the history.
@@ -370,7 +430,7 @@ export type ListRulesetsResponse = Message<"plimsoll.v1.ListRulesetsResponse"> &
  * Use `create(ListRulesetsResponseSchema)` to create a new message.
  */
 export const ListRulesetsResponseSchema: GenMessage<ListRulesetsResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 8);
+  messageDesc(file_plimsoll_v1_policy_service, 9);
 
 /**
  * RollbackRequest says what to go back to.
@@ -392,7 +452,7 @@ export type RollbackRequest = Message<"plimsoll.v1.RollbackRequest"> & {
  * Use `create(RollbackRequestSchema)` to create a new message.
  */
 export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 9);
+  messageDesc(file_plimsoll_v1_policy_service, 10);
 
 /**
  * RollbackResponse says how it stands afterwards.
@@ -413,7 +473,7 @@ export type RollbackResponse = Message<"plimsoll.v1.RollbackResponse"> & {
  * Use `create(RollbackResponseSchema)` to create a new message.
  */
 export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 10);
+  messageDesc(file_plimsoll_v1_policy_service, 11);
 
 /**
  * ReloadRequest asks for the rules to be loaded anew.
@@ -428,7 +488,7 @@ export type ReloadRequest = Message<"plimsoll.v1.ReloadRequest"> & {
  * Use `create(ReloadRequestSchema)` to create a new message.
  */
 export const ReloadRequestSchema: GenMessage<ReloadRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 11);
+  messageDesc(file_plimsoll_v1_policy_service, 12);
 
 /**
  * ReloadResponse says how it stands afterwards.
@@ -449,7 +509,7 @@ export type ReloadResponse = Message<"plimsoll.v1.ReloadResponse"> & {
  * Use `create(ReloadResponseSchema)` to create a new message.
  */
 export const ReloadResponseSchema: GenMessage<ReloadResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 12);
+  messageDesc(file_plimsoll_v1_policy_service, 13);
 
 /**
  * PolicyService shows and changes by which rules mutations are judged.
