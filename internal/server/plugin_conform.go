@@ -17,7 +17,7 @@ func (p Plugin) Conform(ctx context.Context, spec []byte) ([]PluginCheck, error)
 	if err != nil {
 		return nil, err
 	}
-	options := conform.Options{}
+	options := conform.Options{Options: toolOptions()}
 	if options.Settings, err = documentOf("settings", p.Settings); err != nil {
 		return nil, err
 	}

@@ -71,9 +71,9 @@ func (p Plugin) open(ctx context.Context, cacheDir string) (*plugins.Trial, erro
 	if err != nil {
 		return nil, err
 	}
-	trial, err := plugins.NewTrial(ctx, module, plugins.TrialOptions{
-		Options: plugins.Options{CacheDir: cacheDir, Stderr: newSaid(p.Stderr)}, Settings: settings, Limits: limits,
-	})
+	options := toolOptions()
+	options.CacheDir, options.Stderr = cacheDir, newSaid(p.Stderr)
+	trial, err := plugins.NewTrial(ctx, module, plugins.TrialOptions{Options: options, Settings: settings, Limits: limits})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(p.Path), err)
 	}
