@@ -50,6 +50,8 @@ func (p *Policies) explain(ctx context.Context, in *plimsoll.Input, doc []byte) 
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := p.limit(ctx)
+	defer done()
 	explanation := &plimsoll.Explanation{}
 	fired := &tracer{policies: p, at: p.places(), firings: map[int][][]plimsoll.Variable{}}
 	in = &plimsoll.Input{
