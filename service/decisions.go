@@ -97,7 +97,7 @@ func (s decisionsV1) ExplainDecision(ctx context.Context, req *plimsollv1.Explai
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
 	}
-	explanation, err := s.explain(ctx, record)
+	explanation, err := s.explain(ctx, record, nil)
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
 	}

@@ -35,6 +35,7 @@ type result struct {
 	// input is what was judged; nil if that was not come to. shown is its document without
 	// secrets, and shownObject that of its object, if somebody has asked for them.
 	input       *plimsoll.Input
+	unpatched   *plimsoll.Input // the same before rules patched it
 	shown       []byte
 	shownObject []byte
 	// decision is there whatever happened.
@@ -229,7 +230,7 @@ type basis struct {
 // any kind.
 func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Write, error) {
 	m := r.mutation
-	r.input, r.shown = nil, nil
+	r.input, r.unpatched, r.shown = nil, nil, nil
 	if replayed, err := s.replay(ctx, on.view, r); replayed || err != nil {
 		return nil, err
 	}
@@ -285,7 +286,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 // is in r.decision, unless there is none: any error ends the attempt.
 func (s *Service) applyRules(ctx context.Context, rules *Ruleset, r *result, input *plimsoll.Input) error {
 	// Patch, which is still a part of 2.
-	r.input, r.shown = input, nil
+	r.input, r.unpatched, r.shown = input, input, nil
 	input, err := s.patch(ctx, rules.Patches, r, input)
 	if err != nil {
 		return err
