@@ -98,6 +98,13 @@ func statusOf(err error) status {
 		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
 	case is(errNotOperator):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
+	case is(errContended) && !is(context.Canceled):
+		s := status{code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second}
+		if is(context.DeadlineExceeded) { // the caller's
+			s = status{code: connect.CodeDeadlineExceeded, reason: ReasonDeadline}
+		}
+		s.message = "others wrote what this reads or writes all the time, so that its turn did not come in time; nothing was stored"
+		return s
 	case is(plimsoll.ErrOutOfTime):
 		return status{
 			code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second, log: true,

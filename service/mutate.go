@@ -16,6 +16,9 @@ import (
 // mutation succeeded, and in the lane few can, so this many is far beyond bad luck.
 const maxAttempts = 128
 
+// errContended is why a mutation ran out of time that waited for its turn in the lane.
+var errContended = errors.New("others wrote the same all the time")
+
 // errOvertakes is the conflict with a mutation that has a turn in the lane.
 var errOvertakes = fmt.Errorf("others have their turn: %w", plimsoll.ErrConflict)
 
@@ -110,13 +113,11 @@ func (s *Service) untilCommitted(ctx context.Context, attempt func(own *turn) (p
 		if errors.Is(err, plimsoll.ErrConflict) && attempts < maxAttempts && ctx.Err() == nil {
 			// The state has changed: judge again, on what it is now.
 			if own != nil || attempts > maxOptimistic || errors.Is(err, errOvertakes) {
-				own, err = s.lane.wait(ctx, own, p)
-			} else {
-				err = nil
+				if own, err = s.lane.wait(ctx, own, p); err != nil {
+					return fmt.Errorf("%w: %w", errContended, err)
+				}
 			}
-			if err == nil {
-				continue
-			}
+			continue
 		}
 		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err) // whose deadline: the caller's or ours
