@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -123,7 +124,8 @@ func statusOf(err error) status {
 	case is(plimsoll.ErrRequestReused):
 		return status{code: connect.CodeAborted, reason: ReasonRequestReused}
 	case is(plimsoll.ErrFailedPrecondition):
-		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
+		message := strings.TrimSuffix(err.Error(), ": "+plimsoll.ErrFailedPrecondition.Error()) // which the code says
+		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition, message: message}
 	case is(plimsoll.ErrCompacted):
 		return status{code: connect.CodeOutOfRange, reason: ReasonCompacted}
 	case is(errNotAlone):
