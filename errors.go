@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // The outcomes that layers tell apart. An error that wraps none of them is
@@ -25,6 +26,8 @@ var (
 	ErrFault = errors.New("fault")
 	// ErrOutOfTime: a policy or validator ran out of time.
 	ErrOutOfTime = errors.New("out of time")
+	// ErrQuarantined: a validator has failed too often to be asked again at once.
+	ErrQuarantined = errors.New("quarantined")
 	// ErrNotReady: there is no ruleset to judge with.
 	ErrNotReady = errors.New("no active ruleset")
 	// ErrOverloaded: more mutations are in flight than may be.
@@ -110,6 +113,21 @@ func (e *TimeoutError) Error() string {
 
 // Unwrap makes a TimeoutError an [ErrOutOfTime].
 func (e *TimeoutError) Unwrap() error { return ErrOutOfTime }
+
+// QuarantinedError says that a validator was not asked, because it has failed to judge
+// what the caller wanted again and again. It is an [ErrQuarantined].
+type QuarantinedError struct {
+	Source Source
+	// RetryAfter is how long it will not be asked.
+	RetryAfter time.Duration
+}
+
+func (e *QuarantinedError) Error() string {
+	return fmt.Sprintf("%s %s is in quarantine for this caller, because it failed again and again", e.Source.Kind, e.Source)
+}
+
+// Unwrap makes a QuarantinedError an [ErrQuarantined].
+func (e *QuarantinedError) Unwrap() error { return ErrQuarantined }
 
 // CompactedError says that events were asked for that are no longer kept. It is an
 // [ErrCompacted].

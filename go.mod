@@ -3,6 +3,7 @@ module github.com/plimsoll-project/plimsoll
 go 1.26.6
 
 require (
+	aead.dev/minisign v0.3.0
 	connectrpc.com/connect v1.21.1
 	connectrpc.com/cors v0.1.0
 	connectrpc.com/grpchealth v1.5.0

@@ -23,12 +23,24 @@ type Judge interface {
 type Verdict struct {
 	Violations []Violation
 	Warnings   []Violation
+	// Shadows are what rules on trial said. They have no say, and callers are not told.
+	Shadows []Shadow
 }
 
 // Add appends all of w to v.
 func (v *Verdict) Add(w Verdict) {
 	v.Violations = append(v.Violations, w.Violations...)
 	v.Warnings = append(v.Warnings, w.Warnings...)
+	v.Shadows = append(v.Shadows, w.Shadows...)
+}
+
+// Shadow is what a rule on trial said of a mutation.
+type Shadow struct {
+	Source     Source
+	Violations []Violation
+	Warnings   []Violation
+	// Err is why it came to no verdict; nil if it did.
+	Err error
 }
 
 // Violation is one reason against a mutation (or one warning), made to be acted

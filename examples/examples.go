@@ -14,6 +14,9 @@ var policies embed.FS
 //go:embed scaffold
 var scaffold embed.FS
 
+//go:embed all:validator-scaffold
+var validatorScaffold embed.FS
+
 //go:embed validators/validators.yaml validators/runc-spec/runc-spec.wasm
 var validators embed.FS
 
@@ -38,6 +41,11 @@ func Policies() fs.FS { return sub(policies, "policies") }
 // Scaffold has a directory for each kind of policy that people begin with: a policy, its
 // tests, its cases and its data, with NAME where the name of its package is to be.
 func Scaffold() fs.FS { return sub(scaffold, "scaffold") }
+
+// ValidatorScaffold has a directory for each language that people write validators in, with
+// what is particular to it, and one called common with the rest. Where the validator's name
+// is to be there is NAME, and a name that ends in .tmpl is to end without it.
+func ValidatorScaffold() fs.FS { return sub(validatorScaffold, "validator-scaffold") }
 
 // Validators are the starter validators and their configuration.
 func Validators() fs.FS { return sub(validators, "validators") }

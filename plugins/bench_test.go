@@ -2,8 +2,11 @@ package plugins
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins/abi"
@@ -120,4 +123,119 @@ func acquire(b *testing.B, v *Validators) *instance {
 	}
 	b.Cleanup(res.Destroy)
 	return res.Value()
+}
+
+// abiGuests are a guest of each ABI that has a verdict on everything: the smallest one,
+// and where there are examples, one that reads the spec.
+var abiGuests = []struct{ abi, path string }{
+	{"native/smallest", "testdata/keeper.wasm"},
+	{"native/rust", "../examples/validators/runc-spec/runc-spec.wasm"},
+	{"wasi-command/smallest", "testdata/command-exit.wasm"},
+	{"wasi-command/c", "../examples/validators/env-secrets/env-secrets.wasm"},
+	{"extism/smallest", "testdata/extism-valid.wasm"},
+	{"extism/go", "../examples/validators/seccomp-audit/seccomp-audit.wasm"},
+	{"opa/smallest", "testdata/opa-valid.wasm"},
+	{"opa/rego", "../examples/validators/pod-security/pod-security.wasm"},
+}
+
+// benchTrial is a module of abiGuests.
+func benchTrial(b *testing.B, path string) *Trial {
+	b.Helper()
+	module, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	trial, err := NewTrial(b.Context(), module, TrialOptions{Limits: Limits{Timeout: maxTimeout, Concurrency: 1}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := trial.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return trial
+}
+
+// BenchmarkCallOfABI is one call on a spec of 4 kB, the host's part included. Beside
+// the mean there are the median and the fuel of a call.
+func BenchmarkCallOfABI(b *testing.B) {
+	spec, err := os.ReadFile("../examples/validators/runc-spec/testdata/specs/linux-default.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, g := range abiGuests {
+		b.Run(g.abi, func(b *testing.B) {
+			trial := benchTrial(b, g.path)
+			in := input(string(spec))
+			var times []time.Duration
+			var fuel uint64
+			b.ReportAllocs()
+			for b.Loop() {
+				call, err := trial.Judge(b.Context(), in)
+				if err != nil {
+					b.Fatal(err)
+				}
+				times, fuel = append(times, call.Duration), call.Fuel
+			}
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2]), "p50-ns")
+			b.ReportMetric(float64(times[len(times)*99/100]), "p99-ns")
+			b.ReportMetric(float64(fuel), "fuel")
+		})
+	}
+}
+
+// BenchmarkInstantiateABI is making an instance of a module that has been compiled, ready
+// for a call.
+func BenchmarkInstantiateABI(b *testing.B) {
+	for _, g := range abiGuests {
+		b.Run(g.abi, func(b *testing.B) {
+			trial := benchTrial(b, g.path)
+			for b.Loop() {
+				i, err := trial.binding.program.clone(b.Context(), trial.binding.origin)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := i.close(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkFreshOrRestored compares the two ways to a clean instance: to put one back,
+// and to make and prepare another.
+func BenchmarkFreshOrRestored(b *testing.B) {
+	for _, g := range abiGuests {
+		trial := benchTrial(b, g.path)
+		p, origin := trial.binding.program, trial.binding.origin
+		b.Run(g.abi+"/restored", func(b *testing.B) {
+			i, err := p.clone(b.Context(), origin)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer i.close(b.Context())
+			for b.Loop() {
+				if !i.restore(origin) {
+					b.Fatal("not restored")
+				}
+			}
+		})
+		b.Run(g.abi+"/fresh", func(b *testing.B) {
+			for b.Loop() {
+				i, err := p.start(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := i.save(initializeFuel); err != nil {
+					b.Fatal(err)
+				}
+				if err := i.close(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

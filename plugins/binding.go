@@ -25,6 +25,8 @@ type binding struct {
 	// part is what the program is given of the input document; nil for all of it.
 	part *plimsoll.InputPart
 	memo *memo // nil for none
+	// breaker keeps it from being asked when it fails again and again; nil for none.
+	breaker *breaker
 }
 
 // newBinding prepares the program and readies a pool of instances in the state that
@@ -43,6 +45,9 @@ func newBinding(ctx context.Context, info Info, p *program, log *slog.Logger) (*
 		return nil, err
 	}
 	b := &binding{info: info, program: p, origin: origin, log: log}
+	if b.breaker, err = newBreaker(); err != nil {
+		return nil, err
+	}
 	if info.Reads != nil {
 		if b.part, err = plimsoll.NewInputPart(info.Reads); err != nil {
 			return nil, err
@@ -94,16 +99,40 @@ func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdi
 	if err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("encoding the input of validators: %w", err)
 	}
+	return b.judgeDocument(ctx, occasionOf(in), doc)
+}
+
+func (b *binding) judgeDocument(ctx context.Context, o occasion, doc []byte) (plimsoll.Verdict, error) {
 	if b.memo == nil {
-		return b.ask(ctx, doc)
+		return b.askUnlessQuarantined(ctx, o, doc)
 	}
 	key := sha256.Sum256(doc)
 	if verdict, ok := b.memo.recall(key); ok {
 		return verdict, nil
 	}
-	verdict, err := b.ask(ctx, doc)
+	verdict, err := b.askUnlessQuarantined(ctx, o, doc)
 	if err == nil {
 		b.memo.remember(key, verdict)
+	}
+	return verdict, err
+}
+
+// askUnlessQuarantined has the validator judge a document, unless it has failed to judge
+// what the caller wanted again and again.
+func (b *binding) askUnlessQuarantined(ctx context.Context, o occasion, doc []byte) (plimsoll.Verdict, error) {
+	pass, wait := b.breaker.enter(o)
+	if wait > 0 {
+		return plimsoll.Verdict{}, &plimsoll.QuarantinedError{Source: b.info.source(), RetryAfter: wait}
+	}
+	verdict, err := b.ask(ctx, doc)
+	switch b.breaker.leave(pass, err) {
+	case quarantined:
+		b.log.Warn("validator is in quarantine for a caller: it failed again and again", "validator", b.info.source().String(),
+			"namespace", o.caller.namespace, "user", o.caller.user, "via", o.caller.via, "error", err)
+	case recovered:
+		b.log.Info("validator has left quarantine for a caller", "validator", b.info.source().String(),
+			"namespace", o.caller.namespace, "user", o.caller.user, "via", o.caller.via)
+	case unchanged:
 	}
 	return verdict, err
 }

@@ -42,8 +42,10 @@ func (commandGuest) ask(i *instance, req abi.Request, limits Limits) ([][]byte, 
 	req.Encode(in)
 	i.stdio = &stdio{in: in, limit: limits.Output}
 	err := i.run(i.function(exportStart), 0)
-	if exit, ok := errors.AsType[*exitError](err); ok && exit.code == 0 {
-		err = nil
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		if err = exit; exit.code == 0 {
+			err = nil
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	yamlv2 "go.yaml.in/yaml/v2"
 	"sigs.k8s.io/yaml"
@@ -25,7 +27,8 @@ type Source struct {
 // File is a validators.yaml in the host's file system.
 func File(path string) Source { return Source{path: path} }
 
-// FS is a validators.yaml in a file system, such as an embed.FS.
+// FS is a validators.yaml in a file system that is part of the program, such as an
+// embed.FS. Nobody has to have signed what is in it.
 func FS(fsys fs.FS, path string) Source { return Source{fsys: fsys, path: path} }
 
 func (s Source) String() string { return s.path }
@@ -53,6 +56,9 @@ const (
 	Enforce Enforcement = "enforce"
 	// Warn admits, and tells the caller.
 	Warn Enforcement = "warn"
+	// Shadow has no say: what the validator finds, or that it fails, is recorded with
+	// the decision, and nothing else.
+	Shadow Enforcement = "shadow"
 )
 
 // bindingConfig is one member of validators, as written. What depends on the module
@@ -66,17 +72,14 @@ type bindingConfig struct {
 	settings    json.RawMessage
 	enforcement Enforcement
 	limits      Limits
+	trusted     bool // its module is part of the program
 }
 
 // maxConfigBytes bounds a validators.yaml; people write them.
 const maxConfigBytes = 1 << 20
 
-// readConfig reads a validators.yaml and reports all that is wrong in it.
-func readConfig(fsys fs.FS, name string) ([]bindingConfig, []error) {
-	text, err := readFile(fsys, name, maxConfigBytes)
-	if err != nil {
-		return nil, []error{err}
-	}
+// parseConfig reads the text of a validators.yaml and reports all that is wrong in it.
+func parseConfig(text []byte) ([]bindingConfig, []error) {
 	doc, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
 		return nil, []error{err}
@@ -147,7 +150,11 @@ func (b bindingConfig) check() []error {
 	}
 	switch {
 	case b.module == "":
-		errs = append(errs, fmt.Errorf("%s: module is missing; it is the path of a .wasm file beside this one", b.at))
+		errs = append(errs, fmt.Errorf("%s: module is missing; it is the path of a .wasm file beside this one, or oci://REGISTRY/REPOSITORY:TAG", b.at))
+	case isReference(b.module):
+		if !strings.HasPrefix(b.module, "oci://") {
+			errs = append(errs, fmt.Errorf("%s.module: %q is not in a registry; write it as oci://REGISTRY/REPOSITORY:TAG", b.at, b.module))
+		}
 	case !fs.ValidPath(b.module) || b.module == ".":
 		errs = append(errs, fmt.Errorf("%s.module: %q is not a path below the directory of this file; copy the module there",
 			b.at, b.module))
@@ -155,8 +162,8 @@ func (b bindingConfig) check() []error {
 	if digest, err := hex.DecodeString(b.sha256); b.sha256 != "" && (err != nil || len(digest) != 32) {
 		errs = append(errs, fmt.Errorf("%s.sha256: %q is not a SHA-256 digest of 64 hexadecimal digits", b.at, b.sha256))
 	}
-	if b.enforcement != Enforce && b.enforcement != Warn {
-		errs = append(errs, fmt.Errorf("%s.enforcement: %q is neither enforce nor warn", b.at, b.enforcement))
+	if !slices.Contains([]Enforcement{Enforce, Warn, Shadow}, b.enforcement) {
+		errs = append(errs, fmt.Errorf("%s.enforcement: %q is none of enforce, warn, shadow", b.at, b.enforcement))
 	}
 	return errs
 }

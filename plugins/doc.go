@@ -2,8 +2,8 @@
 // somebody wrote, in any language, and that are not trusted.
 //
 // [Load] reads a validators.yaml, which binds modules to the mutations they judge,
-// and returns [Validators], a [plimsoll.Judge]. The contract that modules fulfil is
-// package abi; docs/validators.md is the guide for people who write or bind one.
+// and returns [Validators], a [plimsoll.Judge]. The contracts that modules fulfil are in
+// docs/abi.md and package abi; docs/validators.md is the guide for people who write or bind one.
 //
 // # What is guaranteed
 //
@@ -12,7 +12,8 @@
 // pointer outside memory, or a panic of the host while it serves the guest is a
 // [plimsoll.FaultError]; running out of instructions or of time is a
 // [plimsoll.TimeoutError]. A binding with enforcement warn turns all of these, and
-// its violations, into warnings.
+// its violations, into warnings; with enforcement shadow they are told beside the
+// verdict, and have no part in it.
 //
 // Isolation. A guest has no files, network, environment, real clock or randomness.
 // Its memory, executed instructions, call depth and output are bounded. Modules are
@@ -22,7 +23,8 @@
 // Purity. Each call starts from the state that _initialize left when the module was
 // loaded, memory and globals, clock and random numbers alike. So a verdict depends
 // on the module, the settings and the input alone; nothing of one request can reach
-// another one. A module with state that could not be put back is refused. So what a
+// another one. A module with state that could not be put back is given a fresh instance
+// for each call. So what a
 // module said may be remembered for requests that are the same. It is, of modules that
 // declare what they read of the input, which is then all they are given.
 //
@@ -44,6 +46,6 @@
 // # What this package does not do
 //
 // It does not watch files: load again, swap, and close the old ones. It does not
-// fetch modules from registries. Compiling is bounded by limits on the module's
+// fetch modules from registries: Options.Fetch does. Compiling is bounded by limits on the module's
 // shape, not by time.
 package plugins

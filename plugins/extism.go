@@ -153,8 +153,11 @@ func (k *kernel) free(address uint64) {
 	}
 }
 
-// bytes is the memory at address. It panics if that is not inside.
+// bytes is n bytes of memory at address. It panics if they are not inside.
 func (k *kernel) bytes(address, n uint64) []byte {
+	if n == 0 {
+		return nil
+	}
 	end := address + n
 	if address < kernelBase || end < address || end > uint64(len(k.heap))+kernelBase {
 		panic(fmt.Errorf("it used Extism memory at %d to %d, which it does not have", address, end))

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -19,15 +18,42 @@ const guide = "../docs/validators.md"
 // block returns the first code block of a language in the guide.
 func block(tb testing.TB, language string) []byte {
 	tb.Helper()
-	text, err := os.ReadFile(guide)
+	return blockOf(tb, guide, language)
+}
+
+func blockOf(tb testing.TB, document, language string) []byte {
+	tb.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(text)
 	if found == nil {
-		tb.Fatalf("%s has no %s block", guide, language)
+		tb.Fatalf("%s has no %s block", document, language)
 	}
 	return found[1]
+}
+
+// buildGo builds Go files for WASI.
+func buildGo(tb testing.TB, files map[string][]byte, flags ...string) []byte {
+	tb.Helper()
+	dir := tb.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(context.Background(), "go", append([]string{"build", "-ldflags=-s -w", "-o", "guest.wasm"}, flags...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("building the guest: %v\n%s", err, text)
+	}
+	module, err := os.ReadFile(filepath.Join(dir, "guest.wasm"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return module
 }
 
 // buildGoGuest builds the validator in the guide, with the probe, as the guide says,
@@ -38,24 +64,9 @@ func buildGoGuest(tb testing.TB) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	dir := tb.TempDir()
-	for name, text := range map[string][]byte{
+	module := buildGo(tb, map[string][]byte{
 		"go.mod": []byte("module mounts\n\ngo 1.24\n"), "main.go": block(tb, "go"), "probe.go": probe,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "mounts.wasm", ".")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("building the guest: %v\n%s", err, text)
-	}
-	module, err := os.ReadFile(filepath.Join(dir, "mounts.wasm"))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	}, "-buildmode=c-shared")
 	meta, err := ParseMetadata(block(tb, "json"))
 	if err != nil {
 		tb.Fatal(err)
@@ -118,9 +129,36 @@ func TestGoGuest(t *testing.T) {
 
 // TestGuideConfig reads the configuration in the guide.
 func TestGuideConfig(t *testing.T) {
-	fsys := fstest.MapFS{"v.yaml": {Data: block(t, "yaml")}}
-	_, errs := readConfig(fsys, "v.yaml")
+	_, errs := parseConfig(block(t, "yaml"))
 	if diff := cmp.Diff([]error(nil), errs); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// TestGoCommand builds the program in the description of the ABIs as it says there.
+func TestGoCommand(t *testing.T) {
+	module := buildGo(t, map[string][]byte{
+		"go.mod": []byte("module team\n\ngo 1.24\n"), "main.go": blockOf(t, "../docs/abi.md", "go"),
+	})
+	trial, err := NewTrial(t.Context(), module, TrialOptions{
+		Options: Options{interpreter: raceEnabled}, Limits: Limits{Timeout: maxTimeout},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trial.Close()
+	for n := range 6 {
+		in := input(smallSpec)
+		want := 1
+		if n%2 == 1 {
+			in.Object.Labels, want = map[string]string{"team": "core"}, 0
+		}
+		call, err := trial.Judge(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(call.Verdict.Violations) != want {
+			t.Errorf("call %d: verdict is %+v", n, call.Verdict)
+		}
 	}
 }

@@ -38,6 +38,17 @@ func TestRefusedModules(t *testing.T) {
 		{"refused-import-memory", []string{"imports the memory env.memory", "imports its memory"}},
 		{"refused-wasi-unknown", []string{"imports the function wasi_snapshot_preview1.fd_teleport"}},
 		{"refused-wasi-type", []string{"random_get", "(i64, i32) → i32; want a function (i32, i32) → i32"}},
+		{"extism-early", []string{"_initialize: it trapped: it called Extism's kernel before"}},
+		{"refused-extism-http", []string{"imports the function extism:host/env.http_request", "extism:host/env and wasi_snapshot_preview1 only"}},
+		{"refused-extism-host", []string{"imports the function extism:host/user.lookup", "validate is (i32) → i32; want () → i32"}},
+		{"refused-ctors-types", []string{
+			"_initialize is (i32); want ()", "does not export its memory", "alloc as a function (i32) → i64; want a function (i64) → i64",
+		}},
+		{"refused-opa-version", []string{"version 2.3 of OPA's ABI; want 1.2"}},
+		{"refused-opa-minor", []string{"version 1.1 of OPA's ABI; want 1.2"}},
+		{"refused-opa-table", []string{"entrypoints: it is not a table"}},
+		{"refused-opa-none", []string{"it has 0 entrypoints"}},
+		{"refused-opa-builtin", []string{"uses the builtin http.send", "uses the builtin time.now_ns", "there are crypto.sha256"}},
 		{"refused-memory", []string{"starts with 64 MiB of memory, more than the limit of 32 MiB", "limits.memory"}},
 		{"refused-invalid", []string{"compiling the module"}},
 		{"initialize-spin", []string{"_initialize: out of time"}},
@@ -128,10 +139,12 @@ func TestConfigProblems(t *testing.T) {
   sha256: 123
 - module: /etc/m.wasm
   sha256: zz
-  match: {runtime: [a], namespaces: [], operations: [CREAT], spec_types: ["[a"]}
-  enforcement: shadow
+  match: {runtime: [a], namespaces: [], operations: [CREAT], spec_types: ["[a"], labels: {}}
+  enforcement: dryrun
   limits: {memory: 1KiB, timeout: soon, fuel: -1, output: 1GiB, concurrency: 0, cpu: 1}
 - module: ../m.wasm
+- module: https://example.org/m.wasm
+  match: {labels: {tier: "", "": a, x: "[a", y: 1}}
 `, []string{
 				`validators[0]: unknown key "modul"; did you mean "module"?`,
 				`validators[0].sha256: want a string, got number`,
@@ -140,6 +153,7 @@ func TestConfigProblems(t *testing.T) {
 				`validators[1].match: unknown key "runtime"; did you mean "runtimes"?`,
 				`validators[1].match.namespaces: an empty list matches nothing`,
 				`validators[1].match.spec_types[0]: "[a" is not a pattern`,
+				`validators[1].match.labels: it names no label`,
 				`validators[1].match.operations[0]: unknown operation "CREAT"`,
 				`validators[1].limits: unknown key "cpu"; known are concurrency, fuel, memory, output, timeout`,
 				`validators[1].limits.fuel: want a whole number in range, got number -1`,
@@ -149,8 +163,13 @@ func TestConfigProblems(t *testing.T) {
 				`validators[1].limits.concurrency: 0 is not between 1 and 1,024`,
 				`validators[1].module: "/etc/m.wasm" is not a path below`,
 				`validators[1].sha256: "zz" is not a SHA-256 digest`,
-				`validators[1].enforcement: "shadow" is neither enforce nor warn`,
+				`validators[1].enforcement: "dryrun" is none of enforce, warn, shadow`,
 				`validators[2].module: "../m.wasm" is not a path below`,
+				`validators[3].match.labels: want a string, got number`,
+				`validators[3].match.labels: "": "a" is not a key and a pattern of its value`,
+				`validators[3].match.labels: "tier": "" is not a key and a pattern`,
+				`validators[3].match.labels: "x": "[a" is not a key and a pattern`,
+				`validators[3].module: "https://example.org/m.wasm" is not in a registry`,
 			},
 		},
 		{"no such module", "validators:\n- {module: n.wasm, " + pin + "}\n", []string{"validators[0].module: open n.wasm: file does not exist"}},

@@ -52,3 +52,39 @@ func TestStarMatchesPaths(t *testing.T) {
 		}
 	}
 }
+
+// A label or a spec's type that is changed does not take an update out of sight.
+func TestMatchCoversUpdates(t *testing.T) {
+	match := Match{
+		Operations: []plimsoll.Operation{plimsoll.OperationUpdate}, SpecTypes: []string{specType}, Labels: map[string]string{"tier": "prod-*", "owner": "*"},
+	}
+	state := func(specType string, labels map[string]string) *plimsoll.Container {
+		return &plimsoll.Container{Labels: labels, Spec: plimsoll.Any{TypeURL: specType}}
+	}
+	prod, test := map[string]string{"tier": "prod-eu", "owner": ""}, map[string]string{"tier": "test", "owner": "x"}
+	for _, tt := range []struct {
+		name        string
+		old, object *plimsoll.Container
+		want        bool
+	}{
+		{"fits before and after", state(specType, prod), state(specType, prod), true},
+		{"fits before", state(specType, prod), state(specType, test), true},
+		{"fits after", state(specType, test), state(specType, prod), true},
+		{"label taken away", state(specType, prod), state(specType, map[string]string{"owner": "x"}), true},
+		{"all labels taken away", state(specType, prod), state(specType, nil), true},
+		{"type changed", state(specType, prod), state("x", prod), true},
+		{"never fits", state(specType, test), state(specType, nil), false},
+		{"one of two labels", state(specType, map[string]string{"tier": "prod-eu"}), state(specType, map[string]string{"owner": "x"}), false},
+		{"half before and half after", state(specType, test), state("x", prod), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := &plimsoll.Input{Operation: plimsoll.OperationUpdate, Object: tt.object, Old: tt.old}
+			if got := match.covers(in); got != tt.want {
+				t.Errorf("covers is %v, want %v", got, tt.want)
+			}
+		})
+	}
+	if create := input(smallSpec); (Match{Operations: []plimsoll.Operation{plimsoll.OperationCreate}, Labels: map[string]string{"a": "*"}}).covers(create) {
+		t.Error("a container without labels fits one that asks for some")
+	}
+}

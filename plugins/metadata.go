@@ -39,6 +39,9 @@ type Metadata struct {
 
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$`)
 
+// maxMetadataBytes bounds the metadata section. Most of it is the schema of settings.
+const maxMetadataBytes = 256 << 10
+
 // ErrNoMetadata says that a module has no plimsoll.validator section.
 var ErrNoMetadata = errors.New("the module has no " + abi.MetadataSection + " section")
 
@@ -128,6 +131,10 @@ func ReadMetadata(module []byte) (Metadata, error) {
 	}
 	if found == nil {
 		return Metadata{}, ErrNoMetadata
+	}
+	if len(found) > maxMetadataBytes {
+		return Metadata{}, fmt.Errorf("section %s has %s, more than the limit of %s", abi.MetadataSection,
+			sized(uint64(len(found))), sized(maxMetadataBytes))
 	}
 	m, err := ParseMetadata(found)
 	if err != nil {

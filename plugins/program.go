@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -27,13 +28,14 @@ type program struct {
 	globals     []string // names of the mutable globals, which a call can change and the host put back
 	// unrestorable is what else a call can change; see fresh.
 	unrestorable []string
-	alloc        string // name of a native module's allocator
-	settings     bool   // it checks its settings itself
+	alloc        string    // name of a native module's allocator
+	settings     bool      // it checks its settings itself
+	stderr       io.Writer // of its instances; nil discards
 }
 
 // compile makes a program of a module. Nothing of the module is run. The error, if
 // any, tells all that is missing.
-func compile(ctx context.Context, r wazero.Runtime, module []byte, memoryLimit uint64) (*program, error) {
+func compile(ctx context.Context, r wazero.Runtime, try func(context.Context, Job) error, module []byte, memoryLimit uint64) (*program, error) {
 	// One page more than is ever given out: see linearMemory.
 	metered, err := wasm.Instrument(module, wasm.Caps{MemoryPages: uint32(memoryLimit/pageSize) + 1})
 	p := &program{runtime: r, memoryLimit: memoryLimit}
@@ -47,8 +49,8 @@ func compile(ctx context.Context, r wazero.Runtime, module []byte, memoryLimit u
 		return nil, err
 	}
 	p.noteState(metered)
-	if p.compiled, err = r.CompileModule(ctx, metered.Bytes); err != nil {
-		return nil, fmt.Errorf("compiling the module: %w", firstLine(err))
+	if p.compiled, err = compileTried(ctx, r, try, metered.Bytes); err != nil {
+		return nil, err
 	}
 	return p, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,8 @@ type Validators struct {
 	bindings []*binding
 	digest   string
 	log      *slog.Logger
+	stderr   io.Writer                        // nil discards
+	try      func(context.Context, Job) error // never nil
 	closing  sync.Once
 	ended    atomic.Bool // Close has begun
 	closed   error
@@ -29,7 +32,7 @@ type Validators struct {
 var _ plimsoll.Judge = (*Validators)(nil)
 
 // Judge asks every validator that the mutation matches, in order, and collects what
-// all of them find. When an enforcing one has no verdict, nor has Judge: see
+// all of them find. Those in shadow are asked beside the others. When an enforcing one has no verdict, nor has Judge: see
 // [plimsoll.Judge] for the errors. After Close it is [plimsoll.ErrNotReady].
 func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
 	if err := ctx.Err(); err != nil {
@@ -39,8 +42,9 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 		return plimsoll.Verdict{}, fmt.Errorf("the validators were closed: %w", plimsoll.ErrNotReady)
 	}
 	var verdict plimsoll.Verdict
+	shadows := v.startShadows(ctx, in)
 	for _, b := range v.bindings {
-		if !b.info.Match.covers(in) {
+		if b.info.Enforcement == Shadow || !b.info.Match.covers(in) {
 			continue
 		}
 		found, err := b.judge(ctx, in)
@@ -58,13 +62,26 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 			return plimsoll.Verdict{}, err
 		}
 	}
+	for _, t := range shadows {
+		verdict.Shadows = append(verdict.Shadows, t.end())
+	}
 	return verdict, nil
 }
 
 // isGuestsFault tells a validator's failure from the end of the context, and from
 // the end of the validators.
 func isGuestsFault(err error) bool {
-	return errors.Is(err, plimsoll.ErrFault) || errors.Is(err, plimsoll.ErrOutOfTime)
+	return errors.Is(err, plimsoll.ErrFault) || errors.Is(err, plimsoll.ErrOutOfTime) || errors.Is(err, plimsoll.ErrQuarantined)
+}
+
+// Quarantines lists the callers on whose behalf a validator is not asked at present, by
+// validator and since when.
+func (v *Validators) Quarantines() []Quarantine {
+	var list []Quarantine
+	for _, b := range v.bindings {
+		list = append(list, b.breaker.quarantines(b.info.Name)...)
+	}
+	return list
 }
 
 // Digest identifies all that decides what Judge finds: modules, matches, settings,

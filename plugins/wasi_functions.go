@@ -207,6 +207,8 @@ func write(c hostCall) uint32 {
 	return c.transfer(func(b []byte) uint64 {
 		if c.stdio != nil && fd == 1 {
 			c.stdio.write(b)
+		} else if c.program.stderr != nil {
+			_, _ = c.program.stderr.Write(b) // a guest cannot tell
 		}
 		return uint64(len(b))
 	})

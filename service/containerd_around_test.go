@@ -29,6 +29,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/plimsoll-project/plimsoll/service"
+	"github.com/plimsoll-project/plimsoll/storage/memstore"
 )
 
 func namespaceNames(ctx context.Context, t *testing.T, client namespacesapi.NamespacesClient, filter string) string {
@@ -42,6 +43,60 @@ func namespaceNames(ctx context.Context, t *testing.T, client namespacesapi.Name
 		names = append(names, ns.GetName())
 	}
 	return strings.Join(names, " ")
+}
+
+// Rules see the labels of namespaces, so not everybody may change them, nor make a
+// namespace lose them by deleting it. On TCP nobody is known to be an operator.
+func TestNamespaceLabelsAreForOperators(t *testing.T) {
+	store := memstore.New()
+	defer store.Close() //nolint:errcheck // in memory
+	serve := func(open bool) namespacesapi.NamespacesClient {
+		svc := service.New(store, service.Options{OpenNamespaceLabels: open})
+		return namespacesapi.NewNamespacesClient(dialContainerd(t, new(fixture).serveHandler(t, svc.Handler())))
+	}
+	open, client, ctx := serve(true), serve(false), t.Context()
+	prod := &namespacesapi.Namespace{Name: "prod", Labels: map[string]string{"tier": "prod"}}
+	if _, err := open.Create(ctx, &namespacesapi.CreateNamespaceRequest{Namespace: prod}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Create(ctx, &namespacesapi.CreateNamespaceRequest{Namespace: &namespacesapi.Namespace{Name: "plain"}}); err != nil {
+		t.Errorf("without labels: %v", err)
+	}
+	for name, call := range map[string]func() error{
+		"create with labels": func() error {
+			_, err := client.Create(ctx, &namespacesapi.CreateNamespaceRequest{Namespace: &namespacesapi.Namespace{Name: "x", Labels: prod.GetLabels()}})
+			return err
+		},
+		"another value": func() error {
+			_, err := client.Update(ctx, &namespacesapi.UpdateNamespaceRequest{Namespace: &namespacesapi.Namespace{Name: "prod", Labels: map[string]string{"tier": "dev"}}})
+			return err
+		},
+		"no labels": func() error {
+			_, err := client.Update(ctx, &namespacesapi.UpdateNamespaceRequest{Namespace: &namespacesapi.Namespace{Name: "prod"}})
+			return err
+		},
+		"delete": func() error {
+			_, err := client.Delete(ctx, &namespacesapi.DeleteNamespaceRequest{Name: "prod"})
+			return err
+		},
+	} {
+		if err := call(); grpcstatus.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "only root and the user") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	res, err := client.Get(ctx, &namespacesapi.GetNamespaceRequest{Name: "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(prod, res.GetNamespace(), protocmp.Transform()); diff != "" {
+		t.Errorf("Get (-want +got):\n%s", diff)
+	}
+	if _, err := client.Update(ctx, &namespacesapi.UpdateNamespaceRequest{Namespace: prod}); err != nil {
+		t.Errorf("the same labels: %v", err)
+	}
+	if _, err := client.Delete(ctx, &namespacesapi.DeleteNamespaceRequest{Name: "plain"}); err != nil {
+		t.Errorf("delete one without labels: %v", err)
+	}
 }
 
 func TestContainerdNamespaces(t *testing.T) {

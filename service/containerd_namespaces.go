@@ -220,7 +220,7 @@ func (s containerdNamespaces) Delete(ctx context.Context, req *namespacesapi.Del
 		return nil, s.connectError(ctx, err, nil)
 	}
 	change.decide = func(ctx context.Context, view storage.View) ([]storage.Write, error) {
-		return deleteNamespace(ctx, view, change, req.GetName())
+		return s.deleteNamespace(ctx, view, change, req.GetName())
 	}
 	revision, err := s.commitEntry(ctx, change)
 	if err != nil {
@@ -230,7 +230,7 @@ func (s containerdNamespaces) Delete(ctx context.Context, req *namespacesapi.Del
 	return &emptypb.Empty{}, nil
 }
 
-func deleteNamespace(ctx context.Context, view storage.View, change *entryChange, name string) ([]storage.Write, error) {
+func (s containerdNamespaces) deleteNamespace(ctx context.Context, view storage.View, change *entryChange, name string) ([]storage.Write, error) {
 	key := namespaceKey(name)
 	notFound := fmt.Errorf("namespace %q: %w", clip(name, maxMetadataBytes), plimsoll.ErrNotFound)
 	if checkID("name", name) != nil {
@@ -244,6 +244,9 @@ func deleteNamespace(ctx context.Context, view storage.View, change *entryChange
 		return nil, notFound
 	}
 	if err := change.checkRevision(key, entry); err != nil {
+		return nil, err
+	}
+	if err := s.mayLabel(ctx, entry, nil); err != nil { // it can come into being again, without them
 		return nil, err
 	}
 	// The whole range is read, so that a container which is created meanwhile is a
@@ -267,6 +270,26 @@ func deleteNamespace(ctx context.Context, view storage.View, change *entryChange
 	return writes, nil
 }
 
+// mayLabel refuses to change the labels of a namespace for those who are not operators:
+// rules see them, and whoever could change them could choose the rules.
+func (s containerdNamespaces) mayLabel(ctx context.Context, entry *plimsoll.Entry, labels map[string]string) error {
+	if s.options.OpenNamespaceLabels {
+		return nil
+	}
+	var stored map[string]string
+	if entry != nil {
+		ns, err := decodeNamespace(entry)
+		if err != nil {
+			return err
+		}
+		stored = ns.labels
+	}
+	if maps.Equal(stored, labels) {
+		return nil
+	}
+	return requireOperator(ctx)
+}
+
 // change commits what decide makes of a namespace: an operation and its labels.
 func (s containerdNamespaces) change(ctx context.Context, name string,
 	decide func(entry *plimsoll.Entry) (plimsoll.Operation, map[string]string, error),
@@ -286,6 +309,9 @@ func (s containerdNamespaces) change(ctx context.Context, name string,
 			return nil, err
 		}
 		if err := change.checkRevision(key, entry); err != nil {
+			return nil, err
+		}
+		if err := s.mayLabel(ctx, entry, labels); err != nil {
 			return nil, err
 		}
 		value, err := proto.Marshal(&storagev1.Namespace{Labels: labels})

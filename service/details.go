@@ -69,6 +69,7 @@ func details(err error, st status, decision *plimsoll.Decision, budget int) []pr
 		denied  *plimsoll.DeniedError
 		fault   *plimsoll.FaultError
 		timeout *plimsoll.TimeoutError
+		apart   *plimsoll.QuarantinedError
 		request *plimsoll.RequestError
 		old     *plimsoll.CompactedError
 	)
@@ -88,6 +89,8 @@ func details(err error, st status, decision *plimsoll.Decision, budget int) []pr
 		describeSource(info.Metadata, fault.Source)
 	case errors.As(err, &timeout):
 		describeSource(info.Metadata, timeout.Source)
+	case errors.As(err, &apart):
+		describeSource(info.Metadata, apart.Source)
 	case errors.As(err, &request):
 		out = append(out, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: clip(request.Field, maxTextBytes), Description: clip(request.Problem, maxTextBytes), Reason: st.reason},

@@ -38,7 +38,7 @@ func (s *Service) newEntryChange(ctx context.Context) (*entryChange, error) {
 func (s *Service) commitEntry(ctx context.Context, change *entryChange) (plimsoll.Revision, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
-	leave, err := s.enter(ctx)
+	leave, err := s.enter(ctx, 1)
 	if err != nil {
 		return 0, err
 	}

@@ -31,6 +31,7 @@ const (
 	ReasonValidatorFault   = "VALIDATOR_FAULT"
 	ReasonPolicyFault      = "POLICY_FAULT"
 	ReasonValidatorTimeout = "VALIDATOR_TIMEOUT"
+	ReasonQuarantined      = "VALIDATOR_QUARANTINED"
 	ReasonPolicyTimeout    = "POLICY_TIMEOUT"
 	ReasonMutationTimeout  = "MUTATION_TIMEOUT"
 	ReasonPolicyNotReady   = "POLICY_NOT_READY"
@@ -73,6 +74,7 @@ func statusOf(err error) status {
 		fault   *plimsoll.FaultError
 		timeout *plimsoll.TimeoutError
 		refused *RefusedRulesError
+		apart   *plimsoll.QuarantinedError
 		flawed  *RefusedCandidateError
 	)
 	switch {
@@ -93,6 +95,11 @@ func statusOf(err error) status {
 		}
 		s.message = err.Error() + "; nothing was stored"
 		return s
+	case errors.As(err, &apart): // the log was told when it began
+		return status{
+			code: connect.CodeUnavailable, reason: ReasonQuarantined, retryAfter: max(apart.RetryAfter, time.Millisecond),
+			message: err.Error() + "; nothing was stored",
+		}
 	case errors.As(err, &refused):
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonRulesRefused}
 	case errors.As(err, &flawed):

@@ -43,6 +43,7 @@ func newFixture(t *testing.T, store storage.Store, options service.Options) *fix
 		t.Cleanup(func() { _ = store.Close() })
 	}
 	f := &fixture{store: store}
+	options.OpenNamespaceLabels = true // TestNamespaceLabelsAreForOperators is about the default
 	options.Logger = slog.New(slog.NewTextHandler(&f.log, nil))
 	options.OnDecision = func(d plimsoll.Decision) {
 		f.mu.Lock()

@@ -35,24 +35,39 @@ const maxOptimistic = 3
 
 // turn is a place in the lane.
 type turn struct {
-	plans []plan // of all attempts so far; guarded by lane.mu
-	done  chan struct{}
+	plan plan // of all attempts so far; guarded by lane.mu
+	done chan struct{}
 }
 
 // plan is what an attempt has read and would write.
 type plan struct {
 	reads   *storage.Footprint
 	touches []storage.Touch
+	effects *storage.Effects // of touches; nil until somebody wants to know
 }
 
-// disturbs reports whether committing p changes what other has read or would write.
-func (p plan) disturbs(other plan) bool {
-	for _, t := range p.touches {
-		if other.reads.TouchedBy(t) || slices.ContainsFunc(other.touches, func(o storage.Touch) bool { return o.Key == t.Key }) {
-			return true
+// complete works out the effects. It may take a while, with as many touches as a batch has,
+// so it is done before the lane is looked at.
+func (p plan) complete() plan {
+	if p.effects == nil {
+		p.effects = &storage.Effects{}
+		for _, t := range p.touches {
+			p.effects.Add(t)
 		}
 	}
-	return false
+	return p
+}
+
+// merge adds all of other, which is complete like p.
+func (p plan) merge(other plan) {
+	p.reads.Merge(other.reads)
+	p.effects.Merge(other.effects)
+}
+
+// disturbs reports whether committing p changes what other has read or would write. Both
+// are complete.
+func (p plan) disturbs(other plan) bool {
+	return p.effects.On(other.reads) || p.effects.Overlaps(other.effects)
 }
 
 // overtakes reports whether committing p would disturb a mutation that has a turn and is
@@ -61,13 +76,14 @@ func (l *lane) overtakes(p plan, own *turn) bool {
 	if l.waits.Load() == 0 {
 		return false
 	}
+	p = p.complete()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.turns {
 		if t == own { // those behind wait for it
 			return false
 		}
-		if slices.ContainsFunc(t.plans, p.disturbs) {
+		if p.disturbs(t.plan) {
 			return true
 		}
 	}
@@ -77,13 +93,14 @@ func (l *lane) overtakes(p plan, own *turn) bool {
 // wait takes a turn for an attempt that met a conflict, or widens the one it has, and
 // waits until those before it that concern it are done. The caller leaves it.
 func (l *lane) wait(ctx context.Context, own *turn, p plan) (*turn, error) {
+	p = p.complete()
 	l.mu.Lock()
 	if own == nil {
-		own = &turn{done: make(chan struct{})}
+		own = &turn{plan: plan{reads: &storage.Footprint{}, effects: &storage.Effects{}}, done: make(chan struct{})}
 		l.turns = append(l.turns, own)
 		l.waits.Add(1)
 	}
-	own.plans = append(own.plans, p)
+	own.plan.merge(p)
 	before := l.before(own)
 	l.mu.Unlock()
 	for _, t := range before {
@@ -104,9 +121,7 @@ func (l *lane) before(own *turn) []*turn {
 		if t == own {
 			break
 		}
-		if slices.ContainsFunc(t.plans, func(theirs plan) bool {
-			return slices.ContainsFunc(own.plans, func(ours plan) bool { return ours.disturbs(theirs) || theirs.disturbs(ours) })
-		}) {
+		if own.plan.disturbs(t.plan) || t.plan.effects.On(own.plan.reads) {
 			found = append(found, t)
 		}
 	}

@@ -139,3 +139,31 @@ func TestSlowMutationIsNotOvertakenForEver(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLane takes turns for batches that have nothing to do with one another, while
+// others have theirs.
+func BenchmarkLane(b *testing.B) {
+	batch := func(team string) plan {
+		p := planOf(team, team)
+		for i := range 1000 {
+			id := team + "-" + strconv.Itoa(i)
+			p.touches = append(p.touches, storage.Touch{
+				Key: plimsoll.Key{Namespace: "default", ID: id}, After: &plimsoll.Container{ID: id, Labels: map[string]string{"team": team, "app": id}},
+			})
+		}
+		return p
+	}
+	var l lane
+	for i := range 64 {
+		if _, err := l.wait(b.Context(), nil, batch("t"+strconv.Itoa(i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		own, err := l.wait(b.Context(), nil, batch("own"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.leave(own)
+	}
+}

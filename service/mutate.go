@@ -40,7 +40,7 @@ type result struct {
 	input       *plimsoll.Input
 	unpatched   *plimsoll.Input // the same before rules patched it
 	shown       []byte
-	shownObject []byte
+	shownObject *node
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -89,7 +89,7 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
-	leave, err := s.enter(ctx)
+	leave, err := s.enter(ctx, len(results))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,11 @@ const (
 // without secrets. Rules are not asked for it: what they say is remembered, values are not.
 // What they quote in their texts themselves is hidden if it looks like a secret.
 func (r *result) addValues() {
-	for _, found := range [][]plimsoll.Violation{r.decision.Verdict.Violations, r.decision.Verdict.Warnings} {
+	all := [][]plimsoll.Violation{r.decision.Verdict.Violations, r.decision.Verdict.Warnings}
+	for _, shadow := range r.decision.Verdict.Shadows {
+		all = append(all, shadow.Violations, shadow.Warnings)
+	}
+	for _, found := range all {
 		for i := range found {
 			v := &found[i]
 			v.Message, v.Fix = masking.Text(v.Message), masking.Text(v.Fix)
@@ -75,9 +79,9 @@ func (r *result) documentValue(field string) string {
 		if json.Unmarshal(shown, &document) != nil {
 			return ""
 		}
-		r.shown, r.shownObject = shown, document.Object
+		r.shown, r.shownObject = shown, &node{json: document.Object}
 	}
-	value, ok := lookUp(r.shownObject, field)
+	value, ok := r.shownObject.lookUp(field)
 	if !ok {
 		return ""
 	}
@@ -93,39 +97,72 @@ func shownInput(in *plimsoll.Input) ([]byte, error) {
 	return masking.Document(doc)
 }
 
+// node is a value in a document. What is in it is read when it is first asked for, and once:
+// rules may name a hundred places in a large document.
+type node struct {
+	json     json.RawMessage
+	isRead   bool
+	members  map[string]*node
+	elements []*node
+}
+
+// maxLookUpDepth bounds how deep in a document values are looked up. Each level costs
+// another reading of what is below.
+const maxLookUpDepth = 16
+
+// read reads what is in n, one level of it.
+func (n *node) read() {
+	if n.isRead {
+		return
+	}
+	n.isRead = true
+	var members map[string]json.RawMessage
+	if json.Unmarshal(n.json, &members) == nil {
+		n.members = make(map[string]*node, len(members))
+		for key, value := range members {
+			n.members[key] = &node{json: value}
+		}
+		return
+	}
+	var elements []json.RawMessage
+	if json.Unmarshal(n.json, &elements) == nil {
+		for _, value := range elements {
+			n.elements = append(n.elements, &node{json: value})
+		}
+	}
+}
+
 // lookUp finds what is at a path, as rules and validators write them: spec.mounts[2].source,
 // spec.annotations["a.b"], and, since rules put paths together from keys, also
 // spec.annotations.a.b, where the longest key that there is counts.
-func lookUp(value json.RawMessage, path string) (json.RawMessage, bool) {
-	for path != "" {
+func (n *node) lookUp(path string) (json.RawMessage, bool) {
+	for depth := 0; path != ""; depth++ {
+		if depth == maxLookUpDepth {
+			return nil, false
+		}
+		n.read()
+		var below *node
 		if strings.HasPrefix(path, "[") {
 			index, rest, ok := cutIndex(path)
 			if !ok {
 				return nil, false
 			}
 			path = strings.TrimPrefix(rest, ".")
-			if value, ok = element(value, index); !ok {
-				return nil, false
-			}
-			continue
-		}
-		var members map[string]json.RawMessage
-		if json.Unmarshal(value, &members) != nil {
-			return nil, false
-		}
-		end := len(path)
-		for ; end > 0; end = strings.LastIndexAny(path[:end], ".[") {
-			if below, ok := members[path[:end]]; ok {
-				value = below
-				break
+			below = n.element(index)
+		} else {
+			for end := len(path); end > 0; end = strings.LastIndexAny(path[:end], ".[") {
+				if below = n.members[path[:end]]; below != nil {
+					path = strings.TrimPrefix(path[end:], ".")
+					break
+				}
 			}
 		}
-		if end <= 0 {
+		if below == nil {
 			return nil, false
 		}
-		path = strings.TrimPrefix(path[end:], ".")
+		n = below
 	}
-	return value, len(value) > 0
+	return n.json, len(n.json) > 0
 }
 
 // cutIndex takes [2] or ["key"] off a path.
@@ -142,17 +179,13 @@ func cutIndex(path string) (index, rest string, ok bool) {
 }
 
 // element is that of an array, or, if index is a key after a quotation mark, of an object.
-func element(value json.RawMessage, index string) (json.RawMessage, bool) {
+func (n *node) element(index string) *node {
 	if key, ok := strings.CutPrefix(index, `"`); ok {
-		var members map[string]json.RawMessage
-		err := json.Unmarshal(value, &members)
-		below, found := members[key]
-		return below, err == nil && found
+		return n.members[key]
 	}
-	var elements []json.RawMessage
-	n, err := strconv.Atoi(index)
-	if err != nil || json.Unmarshal(value, &elements) != nil || n < 0 || n >= len(elements) {
-		return nil, false
+	i, err := strconv.Atoi(index)
+	if err != nil || i < 0 || i >= len(n.elements) {
+		return nil
 	}
-	return elements[n], true
+	return n.elements[i]
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -79,7 +80,7 @@ func FuzzLookUp(f *testing.F) {
 	f.Add("spec.mounts[0].destination")
 	f.Add(`a["b.c"][1].d.e`)
 	f.Fuzz(func(t *testing.T, path string) {
-		value, ok := lookUp([]byte(`{"spec":{"mounts":[{"destination":"/"}]},"a":{"b.c":[0,{"d.e":1}]}}`), path)
+		value, ok := (&node{json: []byte(`{"spec":{"mounts":[{"destination":"/"}]},"a":{"b.c":[0,{"d.e":1}]}}`)}).lookUp(path)
 		if ok != (len(value) > 0) && path != "" {
 			t.Errorf("%q: %s, %v", path, value, ok)
 		}
@@ -95,5 +96,31 @@ func TestDecisionKeysSortNewestFirst(t *testing.T) {
 	}
 	if key := decisionKey("n", decisionKey("", ids[1]).Key[1:]).Key; key != "n/"+ids[1] {
 		t.Errorf("the reverse of a reverse is %s", key)
+	}
+}
+
+// Many values out of a large document cost about as much as one.
+func BenchmarkShownValues(b *testing.B) {
+	var spec strings.Builder
+	spec.WriteString(`{"annotations": {"": ""`)
+	for i := range 50_000 {
+		fmt.Fprintf(&spec, `, "a%d": "x"`, i)
+	}
+	spec.WriteString(`}, "mounts": [{}`)
+	for range maxValues {
+		spec.WriteString(`, {"source": "/run/docker.sock"}`)
+	}
+	spec.WriteString(`]}`)
+	for _, n := range []int{1, maxValues} {
+		b.Run(fmt.Sprintf("values=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				r := &result{input: &plimsoll.Input{Object: &plimsoll.Container{Spec: plimsoll.Any{TypeURL: "spec", Value: []byte(spec.String())}}}}
+				for i := range n {
+					if r.shownValue(fmt.Sprintf("spec.mounts[%d].source", i+1)) == "" {
+						b.Fatal("no value")
+					}
+				}
+			}
+		})
 	}
 }

@@ -18,10 +18,10 @@ import (
 type RulesetControl interface {
 	// Status says which rules judge, and how it stands with where they come from.
 	Status() RulesetStatus
-	// History lists the policies that can be gone back to, the latest first.
+	// History lists the rules that can be gone back to, the latest first.
 	History() []PastRuleset
-	// Rollback makes earlier policies judge; digest is theirs, its beginning, or empty
-	// for the latest others. What is wrong with them is a RefusedRulesError.
+	// Rollback makes earlier rules judge; digest is theirs, its beginning, or empty for
+	// the latest others. What is wrong with them is a RefusedRulesError.
 	Rollback(ctx context.Context, digest string) error
 	// Reload loads the rules anew from where they come from, and ends what Rollback
 	// began. What is wrong with them is a RefusedRulesError, and then nothing changes.
@@ -41,9 +41,12 @@ type PolicyBundle struct {
 
 // RulesetStatus says how it stands with the rules.
 type RulesetStatus struct {
-	// Ruleset and Policies are the digests of all rules and of the policies among them.
-	Ruleset, Policies string
-	// Since is when the policies began to judge.
+	// Ruleset, Policies and Validators are the digests of all rules and of those of either
+	// kind; none if there are none.
+	Ruleset, Policies, Validators string
+	// Bound are the validators, in the order in which they judge.
+	Bound []BoundValidator
+	// Since is when the rules began to judge.
 	Since time.Time
 	// Pinned says that they are a rollback's.
 	Pinned    bool
@@ -52,6 +55,25 @@ type RulesetStatus struct {
 	// Checked is when the rules were last looked at, Err why they were not loaded then.
 	Checked time.Time
 	Err     error
+	// Quarantines are the validators that are not asked on behalf of some callers.
+	Quarantines []Quarantine
+}
+
+// Quarantine says that a validator is not asked on behalf of a caller.
+type Quarantine struct {
+	Validator, Namespace, User string
+	Since, Until               time.Time
+}
+
+// BoundValidator is a validator that judges.
+type BoundValidator struct {
+	Name, Version string
+	// Module is where it comes from, as configured.
+	Module, SHA256 string
+	Enforcement    string
+	// KeyID and Comment are the key and the trusted comment of its signature; empty if
+	// signatures are not looked at.
+	KeyID, Comment string
 }
 
 // SourceRevision is what policies were made of.
@@ -61,7 +83,7 @@ type SourceRevision struct {
 	Revision string
 }
 
-// SourceStatus says how it stands with a source of policies.
+// SourceStatus says how it stands with a source of policies, or a module in a registry.
 type SourceStatus struct {
 	Name    string
 	Remote  bool
@@ -70,12 +92,12 @@ type SourceStatus struct {
 	Err     error
 }
 
-// PastRuleset is policies that have judged.
+// PastRuleset is rules that have judged.
 type PastRuleset struct {
-	Ruleset, Policies string
-	Since             time.Time
-	Active            bool
-	Revisions         []SourceRevision
+	Ruleset, Policies, Validators string
+	Since                         time.Time
+	Active                        bool
+	Revisions                     []SourceRevision
 }
 
 // RefusedRulesError says why rules were not made to judge.
@@ -127,7 +149,7 @@ func (s policiesV1) ListRulesets(context.Context, *plimsollv1.ListRulesetsReques
 	res := &plimsollv1.ListRulesetsResponse{}
 	for _, past := range s.options.Rulesets.History() {
 		res.Rulesets = append(res.Rulesets, &plimsollv1.PastRuleset{
-			Ruleset: past.Ruleset, Policies: past.Policies, Since: timestamp(past.Since), Active: past.Active, Revisions: revisions(past.Revisions),
+			Ruleset: past.Ruleset, Policies: past.Policies, Validators: past.Validators, Since: timestamp(past.Since), Active: past.Active, Revisions: revisions(past.Revisions),
 		})
 	}
 	return res, nil
@@ -161,11 +183,24 @@ func (s policiesV1) status(ctx context.Context) *plimsollv1.RulesetStatus {
 	status := s.options.Rulesets.Status()
 	out := &plimsollv1.RulesetStatus{
 		Ruleset: status.Ruleset, Policies: status.Policies, Since: timestamp(status.Since), Pinned: status.Pinned,
-		Revisions: revisions(status.Revisions), CheckTime: timestamp(status.Checked), Error: shownTo(ctx, status.Err),
+		Revisions: revisions(status.Revisions), CheckTime: timestamp(status.Checked), Error: shownTo(ctx, status.Err), Validators: status.Validators,
+	}
+	for _, b := range status.Bound {
+		out.BoundValidators = append(out.BoundValidators, &plimsollv1.BoundValidator{
+			Name: b.Name, Version: b.Version, Module: b.Module, Sha256: b.SHA256, Enforcement: b.Enforcement, KeyId: b.KeyID, Comment: clip(b.Comment, maxMessageBytes),
+		})
 	}
 	for _, source := range status.Sources {
 		out.Sources = append(out.Sources, &plimsollv1.PolicySource{
 			Name: source.Name, Remote: source.Remote, Version: source.Version, CheckTime: timestamp(source.Checked), Error: shownTo(ctx, source.Err),
+		})
+	}
+	for _, q := range status.Quarantines {
+		if requireOperator(ctx) != nil {
+			q.User = ""
+		}
+		out.Quarantines = append(out.Quarantines, &plimsollv1.Quarantine{
+			Validator: q.Validator, Namespace: q.Namespace, User: q.User, Since: timestamp(q.Since), Until: timestamp(q.Until),
 		})
 	}
 	return out

@@ -39,13 +39,15 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 		Namespace: d.Key.Namespace, ContainerId: clip(d.Key.ID, maxMetadataBytes), RequestId: r.mutation.RequestID,
 		User:    &plimsollv1.User{Name: d.User.Name, Groups: d.User.Groups, Via: d.User.Via},
 		Outcome: outcomesV1[outcome], DryRun: r.mutation.DryRun, Ruleset: d.Ruleset,
-		Verdict: recordedVerdict(d), Changed: r.changed, Attempts: int32(d.Attempts), //nolint:gosec // bounded by maxAttempts
+		Changed: r.changed, Attempts: int32(d.Attempts), //nolint:gosec // bounded by maxAttempts
 		StateRevision: uint64(r.state), Timings: toTimings(d),
 	}
 	if err != nil {
 		st := statusOf(err)
 		v.Code, v.Reason, v.Message = codeName(st.code), st.reason, clip(orElse(st.message, err.Error()), maxMessageBytes)
 	}
+	left := findingRoom(maxFindingBytes)
+	v.Verdict, v.Shadows = left.verdict(d), left.shadows(d)
 	for _, p := range d.Patches {
 		v.Patches = append(v.Patches, recordedPatch(p))
 	}
@@ -62,20 +64,46 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 
 // recordedVerdict is as much of a verdict as is recorded.
 func recordedVerdict(d *plimsoll.Decision) *plimsollv1.Verdict {
+	left := findingRoom(maxFindingBytes)
+	return left.verdict(d)
+}
+
+// findingRoom is how many bytes of findings there is room for in a record: what counted
+// comes first, and then what was said in shadow.
+type findingRoom int
+
+func (left *findingRoom) verdict(d *plimsoll.Decision) *plimsollv1.Verdict {
 	v := &plimsollv1.Verdict{DecisionId: d.ID, ViolationCount: int32(len(d.Verdict.Violations))} //nolint:gosec // bounded by judges
-	left := maxFindingBytes
-	add := func(to *[]*plimsollv1.Violation, found []plimsoll.Violation) {
-		for _, violation := range found[:min(maxRecordedFindings, len(found))] {
-			one := toProto(violation)
-			if left -= messageBytes(one); left < 0 {
-				return
-			}
-			*to = append(*to, one)
-		}
-	}
-	add(&v.Violations, d.Verdict.Violations)
-	add(&v.Warnings, d.Verdict.Warnings)
+	v.Violations = left.take(d.Verdict.Violations)
+	v.Warnings = left.take(d.Verdict.Warnings)
 	return v
+}
+
+func (left *findingRoom) shadows(d *plimsoll.Decision) []*plimsollv1.Shadow {
+	var all []*plimsollv1.Shadow
+	for _, shadow := range d.Verdict.Shadows[:min(maxRecordedFindings, len(d.Verdict.Shadows))] {
+		v := &plimsollv1.Shadow{Source: toSource(shadow.Source), ViolationCount: int32(len(shadow.Violations))} //nolint:gosec // bounded by judges
+		if shadow.Err != nil {
+			v.Error = clip(shadow.Err.Error(), maxMessageBytes)
+		}
+		v.Violations = left.take(shadow.Violations)
+		v.Warnings = left.take(shadow.Warnings)
+		all = append(all, v)
+	}
+	return all
+}
+
+// take takes as much of what was found as there is room for.
+func (left *findingRoom) take(found []plimsoll.Violation) []*plimsollv1.Violation {
+	var taken []*plimsollv1.Violation
+	for _, violation := range found[:min(maxRecordedFindings, len(found))] {
+		one := toProto(violation)
+		if *left -= findingRoom(messageBytes(one)); *left < 0 {
+			break
+		}
+		taken = append(taken, one)
+	}
+	return taken
 }
 
 // recordedPatch tells of a patch without secrets; toPatches, which answers the caller, has

@@ -70,6 +70,9 @@ type Options struct {
 	// pages may call from a browser. They are compared byte for byte with what
 	// browsers send. Default: none.
 	CORSOrigins []string
+	// OpenNamespaceLabels lets anybody change the labels of namespaces, which rules see.
+	// Default: only operators may.
+	OpenNamespaceLabels bool
 	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
 	// served.
 	Rulesets RulesetControl
@@ -205,18 +208,20 @@ func (s *Service) Ready(ctx context.Context) error {
 	return view.Close()
 }
 
-// enter waits until fewer than MaxInFlight mutations are in flight. The caller
+// enter waits until there is room for mutations among the MaxInFlight that may be in
+// flight. A batch takes half of that at most, so that there is room for others. The caller
 // calls leave when done.
-func (s *Service) enter(ctx context.Context) (leave func(), err error) {
+func (s *Service) enter(ctx context.Context, mutations int) (leave func(), err error) {
+	room := int64(max(1, min(mutations, s.options.MaxInFlight/2)))
 	waiting, cancel := context.WithTimeout(ctx, s.options.QueueTimeout)
 	defer cancel()
-	if err := s.inFlight.Acquire(waiting, 1); err != nil {
+	if err := s.inFlight.Acquire(waiting, room); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, plimsoll.ErrOverloaded
 	}
-	return func() { s.inFlight.Release(1) }, nil
+	return func() { s.inFlight.Release(room) }, nil
 }
 
 // newDecision begins the record of a mutation attempt.

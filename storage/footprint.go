@@ -2,6 +2,7 @@ package storage
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -92,6 +93,18 @@ func (f *Footprint) AddEntries(kind plimsoll.EntryKind) {
 	f.AddScan(Query{Namespace: entryRange(kind)})
 }
 
+// Merge adds all of other to f.
+func (f *Footprint) Merge(other *Footprint) {
+	if f.keys == nil {
+		f.keys = make(map[plimsoll.Key]struct{}, len(other.keys))
+	}
+	if f.ranges == nil {
+		f.ranges = make(map[scanned]struct{}, len(other.ranges))
+	}
+	maps.Copy(f.keys, other.keys)
+	maps.Copy(f.ranges, other.ranges)
+}
+
 // Touch is what a write does: it turns the container that is under a key before into the
 // one that is there after, either of which may be nil.
 type Touch struct {
@@ -99,22 +112,52 @@ type Touch struct {
 	Before, After *plimsoll.Container
 }
 
-// TouchedBy reports whether t changes anything that was read.
-func (f *Footprint) TouchedBy(t Touch) bool {
-	if _, ok := f.keys[t.Key]; ok {
-		return true
+// Effects are what writes change: the keys, and the ranges that what is under them is or
+// was in. The zero value is none, and ready to use. It is not safe for concurrent use.
+type Effects struct {
+	keys   map[plimsoll.Key]struct{}
+	ranges map[scanned]struct{}
+}
+
+// Add adds what a write does.
+func (e *Effects) Add(t Touch) {
+	if e.keys == nil {
+		e.keys, e.ranges = map[plimsoll.Key]struct{}{}, map[scanned]struct{}{}
 	}
-	if len(f.ranges) == 0 {
-		return false
-	}
-	if _, ok := f.ranges[scanned{namespace: t.Key.Namespace}]; ok {
-		return true
-	}
+	e.keys[t.Key] = struct{}{}
+	e.ranges[scanned{namespace: t.Key.Namespace}] = struct{}{}
 	for _, c := range []*plimsoll.Container{t.Before, t.After} {
 		for _, term := range Terms(c) {
-			if _, ok := f.ranges[scanned{t.Key.Namespace, true, term}]; ok {
-				return true
-			}
+			e.ranges[scanned{t.Key.Namespace, true, term}] = struct{}{}
+		}
+	}
+}
+
+// Merge adds all of other to e.
+func (e *Effects) Merge(other *Effects) {
+	if e.keys == nil {
+		e.keys, e.ranges = map[plimsoll.Key]struct{}{}, map[scanned]struct{}{}
+	}
+	maps.Copy(e.keys, other.keys)
+	maps.Copy(e.ranges, other.ranges)
+}
+
+// On reports whether e changes anything that was read.
+func (e *Effects) On(f *Footprint) bool {
+	return intersect(e.keys, f.keys) || intersect(e.ranges, f.ranges)
+}
+
+// Overlaps reports whether e and other change the same key.
+func (e *Effects) Overlaps(other *Effects) bool { return intersect(e.keys, other.keys) }
+
+// intersect takes as long as the smaller of the two is large.
+func intersect[K comparable](a, b map[K]struct{}) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for key := range a {
+		if _, ok := b[key]; ok {
+			return true
 		}
 	}
 	return false

@@ -52,3 +52,48 @@ func TestWriteSuits(t *testing.T) {
 		}
 	}
 }
+
+func TestEffects(t *testing.T) {
+	key := func(id string) plimsoll.Key { return plimsoll.Key{Namespace: "n", ID: id} }
+	labelled := func(id, team string) *plimsoll.Container {
+		return &plimsoll.Container{ID: id, Labels: map[string]string{"team": team}}
+	}
+	var e, more Effects
+	e.Add(Touch{Key: key("a"), Before: labelled("a", "old"), After: labelled("a", "new")})
+	more.Add(Touch{Key: key("b"), Before: labelled("b", "gone")})
+	e.Merge(&more)
+	for name, test := range map[string]struct {
+		read func(f *Footprint)
+		want bool
+	}{
+		"nothing":                 {func(*Footprint) {}, false},
+		"the key":                 {func(f *Footprint) { f.AddKey(key("a")) }, true},
+		"the key of another":      {func(f *Footprint) { f.AddKey(key("b")) }, true},
+		"another key":             {func(f *Footprint) { f.AddKey(key("c")) }, false},
+		"its namespace":           {func(f *Footprint) { f.AddScan(Query{Namespace: "n"}) }, true},
+		"another namespace":       {func(f *Footprint) { f.AddScan(Query{Namespace: "m"}) }, false},
+		"where it was":            {func(f *Footprint) { f.AddScan(Query{Namespace: "n", Where: &Term{FieldLabel + "team", "old"}}) }, true},
+		"where it is":             {func(f *Footprint) { f.AddScan(Query{Namespace: "n", Where: &Term{FieldLabel + "team", "new"}}) }, true},
+		"where one was deleted":   {func(f *Footprint) { f.AddScan(Query{Namespace: "n", Where: &Term{FieldLabel + "team", "gone"}}) }, true},
+		"where none is":           {func(f *Footprint) { f.AddScan(Query{Namespace: "n", Where: &Term{FieldLabel + "team", "x"}}) }, false},
+		"the same term elsewhere": {func(f *Footprint) { f.AddScan(Query{Namespace: "m", Where: &Term{FieldLabel + "team", "new"}}) }, false},
+	} {
+		var f, merged Footprint
+		test.read(&f)
+		merged.Merge(&f)
+		if e.On(&f) != test.want || e.On(&merged) != test.want {
+			t.Errorf("%s: on is %v, and of a merged footprint %v, want %v", name, e.On(&f), e.On(&merged), test.want)
+		}
+	}
+	for id, want := range map[string]bool{"a": true, "b": true, "c": false} {
+		var other Effects
+		other.Add(Touch{Key: key(id)})
+		if e.Overlaps(&other) != want || other.Overlaps(&e) != want {
+			t.Errorf("overlaps with %s is not %v", id, want)
+		}
+	}
+	var none Effects
+	if none.Overlaps(&e) || none.On(&Footprint{}) {
+		t.Error("nothing has effects")
+	}
+}

@@ -108,6 +108,9 @@ func printExplanation(w io.Writer, e *plimsollv1.Explanation) error {
 	}
 	printFindings(&b, "violations", d.GetVerdict().GetViolations(), int(d.GetVerdict().GetViolationCount()))
 	printFindings(&b, "warnings", d.GetVerdict().GetWarnings(), 0)
+	for _, shadow := range d.GetShadows() {
+		printShadow(&b, shadow)
+	}
 	for i, r := range e.GetRules() {
 		if i == 0 {
 			say("rules that fired:")
@@ -139,6 +142,20 @@ func printFindings(w io.Writer, what string, found []*plimsollv1.Violation, coun
 	}
 	_, _ = fmt.Fprintf(w, "%s:\n", what)
 	printViolations(w, &plimsollv1.Verdict{Violations: found, ViolationCount: int32(max(count, len(found)))}) //nolint:gosec // of a proto's
+}
+
+// printShadow shows what a validator in shadow said.
+func printShadow(w io.Writer, s *plimsollv1.Shadow) {
+	name := printable(sourceOf(&plimsollv1.Violation{Source: s.GetSource()}))
+	switch {
+	case s.GetError() != "":
+		_, _ = fmt.Fprintf(w, "in shadow, %s came to no verdict: %s\n", name, printable(s.GetError()))
+	case s.GetViolationCount() == 0 && len(s.GetWarnings()) == 0:
+		_, _ = fmt.Fprintf(w, "in shadow, %s found nothing\n", name)
+	default:
+		printFindings(w, "in shadow, "+name+" would deny", s.GetViolations(), int(s.GetViolationCount()))
+		printFindings(w, "in shadow, "+name+" would warn", s.GetWarnings(), 0)
+	}
 }
 
 // printRule shows a rule with its lines, and what its variables were.

@@ -69,9 +69,9 @@ that cannot be loaded, or a source cannot be reached), the exit status is 1.`,
 
 func newPolicyHistory() *cobra.Command {
 	return new(rulesCommand).call(&cobra.Command{
-		Use: "history", Short: "List the policies that a server can go back to", Args: cobra.NoArgs,
-		Long: `List the policies that have judged on a running server, the latest first. It can go back
-to any of them with plimsoll policy rollback.`,
+		Use: "history", Short: "List the rules that a server can go back to", Args: cobra.NoArgs,
+		Long: `List the rules that have judged on a running server, policies and validators, the latest
+first. It can go back to any of them with plimsoll policy rollback.`,
 	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
 		res, err := client.ListRulesets(ctx, &plimsollv1.ListRulesetsRequest{})
 		if err != nil {
@@ -81,13 +81,13 @@ to any of them with plimsoll policy rollback.`,
 			return p.document(res)
 		}
 		t := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
-		_, _ = fmt.Fprintln(t, "POLICIES\tRULESET\tSINCE\tMADE OF")
+		_, _ = fmt.Fprintln(t, "RULESET\tPOLICIES\tVALIDATORS\tSINCE\tMADE OF")
 		for _, past := range res.GetRulesets() {
 			made := madeOf(past.GetRevisions())
 			if past.GetActive() {
 				made += "   (judging)"
 			}
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", short(past.GetPolicies()), short(past.GetRuleset()), when(past.GetSince()), made)
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", short(past.GetRuleset()), short(past.GetPolicies()), orDash(short(past.GetValidators())), when(past.GetSince()), made)
 		}
 		return t.Flush()
 	})
@@ -95,10 +95,10 @@ to any of them with plimsoll policy rollback.`,
 
 func newPolicyRollback() *cobra.Command {
 	return new(rulesCommand).call(&cobra.Command{
-		Use: "rollback [DIGEST]", Short: "Have a server go back to earlier policies", Args: cobra.MaximumNArgs(1),
-		Long: `Have a running server judge by earlier policies again: those of a digest, or the latest
-others than now. They stay, also when the server is restarted, until plimsoll policy
-reload. Works on the server's unix socket only, as root or its user.`,
+		Use: "rollback [DIGEST]", Short: "Have a server go back to earlier rules", Args: cobra.MaximumNArgs(1),
+		Long: `Have a running server judge by earlier rules again, policies and validators: those of a
+digest, or the latest others than now. They stay, also when the server is restarted,
+until plimsoll policy reload. Works on the server's unix socket only, as root or its user.`,
 		Example: `  plimsoll policy rollback --address unix:///run/plimsoll/plimsoll.sock
   plimsoll policy rollback 3f9a2c71 --address unix:///run/plimsoll/plimsoll.sock`,
 	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, args []string) error {
@@ -134,6 +134,7 @@ func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
 	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s\t%s\n", name, value) }
 	row("Ruleset", printable(status.GetRuleset()))
 	row("Policies", printable(status.GetPolicies()))
+	row("Validators", printable(status.GetValidators()))
 	row("Since", when(status.GetSince()))
 	row("Made of", madeOf(status.GetRevisions()))
 	if status.GetPinned() {
@@ -142,10 +143,17 @@ func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := printValidators(p.w, status.GetBoundValidators()); err != nil {
+		return err
+	}
 	for _, source := range status.GetSources() {
 		if source.GetError() != "" {
 			printLines(p.w, "  ! ", source.GetError())
 		}
+	}
+	for _, q := range status.GetQuarantines() {
+		printLines(p.w, "  ! ", fmt.Sprintf("validator %s is in quarantine in namespace %s since %s%s: it failed again and again; see the log",
+			q.GetValidator(), q.GetNamespace(), when(q.GetSince()), ofUser(q.GetUser())))
 	}
 	if status.GetError() != "" {
 		printLines(p.w, "  ! ", "not loaded: "+status.GetError())
@@ -156,6 +164,27 @@ func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
 // isSound reports whether the rules of a server are those that it is configured to have.
 func isSound(status *plimsollv1.RulesetStatus) bool {
 	return status.GetError() == "" && !slices.ContainsFunc(status.GetSources(), func(s *plimsollv1.PolicySource) bool { return s.GetError() != "" })
+}
+
+// ofUser says whose requests are meant, if that is known.
+func ofUser(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " for " + name
+}
+
+// printValidators shows which validators judge, and what their signatures say.
+func printValidators(w io.Writer, bound []*plimsollv1.BoundValidator) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, v := range bound {
+		signed := ""
+		if v.GetKeyId() != "" {
+			signed = "\tsigned with " + printable(v.GetKeyId()+": "+v.GetComment())
+		}
+		_, _ = fmt.Fprintf(t, "  %s\t%s\t%s%s\n", printable(strings.TrimSpace(v.GetName()+" "+v.GetVersion())), v.GetEnforcement(), printable(v.GetModule()), signed)
+	}
+	return t.Flush()
 }
 
 // printLines shows an error of several lines.

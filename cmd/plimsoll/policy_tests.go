@@ -68,12 +68,9 @@ format of suites is in docs/policies.md. The exit code is 1 if a test fails.
 }
 
 func (f *testFlags) check(cmd *cobra.Command) error {
-	if f.run != "" {
-		match, err := regexp.Compile(f.run)
-		if err != nil {
-			return usagef("--run: %v", err)
-		}
-		f.options.Match = match
+	var err error
+	if f.options.Match, err = matchFlag(f.run); err != nil {
+		return err
 	}
 	switch {
 	case f.threshold < 0 || f.threshold > 100:
@@ -100,15 +97,7 @@ func (f *testFlags) test(cmd *cobra.Command) error {
 	case len(result.Results) == 0:
 		return errors.New("there are no tests: want rules called test_… in *_test.rego, or cases in suite.yaml")
 	}
-	switch f.output.format {
-	case "json":
-		err = printJSON(cmd, result)
-	case "junit":
-		err = result.WriteJUnit(cmd.OutOrStdout())
-	default:
-		err = result.WriteText(cmd.OutOrStdout(), f.verbose)
-	}
-	if err != nil {
+	if err := f.output.writeReport(cmd, result, f.verbose); err != nil {
 		return err
 	}
 	if c := result.Coverage; c != nil && c.Percent < f.threshold {
@@ -121,6 +110,30 @@ func (f *testFlags) test(cmd *cobra.Command) error {
 		return errors.New("no test was run: all are called todo_test_…")
 	}
 	return nil
+}
+
+// matchFlag reads the --run of tests; nil if there is none.
+func matchFlag(run string) (*regexp.Regexp, error) {
+	if run == "" {
+		return nil, nil
+	}
+	match, err := regexp.Compile(run)
+	if err != nil {
+		return nil, usagef("--run: %v", err)
+	}
+	return match, nil
+}
+
+// writeReport shows what became of tests.
+func (f *resultFormat) writeReport(cmd *cobra.Command, result *server.TestReport, verbose bool) error {
+	switch f.format {
+	case "json":
+		return printJSON(cmd, result)
+	case "junit":
+		return result.WriteJUnit(cmd.OutOrStdout())
+	default:
+		return result.WriteText(cmd.OutOrStdout(), verbose)
+	}
 }
 
 // manifestChange is a [server.ManifestReader].

@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"aead.dev/minisign"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -138,6 +139,20 @@ func registryCommand(ts *testscript.TestScript, neg bool, args []string) {
 	web := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	ts.Defer(web.Close)
 	ts.Setenv(args[0], web.Listener.Addr().String())
+}
+
+func minisignCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: minisign NAME")
+	}
+	public, private, err := minisign.GenerateKey(nil)
+	ts.Check(err)
+	secret, err := private.MarshalText()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), secret, 0o600))
+	text, err := public.MarshalText()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pub"), text, 0o600))
 }
 
 // bodyCommand makes a request body that means no good:

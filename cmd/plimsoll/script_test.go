@@ -62,6 +62,7 @@ const startTimeout = time.Minute
 //	decision VAR FILE                set VAR to the ID of the decision that a file names
 //	mask FILE OUT                    copy, with what differs from run to run masked
 //	certificate DIR                  make an authority and a server certificate
+//	minisign NAME                    make a pair of keys, NAME.key and NAME.pub
 //	body KIND FILE                   make a request body that means no good
 //	[!] empty DIR                    a directory must be empty, or must not
 func TestScripts(t *testing.T) {
@@ -130,6 +131,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"decision":    decisionCommand,
 			"mask":        maskCommand,
 			"certificate": certificateCommand,
+			"minisign":    minisignCommand,
 			"body":        bodyCommand,
 			"empty":       emptyCommand,
 		},

@@ -1,12 +1,14 @@
 package validators_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/plugins"
 )
 
 // The fixtures are specs as containerd writes them: see runc-spec/testdata/generate.
@@ -84,6 +86,105 @@ func TestDefaultBindingOnSpecsOfContainerd(t *testing.T) {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What the others say of the same specs, without settings: next to nothing of ordinary
+// ones, and of others what is special about them.
+func TestOthersOnSpecsOfContainerd(t *testing.T) {
+	hostNamespaces := []string{"spec.linux.namespaces forbidden.host-namespaces"}
+	hostNetwork := []string{"spec.linux.namespaces forbidden.host-network"}
+	runtimes := map[string]string{
+		"runsc-spec": "io.containerd.runsc.v1", "kata-spec": "io.containerd.kata-qemu.v2", "secrets-in-spec": runtime,
+	}
+	bound := map[string]*plugins.Validators{}
+	for name := range runtimes {
+		bound[name] = bind(t, name, nil)
+	}
+	for _, tc := range []struct {
+		validator, fixture   string
+		violations, warnings []string
+	}{
+		{validator: "runsc-spec", fixture: "linux-default"},
+		{validator: "runsc-spec", fixture: "linux-web-seccomp"},
+		{validator: "runsc-spec", fixture: "linux-userns"},
+		{validator: "runsc-spec", fixture: "linux-rlimits-devices"},
+		{validator: "runsc-spec", fixture: "gvisor"},
+		{validator: "runsc-spec", fixture: "linux-hostnet", warnings: hostNetwork},
+		{validator: "runsc-spec", fixture: "linux-privileged", warnings: append(hostNamespaces, hostNetwork...)},
+		{
+			validator: "runsc-spec", fixture: "windows",
+			violations: []string{"spec.windows spec.platform", "spec.root.path root.path"},
+			warnings:   slices.Concat(hostNamespaces, hostNamespaces, hostNamespaces, hostNamespaces, hostNetwork),
+		},
+		{validator: "kata-spec", fixture: "linux-default"},
+		{validator: "kata-spec", fixture: "linux-web-seccomp"},
+		{validator: "kata-spec", fixture: "linux-userns"},
+		{
+			validator: "kata-spec", fixture: "linux-rlimits-devices",
+			warnings: []string{"spec.linux.resources.pids forbidden.dropped-resources"},
+		},
+		{validator: "kata-spec", fixture: "linux-hostnet", violations: hostNetwork},
+		{validator: "kata-spec", fixture: "linux-privileged", violations: hostNetwork, warnings: hostNamespaces},
+		{
+			validator: "kata-spec", fixture: "kata",
+			violations: []string{
+				`spec.annotations["io.katacontainers.config.hypervisor.default_memory"] annotation.not_enabled`,
+				`spec.annotations["io.katacontainers.config.hypervisor.default_vcpus"] annotation.not_enabled`,
+			},
+			warnings: []string{`spec.annotations["io.katacontainers.config.hypervisor.kernel_params"] forbidden.kernel-params`},
+		},
+		{validator: "kata-spec", fixture: "windows", violations: []string{"spec.linux spec.missing"}},
+		{validator: "secrets-in-spec", fixture: "linux-default"},
+		{validator: "secrets-in-spec", fixture: "linux-web-seccomp"},
+		{validator: "secrets-in-spec", fixture: "linux-privileged"},
+		{validator: "secrets-in-spec", fixture: "gvisor"},
+		{validator: "secrets-in-spec", fixture: "kata"},
+		{validator: "secrets-in-spec", fixture: "wasm"},
+		{validator: "secrets-in-spec", fixture: "windows"},
+	} {
+		t.Run(tc.validator+"/"+tc.fixture, func(t *testing.T) {
+			in := input(fixture(t, tc.fixture))
+			in.Object.Runtime.Name = runtimes[tc.validator]
+			verdict := judge(t, bound[tc.validator], in)
+			if diff := cmp.Diff(tc.violations, places(verdict.Violations)); diff != "" {
+				t.Errorf("violations (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.warnings, places(verdict.Warnings)); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Wherever a secret is, and whatever finds it, it does not get into the verdict.
+func TestSecretsAreNotShown(t *testing.T) {
+	v := bind(t, "secrets-in-spec", nil)
+	for _, secret := range []string{
+		"ghp_0123456789abcdefghijABCDEFGHIJ012345", "tr0ub4dor&3xyz", "AKIA2E7QXW5LMNOPQR3T",
+		"postgres://app:s3cr3t@db.example.com/app", "-----BEGIN EC PRIVATE KEY-----",
+	} {
+		for name, spec := range map[string]any{
+			"value":      map[string]any{"process": map[string]any{"env": []string{"DB_PASSWORD=" + secret}}},
+			"variable":   map[string]any{"process": map[string]any{"env": []string{secret, "A_TOKEN=" + secret}}},
+			"name":       map[string]any{"process": map[string]any{"env": []string{secret + "=" + secret, "A_TOKEN=" + secret}}},
+			"argument":   map[string]any{"process": map[string]any{"args": []string{"--token", secret, "x " + secret}}},
+			"annotation": map[string]any{"annotations": map[string]string{"token": secret}},
+		} {
+			t.Run(name+" "+secret[:4], func(t *testing.T) {
+				found := judge(t, v, input(encode(t, spec))).Violations
+				if len(found) == 0 {
+					t.Fatal("it was not found")
+				}
+				for _, f := range found {
+					for _, text := range []string{f.Message, f.Field, f.Code, f.Fix} {
+						if strings.Contains(text, secret[4:]) {
+							t.Errorf("it is shown: %q", text)
+						}
+					}
+				}
+			})
+		}
 	}
 }
 

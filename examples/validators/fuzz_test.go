@@ -1,14 +1,22 @@
 package validators_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/plimsoll-project/plimsoll/plugins"
 )
 
-// Whatever the payload is, there is a verdict: no trap, no end of fuel, no output that
-// the host would refuse. judge fails the test otherwise.
+// Whatever the payload is, every validator has a verdict: no trap, no end of fuel, no
+// output that the host would refuse. judge fails the test otherwise.
 func FuzzSpec(f *testing.F) {
-	v := loadDefault(f)
+	v := loadAll(f)
 	for _, name := range []string{"linux-default", "linux-rlimits-devices", "linux-userns", "windows"} {
 		spec := fixture(f, name)
 		f.Add(spec)
@@ -16,9 +24,46 @@ func FuzzSpec(f *testing.F) {
 			f.Add(mutated(spec, seed))
 		}
 	}
+	for _, spec := range hostile {
+		f.Add([]byte(spec))
+	}
 	f.Fuzz(func(t *testing.T, spec []byte) {
 		judge(t, v, input(spec))
 	})
+}
+
+// hostile specs are deep, wide, long, repetitive or broken.
+var hostile = []string{
+	"", "{", "[]", "null", `{"":{"":{}}}`, "{\"hostname\":\"\xff\"}", `{"hostname":"\ud800"}`, `{"process":{"args":[null,{},[]]}}`,
+	`{"a":` + strings.Repeat("[", 50_000) + strings.Repeat("]", 50_000) + `}`,
+	strings.Repeat(`{"a":`, 50_000) + "1" + strings.Repeat("}", 50_000),
+	`{"a":[1` + strings.Repeat(",1", 60_000) + `]}`,
+	`{"annotations":{"a":"` + strings.Repeat("x", 200_000) + `"}}`,
+	`{"annotations":{"a":"` + strings.Repeat(`\u0022`, 20_000) + `"}}`,
+	`{"annotations":{"":""` + strings.Repeat(`,"dev.gvisor.spec.mount.a.share":"pod","io.katacontainers.x":"\n"`, 1_000) + `}}`,
+	`{"process":{"env":["A=` + strings.Repeat("://a:", 10_000) + `"]}}`,
+	`{"process":{"env":["A=` + strings.Repeat("-----BEGIN ", 10_000) + `"]}}`,
+	`{"mounts":[{}` + strings.Repeat(`,{"destination":"a","type":1,"options":["a=b=c"]}`, 2_000) + `],"linux":{}}`,
+}
+
+// loadAll binds every validator here that has cases, for all runtimes, without settings.
+func loadAll(t testing.TB) *plugins.Validators {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	var bindings []any
+	for _, name := range validatorsWith(t, "cases.yaml") {
+		module, err := os.ReadFile(filepath.Join(name, name+".wasm"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := sha256.Sum256(module)
+		fsys[name+".wasm"] = &fstest.MapFile{Data: module}
+		bindings = append(bindings, map[string]any{
+			"module": name + ".wasm", "sha256": hex.EncodeToString(digest[:]), "match": map[string]any{"runtimes": []string{"*"}},
+		})
+	}
+	fsys["validators.yaml"] = &fstest.MapFile{Data: encode(t, map[string]any{"validators": bindings})}
+	return load(t, plugins.FS(fsys, "validators.yaml"))
 }
 
 // mutated is the spec with a few random changes, most of which leave it JSON.

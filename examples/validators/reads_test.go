@@ -22,7 +22,13 @@ import (
 // document, and so is asked each time.
 func loadReadingAll(t testing.TB) *plugins.Validators {
 	t.Helper()
-	module, err := os.ReadFile(moduleFile)
+	return loadAsking(t, "runc-spec", loadDefault(t).List()[0].Settings)
+}
+
+// loadAsking loads a validator that is given the whole input document.
+func loadAsking(t testing.TB, name string, settings any) *plugins.Validators {
+	t.Helper()
+	module, err := os.ReadFile(filepath.Join(name, name+".wasm"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +42,12 @@ func loadReadingAll(t testing.TB) *plugins.Validators {
 	}
 	digest := sha256.Sum256(module)
 	config, err := json.Marshal(map[string]any{"validators": []any{map[string]any{
-		"module": "runc-spec.wasm", "sha256": hex.EncodeToString(digest[:]), "settings": loadDefault(t).List()[0].Settings,
+		"module": "module.wasm", "sha256": hex.EncodeToString(digest[:]), "settings": settings,
 	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return load(t, plugins.FS(fstest.MapFS{"validators.yaml": {Data: config}, "runc-spec.wasm": {Data: module}}, "validators.yaml"))
+	return load(t, plugins.FS(fstest.MapFS{"validators.yaml": {Data: config}, "module.wasm": {Data: module}}, "validators.yaml"))
 }
 
 // The module finds the same in what it declares to read as in all there is, whether it

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -224,4 +225,47 @@ func TestTraitsAreTestedAndDocumented(t *testing.T) {
 	if diff := cmp.Diff(known, documented); diff != "" {
 		t.Errorf("traits (-known +documented):\n%s", diff)
 	}
+}
+
+// The traits of the other validators, which their schemas list, have cases and an entry
+// in the README each, and nothing else has.
+func TestTraitsOfOthersAreTestedAndDocumented(t *testing.T) {
+	for _, name := range []string{"kata-spec", "runsc-spec"} {
+		t.Run(name, func(t *testing.T) {
+			read := func(file string) []byte {
+				content, err := os.ReadFile(filepath.Join(name, file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return content
+			}
+			var meta struct {
+				Settings struct {
+					Defs struct {
+						Trait struct{ Enum []string }
+					} `json:"$defs"`
+				}
+			}
+			if err := json.Unmarshal(read("validator.json"), &meta); err != nil {
+				t.Fatal(err)
+			}
+			known := meta.Settings.Defs.Trait.Enum
+			if diff := cmp.Diff(known, found(read("README.md"), "(?m)^\\| `([a-z-]+)` \\| (?:•|forbidden)? *\\|")); diff != "" {
+				t.Errorf("traits (-known +documented):\n%s", diff)
+			}
+			if diff := cmp.Diff(known, found(read("cases.yaml"), "forbidden\\.([a-z-]+)")); diff != "" {
+				t.Errorf("traits (-known +tested):\n%s", diff)
+			}
+		})
+	}
+}
+
+// found is what a group of an expression has in a text, sorted, each once.
+func found(text []byte, expression string) []string {
+	var all []string
+	for _, match := range regexp.MustCompile(expression).FindAllSubmatch(text, -1) {
+		all = append(all, string(match[1]))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }

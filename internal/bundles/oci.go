@@ -54,6 +54,16 @@ func (s *ociSource) Fetch(ctx context.Context, known string) ([]byte, string, er
 	if err != nil {
 		return nil, "", err
 	}
+	layers, version, err := s.layers(ctx, repository, known)
+	if err != nil {
+		return nil, version, err
+	}
+	archive, err := s.fetchLayers(ctx, repository, layers)
+	return archive, version, err
+}
+
+// layers are those of the manifest, and version is its digest.
+func (s *ociSource) layers(ctx context.Context, repository *remote.Repository, known string) (layers []ocispec.Descriptor, version string, err error) {
 	descriptor, err := repository.Resolve(ctx, s.reference.Reference)
 	switch {
 	case err != nil:
@@ -63,7 +73,7 @@ func (s *ociSource) Fetch(ctx context.Context, known string) ([]byte, string, er
 	case descriptor.Size > maxManifestBytes:
 		return nil, "", fmt.Errorf("the manifest has %d bytes", descriptor.Size)
 	case descriptor.MediaType != ocispec.MediaTypeImageManifest:
-		return nil, "", fmt.Errorf("it is a %s and no bundle of policies", descriptor.MediaType)
+		return nil, "", fmt.Errorf("it is a %s and no %s", descriptor.MediaType, ocispec.MediaTypeImageManifest)
 	}
 	text, err := content.FetchAll(ctx, repository, descriptor) // which checks the digest
 	if err != nil {
@@ -73,8 +83,7 @@ func (s *ociSource) Fetch(ctx context.Context, known string) ([]byte, string, er
 	if err := json.Unmarshal(text, &manifest); err != nil {
 		return nil, "", fmt.Errorf("the manifest: %w", err)
 	}
-	archive, err := s.fetchLayers(ctx, repository, manifest.Layers)
-	return archive, descriptor.Digest.String(), err
+	return manifest.Layers, descriptor.Digest.String(), nil
 }
 
 // fetchLayers returns the archive, or makes one of the files.
@@ -133,34 +142,39 @@ func packLayers(ctx context.Context, from content.Fetcher, layers []ocispec.Desc
 // Push puts an archive into a registry, as OPA fetches it, and returns the digest of its
 // manifest: the same for the same archive. reference is as in [Parse], with a tag.
 func Push(ctx context.Context, reference string, archive []byte, options Options) (digest string, err error) {
-	rest, ok := strings.CutPrefix(reference, "oci://")
-	if !ok {
-		return "", fmt.Errorf("%s: policies are pushed to oci://REGISTRY/REPOSITORY:TAG", reference)
-	}
-	if options.Timeout == 0 {
-		options.Timeout = DefaultTimeout
-	}
-	s, err := parseOCI(rest, options)
+	s, err := parsePush(reference, "policies", options)
 	if err != nil {
 		return "", err
 	}
-	if s.reference.ValidateReferenceAsDigest() == nil {
-		return "", fmt.Errorf("%s: a digest cannot be chosen: name a tag", reference)
-	}
-	ctx, cancel := context.WithTimeout(ctx, options.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
+	return s.push(ctx, artifactType, []blob{{mediaType: layerArchive, title: "bundle.tar.gz", content: archive}})
+}
+
+// blob is a layer that is to be pushed.
+type blob struct {
+	mediaType, title string
+	content          []byte
+}
+
+// push pushes layers and tags them. What is the same has the same digest.
+func (s *ociSource) push(ctx context.Context, artifactType string, blobs []blob) (digest string, err error) {
 	repository, err := s.repository()
 	if err != nil {
 		return "", err
 	}
-	layer, err := oras.PushBytes(ctx, repository, layerArchive, archive)
-	if err != nil {
-		return "", explainOCI(err)
+	var layers []ocispec.Descriptor
+	for _, b := range blobs {
+		layer, err := oras.PushBytes(ctx, repository, b.mediaType, b.content)
+		if err != nil {
+			return "", explainOCI(err)
+		}
+		layer.Annotations = map[string]string{ocispec.AnnotationTitle: b.title}
+		layers = append(layers, layer)
 	}
-	layer.Annotations = map[string]string{ocispec.AnnotationTitle: "bundle.tar.gz"}
 	manifest, err := oras.PackManifest(ctx, repository, oras.PackManifestVersion1_1, artifactType, oras.PackManifestOptions{
-		Layers: []ocispec.Descriptor{layer},
-		// The time would make another digest of the same policies.
+		Layers: layers,
+		// The time would make another digest of the same content.
 		ManifestAnnotations: map[string]string{ocispec.AnnotationCreated: "1970-01-01T00:00:00Z"},
 	})
 	if err != nil {
@@ -170,6 +184,22 @@ func Push(ctx context.Context, reference string, archive []byte, options Options
 		return "", explainOCI(err)
 	}
 	return manifest.Digest.String(), nil
+}
+
+// parsePush understands where something is pushed to.
+func parsePush(reference, what string, options Options) (*ociSource, error) {
+	rest, ok := strings.CutPrefix(reference, "oci://")
+	if !ok {
+		return nil, fmt.Errorf("%s: %s are pushed to oci://REGISTRY/REPOSITORY:TAG", reference, what)
+	}
+	s, err := parseOCI(rest, options.orDefaults())
+	if err != nil {
+		return nil, err
+	}
+	if s.reference.ValidateReferenceAsDigest() == nil {
+		return nil, fmt.Errorf("%s: a digest cannot be chosen: name a tag", reference)
+	}
+	return s, nil
 }
 
 // repository is a client with the credentials of docker login.

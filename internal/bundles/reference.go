@@ -30,6 +30,16 @@ const (
 	DefaultTimeout  = 30 * time.Second
 )
 
+func (o Options) orDefaults() Options {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	return o
+}
+
 // ErrNotModified is the error of a fetch that found what the caller has.
 var ErrNotModified = errors.New("not modified")
 
@@ -50,12 +60,7 @@ func IsRemote(reference string) bool { return strings.Contains(reference, "://")
 // and https:// and http:// URLs. Plain HTTP is refused beyond loopback, unless options
 // allow it.
 func Parse(reference string, options Options) (Source, error) {
-	if options.MaxBytes == 0 {
-		options.MaxBytes = DefaultMaxBytes
-	}
-	if options.Timeout == 0 {
-		options.Timeout = DefaultTimeout
-	}
+	options = options.orDefaults()
 	scheme, rest, _ := strings.Cut(reference, "://")
 	switch scheme {
 	case "oci":

@@ -82,7 +82,7 @@ var bans = []ban{
 	{
 		from:   []string{"./internal/bundles/..."},
 		banned: []string{"./...", badger, wazero, opa},
-		reason: "it carries bytes; what is in them, and who signed it, is for package policy",
+		reason: "it carries bytes; what is in them, and who signed it, is for packages policy and plugins",
 	},
 	{
 		from:   []string{"./internal/masking"},

@@ -45,5 +45,5 @@ func (k *rulekeeper) loadCandidate(ctx context.Context, bundles []service.Policy
 	}
 	k.changing.Lock() // so that the validators are not released meanwhile
 	defer k.changing.Unlock()
-	return loadRuleset(ctx, k.config, k.log, policies, k.active)
+	return loadRuleset(ctx, k.config, k.plugins, candidate{policies, k.active.read}, k.active)
 }

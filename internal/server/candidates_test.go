@@ -364,6 +364,13 @@ func TestBundleServer(t *testing.T) {
 	if log := restarted.log.String(); !strings.Contains(log, "what judged last of them does so again") || strings.Contains(log, "secret") {
 		t.Errorf("log:\n%s", log)
 	}
+	restarted.stop()
+
+	// It starts as well while something else is served that is refused.
+	web.serve(tarball(t, "a.rego", "package a\n\nwarn contains \"x\"\n"))
+	restarted = run(t, config)
+	restarted.denies("second")
+	restarted.wait("the refusal", func(st *plimsollv1.RulesetStatus) bool { return strings.Contains(st.GetError(), "it is not signed") })
 	web.serve(sign(t, key, tarball(t, "a.rego", denying("the third policies"))))
 	restarted.wait("the third policies", func(*plimsollv1.RulesetStatus) bool {
 		err := restarted.create("any")

@@ -47,14 +47,18 @@ type Config struct {
 	// the embedded ones must be signed with one of them, for PolicyScope.
 	PolicyKeys  []string `koanf:"policy_keys"`
 	PolicyScope string   `koanf:"policy_scope"`
-	// PolicyPoll is how often policies are looked at again: those on other machines, and
+	// PolicyPoll is how often policies and validators are looked at again: those on other machines, and
 	// those on this one in case their change went unnoticed.
 	PolicyPoll time.Duration `koanf:"policy_poll"`
-	// PolicyPlainHTTP allows policies to come over plain HTTP from beyond loopback.
+	// PolicyPlainHTTP allows policies, and modules of validators, to come over plain HTTP
+	// from beyond loopback.
 	PolicyPlainHTTP bool `koanf:"policy_plain_http"`
 	// Validators are paths of validators.yaml files. Empty means the embedded runc
 	// checker, "none" none.
 	Validators []string `koanf:"validators"`
+	// ValidatorKeys are files with public keys of minisign. If there are any, all modules
+	// of validators but the embedded ones must be signed with one of them.
+	ValidatorKeys []string `koanf:"validator_keys"`
 	// TLSCert and TLSKey are PEM files; both or neither.
 	TLSCert string `koanf:"tls_cert"`
 	TLSKey  string `koanf:"tls_key"`
@@ -68,6 +72,9 @@ type Config struct {
 	// DefaultSnapshotter is that of containers whose root filesystem comes through
 	// containerd.v1, which knows no snapshotters.
 	DefaultSnapshotter string `koanf:"default_snapshotter"`
+	// OpenNamespaceLabels lets anybody change the labels of namespaces, and not only root
+	// and the server's user on the unix socket.
+	OpenNamespaceLabels bool `koanf:"open_namespace_labels"`
 	// PolicyTimeout bounds one evaluation of all policies.
 	PolicyTimeout time.Duration `koanf:"policy_timeout"`
 	// MutationTimeout bounds a mutation from request to commit.
@@ -124,20 +131,22 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.StringSlice("policies", nil, "`path` of Rego policies: a directory, file or bundle tarball, or an oci:// or https:// URL of one; repeatable\n(default: the embedded starter set; none: judge nothing)")
 	flags.StringSlice("policy-keys", nil, "PEM `file` with a public key, with one of which all policies but embedded ones must then be signed; repeatable\n(default: none: signatures are not looked at)")
 	flags.String("policy-scope", d.PolicyScope, "`scope` that signatures of policies must have")
-	flags.Duration("policy-poll", d.PolicyPoll, "how often policies are looked at again; files are also watched")
-	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies over plain HTTP from beyond loopback")
+	flags.Duration("policy-poll", d.PolicyPoll, "how often policies and validators are looked at again; files are also watched")
+	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies and validators over plain HTTP from beyond loopback")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
 	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
+	flags.StringSlice("validator-keys", nil, "`file` with a public key of minisign, with one of which all validators but embedded ones must then be signed; repeatable\n(default: none: signatures are not looked at)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
 	flags.String("tls-key", d.TLSKey, "PEM `file` with its key")
 	flags.Bool("insecure", d.Insecure, "allow plain text beyond loopback")
 	flags.StringSlice("cors-origins", nil, "`origin` whose web pages may call, such as https://console.example.com; repeatable\n(default: none)")
 	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
 	flags.String("default-snapshotter", d.DefaultSnapshotter, "`snapshotter` of root filesystems that come through containerd.v1, which has none")
+	flags.Bool("open-namespace-labels", d.OpenNamespaceLabels, "let anybody change the labels of namespaces, which rules see\n(default: root and the server's user only, on the unix socket)")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
-	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once")
+	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
@@ -152,7 +161,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment

@@ -10,22 +10,26 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/plimsoll-project/plimsoll/plugins"
 	"github.com/plimsoll-project/plimsoll/policy"
 )
 
-// history keeps the policies that have judged, to go back to. They are files in the data
-// directory, named by their digest; an index says in which order they came. It is for
-// one goroutine at a time.
+// history keeps the rules that have judged, to go back to: policies and validators. They
+// are files in the data directory, named by their digests; an index says in which order
+// they came. It is for one goroutine at a time.
 type history struct {
-	dir   string
-	index historyIndex
+	dir     string // of policies, and the index
+	modules string // the directory of validators
+	index   historyIndex
 }
 
 // historyIndex is the file index.json.
@@ -37,11 +41,17 @@ type historyIndex struct {
 	Entries []historyEntry `json:"entries"`
 }
 
-// historyEntry is a set of policies that has judged.
+// historyEntry is rules that have judged.
 type historyEntry struct {
-	// Policies is their digest, Ruleset that of them and the validators of that time.
-	Policies string `json:"policies"`
-	Ruleset  string `json:"ruleset"`
+	// Policies and Validators are their digests, none if there were none; Ruleset is that
+	// of all rules. Version 1 said nothing of validators.
+	Policies   string `json:"policies"`
+	Validators string `json:"validators,omitempty"`
+	Ruleset    string `json:"ruleset"`
+	// Set is the fingerprint of what the validators were made of; empty if it is not kept.
+	Set string `json:"validator_set,omitempty"`
+	// Modules are the digests of those in the set.
+	Modules []string `json:"modules,omitempty"`
 	// Since is when they last began to judge.
 	Since   time.Time       `json:"since"`
 	Sources []historySource `json:"sources"`
@@ -53,9 +63,10 @@ type historySource struct {
 }
 
 const (
-	historyDir     = "policies" // below the data directory
-	historyVersion = 1
-	// maxHistory is how many sets are kept, that which judges among them.
+	historyDir     = "history/policies"   // below the data directory
+	modulesDir     = "history/validators" // likewise
+	historyVersion = 2
+	// maxHistory is how many rulesets are kept, that which judges among them.
 	maxHistory = 5
 	// maxKeptBytes bounds a set, which has its files in base64.
 	maxKeptBytes = 2*policy.DefaultMaxBytes + 1<<20
@@ -64,7 +75,7 @@ const (
 // openHistory reads the index in the data directory, which need not be there. Nothing is
 // written yet.
 func openHistory(data string) (*history, error) {
-	h := &history{dir: filepath.Join(data, historyDir), index: historyIndex{Version: historyVersion}}
+	h := &history{dir: filepath.Join(data, historyDir), modules: filepath.Join(data, modulesDir), index: historyIndex{Version: historyVersion}}
 	text, err := os.ReadFile(h.indexPath())
 	// A path that leads through a file is one that the store will have more to say about.
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, syscall.ENOTDIR) {
@@ -73,12 +84,13 @@ func openHistory(data string) (*history, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &h.index)
 	}
-	if err == nil && h.index.Version != historyVersion {
-		err = fmt.Errorf("it has version %d, and this Plimsoll knows version %d", h.index.Version, historyVersion)
+	if err == nil && (h.index.Version < 1 || h.index.Version > historyVersion) {
+		err = fmt.Errorf("it has version %d, and this Plimsoll knows versions up to %d", h.index.Version, historyVersion)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the history of policies, %s: %w; without that file, policies are loaded from where they come from", h.indexPath(), err)
+		return nil, fmt.Errorf("the history of rules, %s: %w; without that file, they are loaded from where they come from", h.indexPath(), err)
 	}
+	h.index.Version = historyVersion
 	return h, nil
 }
 
@@ -88,31 +100,83 @@ func (h *history) path(digest string) string {
 	return filepath.Join(h.dir, strings.TrimPrefix(digest, "sha256:")+".json.gz")
 }
 
-// add notes that rules judge from now on, and keeps their policies.
+func (h *history) setPath(fingerprint string) string {
+	return filepath.Join(h.modules, fingerprint+".json.gz")
+}
+
+func (h *history) modulePath(digest string) string { return filepath.Join(h.modules, digest+".wasm") }
+
+// add notes that rules judge from now on, and keeps them.
 func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
-	entry := historyEntry{Policies: rules.policies.digest, Ruleset: rules.Digest, Since: now.UTC()}
-	for _, s := range rules.policies.set.Info() {
-		entry.Sources = append(entry.Sources, historySource(s))
+	entry := historyEntry{
+		Policies: rules.policies.digest, Validators: rules.validatorsDigest(), Ruleset: rules.Digest, Set: rules.set(), Since: now.UTC(),
 	}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return fmt.Errorf("keeping policies: %w", err)
 	}
-	encoded, err := rules.policies.set.Encode()
-	if err != nil {
-		return err
+	if set := rules.policies.set; set != nil {
+		for _, s := range set.Info() {
+			entry.Sources = append(entry.Sources, historySource(s))
+		}
+		encoded, err := set.Encode()
+		if err != nil {
+			return err
+		}
+		if err := writeDurably(h.path(entry.Policies), zipped(encoded), 0o600); err != nil {
+			return fmt.Errorf("keeping policies: %w", err)
+		}
 	}
-	if err := writeDurably(h.path(entry.Policies), zipped(encoded), 0o600); err != nil {
-		return fmt.Errorf("keeping policies: %w", err)
+	if entry.Set != "" {
+		var err error
+		if entry.Modules, err = h.addValidators(rules.read); err != nil {
+			return fmt.Errorf("keeping validators: %w", err)
+		}
 	}
 	index := h.index
 	index.Pinned = pinned
-	index.Entries = slices.DeleteFunc(slices.Clone(index.Entries), func(e historyEntry) bool { return e.Policies == entry.Policies })
+	index.Entries = slices.DeleteFunc(slices.Clone(index.Entries), func(e historyEntry) bool {
+		return e.Policies == entry.Policies && e.Validators == entry.Validators
+	})
 	index.Entries = append(index.Entries, entry)
 	index.Entries = index.Entries[max(0, len(index.Entries)-maxHistory):]
 	if err := h.write(index); err != nil {
 		return err
 	}
 	return h.prune()
+}
+
+// set is what an entry of the history calls the validators' set.
+func (r *loadedRules) set() string {
+	if r.read.set == nil {
+		return ""
+	}
+	return r.read.fingerprint
+}
+
+// isOf reports whether an entry is that of rules.
+func (e historyEntry) isOf(rules *loadedRules) bool {
+	return e.Policies == rules.policies.digest && e.Ruleset == rules.Digest && e.Set == rules.set()
+}
+
+// addValidators keeps a set, and the modules of it that are not kept yet, whose digests it
+// returns.
+func (h *history) addValidators(read readValidators) ([]string, error) {
+	encoded, modules, err := read.set.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(h.modules, 0o700); err != nil {
+		return nil, err
+	}
+	for digest, content := range modules {
+		if kept, err := os.ReadFile(h.modulePath(digest)); err == nil && bytes.Equal(kept, content) {
+			continue
+		}
+		if err := writeDurably(h.modulePath(digest), content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Sorted(maps.Keys(modules)), writeDurably(h.setPath(read.fingerprint), zipped(encoded), 0o600)
 }
 
 // unpin notes that what judges is not a rollback's any more.
@@ -137,17 +201,31 @@ func (h *history) write(index historyIndex) error {
 
 // prune removes what the index does not name, such as what a crash left behind.
 func (h *history) prune() error {
-	entries, err := os.ReadDir(h.dir)
+	keep := []string{h.indexPath()}
+	for _, e := range h.index.Entries {
+		keep = append(keep, h.path(e.Policies), h.setPath(e.Set))
+		for _, digest := range e.Modules {
+			keep = append(keep, h.modulePath(digest))
+		}
+	}
+	return errors.Join(removeOthers(h.dir, keep), removeOthers(h.modules, keep))
+}
+
+// ownName is what files of the history are called, also those that are half written.
+var ownName = regexp.MustCompile(`^([0-9a-f]{64}\.(json\.gz|wasm)|\.new-.*)$`)
+
+// removeOthers removes those of its own files from a directory that are not in keep.
+func removeOthers(dir string, keep []string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	keep := []string{h.indexPath()}
-	for _, e := range h.index.Entries {
-		keep = append(keep, h.path(e.Policies))
-	}
 	var errs []error
 	for _, e := range entries {
-		if name := filepath.Join(h.dir, e.Name()); !slices.Contains(keep, name) {
+		if name := filepath.Join(dir, e.Name()); ownName.MatchString(e.Name()) && !slices.Contains(keep, name) {
 			errs = append(errs, os.Remove(name))
 		}
 	}
@@ -162,12 +240,13 @@ func (h *history) last() *historyEntry {
 	return &h.index.Entries[len(h.index.Entries)-1]
 }
 
-// find returns the entry that a digest means: of policies or of a ruleset, in full or
-// its beginning. Empty means the latest that are others than current.
-func (h *history) find(digest, current string) (*historyEntry, error) {
+// find returns the entry that a digest means: of a ruleset, of policies or of validators,
+// in full or its beginning; the latest of several with the same. Empty means the latest
+// that going back to would change something of current.
+func (h *history) find(digest string, current *loadedRules) (*historyEntry, error) {
 	if digest == "" {
 		for _, e := range slices.Backward(h.index.Entries) {
-			if e.Policies != current {
+			if e.differs(current) {
 				return &e, nil
 			}
 		}
@@ -175,19 +254,29 @@ func (h *history) find(digest, current string) (*historyEntry, error) {
 	}
 	const shortest = 6
 	wanted := strings.TrimPrefix(strings.ToLower(digest), "sha256:")
-	var found []historyEntry
-	for _, e := range h.index.Entries {
-		if len(wanted) >= shortest && (strings.HasPrefix(e.Policies, "sha256:"+wanted) || strings.HasPrefix(e.Ruleset, "sha256:"+wanted)) {
-			found = append(found, e)
+	var found *historyEntry
+	meant := ""
+	for _, e := range slices.Backward(h.index.Entries) {
+		for _, d := range []string{e.Ruleset, e.Policies, e.Validators} {
+			if len(wanted) < shortest || !strings.HasPrefix(d, "sha256:"+wanted) || d == meant {
+				continue
+			}
+			if found != nil {
+				return nil, errAmbiguousDigest
+			}
+			found, meant = &e, d
 		}
 	}
-	switch len(found) {
-	case 0:
+	if found == nil {
 		return nil, errNotKept
-	case 1:
-		return &found[0], nil
 	}
-	return nil, errAmbiguousDigest
+	return found, nil
+}
+
+// differs reports whether going back to an entry would make other rules than current ones
+// judge. Of what it does not have the current ones stay.
+func (e historyEntry) differs(current *loadedRules) bool {
+	return e.Policies != None && e.Policies != current.policies.digest || e.Set != "" && e.Validators != current.validatorsDigest()
 }
 
 // load reads a set again and checks it as if it were new. Only its digest shows whether
@@ -202,10 +291,62 @@ func (h *history) load(ctx context.Context, options policy.Options, digest strin
 
 // decode reads a set and does not check it.
 func (h *history) decode(digest string) (*policy.Set, error) {
-	if _, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:")); err != nil {
+	if !isDigest(strings.TrimPrefix(digest, "sha256:")) {
 		return nil, fmt.Errorf("%q is no digest", digest) // but perhaps a path
 	}
-	f, err := os.Open(h.path(digest))
+	encoded, err := readZipped(h.path(digest))
+	if err != nil {
+		return nil, err
+	}
+	return policy.Decode(encoded)
+}
+
+// validators reads a set of validators by its fingerprint.
+func (h *history) validators(fingerprint string) (*plugins.Set, error) {
+	if !isDigest(fingerprint) {
+		return nil, fmt.Errorf("%q is no digest", fingerprint)
+	}
+	encoded, err := readZipped(h.setPath(fingerprint))
+	if err != nil {
+		return nil, err
+	}
+	set, err := plugins.Decode(encoded, func(digest string) ([]byte, error) {
+		if !isDigest(digest) {
+			return nil, fmt.Errorf("%q is no digest", digest)
+		}
+		return os.ReadFile(h.modulePath(digest))
+	})
+	if err == nil && set.Fingerprint() != fingerprint {
+		err = errors.New("it is not what it was")
+	}
+	return set, err
+}
+
+// module is the latest that judged of a module in a registry, and since when it did.
+func (h *history) module(reference, pin string) (plugins.Module, time.Time, error) {
+	for _, e := range slices.Backward(h.index.Entries) {
+		if e.Set == "" {
+			continue
+		}
+		set, err := h.validators(e.Set)
+		if err != nil {
+			return plugins.Module{}, time.Time{}, fmt.Errorf("the copy of what judged last cannot be read: %w", err)
+		}
+		if m, ok := set.Module(reference, pin); ok {
+			return m, e.Since, nil
+		}
+	}
+	return plugins.Module{}, time.Time{}, errors.New("there is no copy of it that has judged before")
+}
+
+// isDigest reports whether text is hexadecimal digits, and no path.
+func isDigest(text string) bool {
+	_, err := hex.DecodeString(text)
+	return err == nil && text != ""
+}
+
+func readZipped(path string) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -214,11 +355,7 @@ func (h *history) decode(digest string) (*policy.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := io.ReadAll(io.LimitReader(unzipped, maxKeptBytes))
-	if err != nil {
-		return nil, err
-	}
-	return policy.Decode(encoded)
+	return io.ReadAll(io.LimitReader(unzipped, maxKeptBytes))
 }
 
 func zipped(content []byte) []byte {

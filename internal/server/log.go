@@ -26,21 +26,44 @@ func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 }
 
 // logDecision logs that a decision was made and by which rules, but not what they
-// said: their messages may quote what they judged. Admissions are routine.
+// said: their messages may quote what they judged. Admissions are routine, unless a
+// validator in shadow would not have admitted.
 func logDecision(log *slog.Logger, d plimsoll.Decision) {
 	level := slog.LevelInfo
-	if d.Outcome == plimsoll.OutcomeAdmitted || d.Outcome == plimsoll.OutcomeDryRun {
+	against := shadowsAgainst(d.Verdict.Shadows)
+	if (d.Outcome == plimsoll.OutcomeAdmitted || d.Outcome == plimsoll.OutcomeDryRun) && len(against) == 0 {
 		level = slog.LevelDebug
 	}
 	ctx := context.Background()
 	if !log.Enabled(ctx, level) {
 		return
 	}
-	log.LogAttrs(ctx, level, "decision",
+	attributes := []slog.Attr{
 		slog.String("outcome", string(d.Outcome)), slog.String("decision", d.ID), slog.String("operation", string(d.Operation)),
 		slog.String("namespace", d.Key.Namespace), slog.String("id", d.Key.ID), slog.String("user", d.User.Name),
 		slog.Any("rules", rulesOf(d.Verdict.Violations)), slog.Int("violations", len(d.Verdict.Violations)), slog.Int("warnings", len(d.Verdict.Warnings)), slog.Int("patches", len(d.Patches)), slog.Int("attempts", d.Attempts),
-		slog.Uint64("revision", uint64(d.Revision)), slog.Duration("took", d.Duration))
+		slog.Uint64("revision", uint64(d.Revision)), slog.Duration("took", d.Duration),
+	}
+	if len(against) > 0 {
+		attributes = append(attributes, slog.Any("shadows", against))
+	}
+	log.LogAttrs(ctx, level, "decision", attributes...)
+}
+
+// shadowsAgainst names the rules in shadow that would not have admitted.
+func shadowsAgainst(shadows []plimsoll.Shadow) []string {
+	var against []string
+	for _, s := range shadows {
+		switch {
+		case len(against) == maxLoggedRules:
+			return append(against, "...")
+		case s.Err != nil:
+			against = append(against, s.Source.String()+" failed")
+		case len(s.Violations) > 0:
+			against = append(against, s.Source.String()+" would deny")
+		}
+	}
+	return against
 }
 
 // maxLoggedRules bounds a line of the log.

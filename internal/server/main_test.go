@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// TestMain makes the test binary compile policies, as plimsoll does when it starts itself.
+// TestMain makes the test binary compile rules, as plimsoll does when it starts itself.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == CompileCommand {
-		if err := CompilePolicies(context.Background(), os.Stdin, os.Stdout); err != nil {
+		if err := Compile(context.Background(), os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -47,10 +47,10 @@ func testMain(m *testing.M) int {
 
 // allocate takes more memory than compiling may.
 func allocate() {
-	if err := limitCompiling(); err != nil {
+	if err := policyLimits.apply(); err != nil {
 		panic(err)
 	}
-	taken := make([]byte, 2*compileMemory)
+	taken := make([]byte, 2*policyLimits.Memory)
 	for i := 0; i < len(taken); i += os.Getpagesize() {
 		taken[i] = 1
 	}

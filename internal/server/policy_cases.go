@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 
 	"github.com/plimsoll-project/plimsoll/examples"
@@ -26,7 +25,7 @@ func (t Tools) rules(ctx context.Context, w *policy.Workspace) (*loadedRules, er
 	if slices.Equal(t.Validators, []string{None}) {
 		return rules, nil
 	}
-	rules.validators, err = plugins.Load(ctx, plugins.Options{Logger: slog.New(slog.DiscardHandler)}, validatorSources(t.Validators)...)
+	rules.validators, err = plugins.Load(ctx, toolOptions(), validatorSources(t.Validators)...)
 	if err != nil {
 		return nil, err
 	}

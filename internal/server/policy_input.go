@@ -58,6 +58,11 @@ func readInput(document json.RawMessage) (*plimsoll.Input, error) {
 		}
 		return nil, fmt.Errorf("input: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
+	return d.input()
+}
+
+// input makes an input of a document. What it changes in it is of no use to others.
+func (d *inputDocument) input() (*plimsoll.Input, error) {
 	if d.Version != 0 && d.Version != plimsoll.InputVersion {
 		return nil, fmt.Errorf("input: version is %d, but this program knows version %d", d.Version, plimsoll.InputVersion)
 	}

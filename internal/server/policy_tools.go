@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/plimsoll-project/plimsoll/plugins"
@@ -61,7 +60,7 @@ func (t Tools) Check(ctx context.Context) ([]PolicyPackage, error) {
 		return nil, err
 	}
 	if len(t.Validators) > 0 && !slices.Equal(t.Validators, []string{None}) {
-		validators, err := plugins.Load(ctx, plugins.Options{Logger: slog.New(slog.DiscardHandler)}, validatorSources(t.Validators)...)
+		validators, err := plugins.Load(ctx, toolOptions(), validatorSources(t.Validators)...)
 		if err != nil {
 			return nil, err
 		}

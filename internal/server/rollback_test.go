@@ -57,7 +57,7 @@ func TestRollback(t *testing.T) {
 	config := quickConfig(t, dir)
 	s := run(t, config)
 	_, err := s.rollback("")
-	wantCode(t, err, connect.CodeFailedPrecondition, "there are no earlier policies to go back to")
+	wantCode(t, err, connect.CodeFailedPrecondition, "there are no earlier rules to go back to")
 
 	digests := []string{s.status().GetPolicies()}
 	for i := 1; i < 7; i++ {
@@ -85,7 +85,7 @@ func TestRollback(t *testing.T) {
 		digests[0]: connect.CodeNotFound, digests[3][7:12]: connect.CodeNotFound, "../../etc/passwd": connect.CodeNotFound, "sha256:": connect.CodeNotFound,
 	} {
 		_, err := s.rollback(digest)
-		wantCode(t, err, code, "no policies of that digest are kept")
+		wantCode(t, err, code, "no rules of that digest are kept")
 	}
 
 	// It stays.

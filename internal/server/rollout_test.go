@@ -21,13 +21,13 @@ import (
 )
 
 func (s *running) rollouts() plimsollv1connect.RolloutServiceClient {
-	return plimsollv1connect.NewRolloutServiceClient(s.socket, "http://unix")
+	return plimsollv1connect.NewRolloutServiceClient(s.client, "http://unix")
 }
 
 // fill creates containers with labels, by namespace and id.
 func (s *running) fill(namespace string, containers map[string]map[string]string) {
 	s.Helper()
-	client := plimsollv1connect.NewContainerServiceClient(s.socket, "http://unix")
+	client := plimsollv1connect.NewContainerServiceClient(s.client, "http://unix")
 	req := &plimsollv1.BatchCreateRequest{}
 	send := func() {
 		ctx, call := connect.NewClientContext(s.ctx())

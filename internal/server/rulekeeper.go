@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -22,27 +23,33 @@ import (
 type rulekeeper struct {
 	config  Config
 	options policy.Options
+	plugins plugins.Options
 	log     *slog.Logger
 	now     func() time.Time
-	remotes map[string]*remote // by path in the configuration
+	remotes map[string]*remotePolicies // by path in the configuration
+	modules *modules
 	// install makes rules the ones that judge.
 	install func(*service.Ruleset)
 
 	changing sync.Mutex // one change at a time; guards what follows
 	active   *loadedRules
 	history  *history
-	failed   candidate // the last that was refused
-	failure  error     // why
+	saidKept map[string]bool // of references, that a copy is in the place of the module
+	failed   candidate       // the last that was refused
+	failure  error           // why
 
-	mu     sync.Mutex
-	status service.RulesetStatus
-	past   []service.PastRuleset
+	mu      sync.Mutex
+	status  service.RulesetStatus
+	judging *plugins.Validators // nil: none
+	past    []service.PastRuleset
 }
+
+type remotePolicies = remote[[]byte]
 
 // The errors of rollbacks.
 var (
-	errNoPrevious      = fmt.Errorf("there are no earlier policies to go back to: %w", plimsoll.ErrFailedPrecondition)
-	errNotKept         = fmt.Errorf("no policies of that digest are kept: plimsoll policy history shows those that are: %w", plimsoll.ErrNotFound)
+	errNoPrevious      = fmt.Errorf("there are no earlier rules to go back to: %w", plimsoll.ErrFailedPrecondition)
+	errNotKept         = fmt.Errorf("no rules of that digest are kept: plimsoll policy history shows those that are: %w", plimsoll.ErrNotFound)
 	errAmbiguousDigest = &plimsoll.RequestError{Field: "digest", Problem: "several that are kept begin like this: give more of it"}
 )
 
@@ -52,7 +59,11 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 	if err != nil {
 		return nil, err
 	}
-	k := &rulekeeper{config: config, options: options, log: log, now: time.Now, remotes: map[string]*remote{}}
+	k := &rulekeeper{config: config, options: options, log: log, now: time.Now, remotes: map[string]*remotePolicies{}, saidKept: map[string]bool{}}
+	k.modules = &modules{options: bundles.Options{PlainHTTP: config.PolicyPlainHTTP}, now: k.now, remotes: map[string]*remoteModule{}}
+	if k.plugins, err = config.pluginOptions(log, k.module); err != nil {
+		return nil, err
+	}
 	for _, path := range config.Policies {
 		if !bundles.IsRemote(path) {
 			continue
@@ -61,7 +72,7 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 		if err != nil {
 			return nil, fmt.Errorf("policies %w", err)
 		}
-		k.remotes[path] = &remote{source: source, now: k.now}
+		k.remotes[path] = &remotePolicies{what: "policies", source: source, now: k.now}
 	}
 	if k.history, err = openHistory(config.Data); err != nil {
 		return nil, err
@@ -69,7 +80,7 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 	if k.hasNoPolicies() {
 		log.Warn("no policies: whatever is well-formed is admitted (--policies none)")
 	}
-	if slices.Equal(config.Validators, []string{None}) {
+	if config.validatorSources() == nil {
 		log.Warn("no validators: specs are not checked (--validators none)")
 	}
 	k.active, err = k.loadFirst(ctx)
@@ -79,7 +90,8 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 // checkPolicySources says what is wrong with where policies come from, as far as that
 // can be told without looking there.
 func (c Config) checkPolicySources() []error {
-	var problems []error
+	problems := c.checkApart("policies", c.Policies)
+	problems = append(problems, c.checkApart("validators", c.Validators)...)
 	for _, path := range c.Policies {
 		if !bundles.IsRemote(path) {
 			continue
@@ -94,20 +106,63 @@ func (c Config) checkPolicySources() []error {
 	return problems
 }
 
+// checkApart refuses rules in the data directory, where the server writes and removes files
+// of its own, and around it, where they would change with each write.
+func (c Config) checkApart(key string, paths []string) []error {
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return nil // what is wrong there is said when it is opened
+	}
+	var problems []error
+	for _, path := range paths {
+		at, err := filepath.Abs(path)
+		if path == None || bundles.IsRemote(path) || err != nil {
+			continue
+		}
+		if isWithin(at, data) {
+			problems = append(problems, fmt.Errorf("%s: %s is in the data directory %s, whose files are the server's own: put it elsewhere", key, path, c.Data))
+		} else if isWithin(data, at) {
+			problems = append(problems, fmt.Errorf("%s: the data directory %s is in %s, whose files are all taken for rules: put one of them elsewhere", key, c.Data, path))
+		}
+	}
+	return problems
+}
+
+// isWithin reports whether a path is a directory or below it.
+func isWithin(path, dir string) bool {
+	below, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(below)
+}
+
 func (k *rulekeeper) hasNoPolicies() bool { return slices.Equal(k.config.Policies, []string{None}) }
 
 // loadFirst loads the rules to begin with: those that a rollback has pinned, or those
 // that are configured.
 func (k *rulekeeper) loadFirst(ctx context.Context) (*loadedRules, error) {
 	if last := k.history.last(); last != nil && k.history.index.Pinned {
-		k.log.Warn("the policies are pinned by a rollback; plimsoll policy reload ends that", "policies", last.Policies)
-		policies, err := k.loadKept(ctx, last.Policies)
+		k.log.Warn("the rules are pinned by a rollback; plimsoll policy reload ends that", "policies", last.Policies, "validators", last.Validators)
+		rules, err := k.loadKept(ctx, *last)
 		if err != nil {
 			return nil, fmt.Errorf("%w; to have them loaded from where they come from, remove %s", err, k.history.indexPath())
 		}
-		return loadRuleset(ctx, k.config, k.log, policies, nil)
+		return rules, nil
 	}
 	k.fetch(ctx)
+	rules, err := k.loadConfigured(ctx)
+	if err == nil || ctx.Err() != nil || !k.forgetPolicies(err) {
+		return rules, err
+	}
+	// Whoever can write to where policies come from, without a key to sign them, must not
+	// keep servers from starting.
+	kept, keptErr := k.loadConfigured(ctx)
+	if keptErr != nil {
+		return nil, err // which is the one to be seen to
+	}
+	return kept, nil
+}
+
+// loadConfigured loads the rules that are configured, as they were fetched last.
+func (k *rulekeeper) loadConfigured(ctx context.Context) (*loadedRules, error) {
 	c, err := k.read(ctx)
 	if err != nil {
 		return nil, err
@@ -115,42 +170,80 @@ func (k *rulekeeper) loadFirst(ctx context.Context) (*loadedRules, error) {
 	return k.load(ctx, c)
 }
 
-// fetch asks all other machines for policies. What fails is kept with the remote.
+// forgetPolicies drops the policies that were fetched, because of what is wrong with the
+// rules, so that those that judged last count. It reports whether there are any.
+func (k *rulekeeper) forgetPolicies(err error) bool {
+	fetched := false
+	for _, r := range k.remotes {
+		if _, ok := r.fetched(); ok {
+			r.forget(fmt.Errorf("the rules with what is served there now are refused: %w", err))
+			fetched = true
+		}
+	}
+	return fetched
+}
+
+// fetch asks all other machines for policies and validators. What fails is kept with the
+// remote.
 func (k *rulekeeper) fetch(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, r := range k.remotes {
 		all.Go(func() { _, _ = r.refresh(ctx) })
 	}
+	all.Go(func() { k.fetchModules(ctx, true) })
 	all.Wait()
+}
+
+// fetchFailure is why the last fetch of anything failed; nil if none did.
+func (k *rulekeeper) fetchFailure() error {
+	var errs []error
+	for _, r := range k.remotes {
+		errs = append(errs, r.failure())
+	}
+	for _, r := range k.modules.all() {
+		errs = append(errs, r.failure())
+	}
+	return errors.Join(errs...)
 }
 
 // candidate is rules that were read and not yet loaded.
 type candidate struct {
-	policies loadedPolicies
-	files    string // digest of the validators'; empty if they could not be read
+	policies   loadedPolicies
+	validators readValidators
 }
 
 // is reports whether loading c would make what loading other does.
 func (c candidate) is(other candidate) bool {
-	return c.policies.fingerprint == other.policies.fingerprint && c.files == other.files && c.files != "" && c.policies.fingerprint != ""
+	return c.policies.fingerprint == other.policies.fingerprint && c.validators.fingerprint == other.validators.fingerprint &&
+		c.validators.fingerprint != "" && c.policies.fingerprint != ""
 }
 
 // read reads all rules from where they come from.
-func (k *rulekeeper) read(ctx context.Context) (candidate, error) {
-	c := candidate{policies: noPolicies, files: None}
-	if !slices.Equal(k.config.Validators, []string{None}) {
-		// Loading them has more to say about what is wrong.
-		c.files, _ = plugins.FilesDigest(validatorSources(k.config.Validators)...)
+func (k *rulekeeper) read(ctx context.Context) (c candidate, err error) {
+	if c.policies, err = k.readPolicies(ctx); err != nil {
+		return c, err
 	}
+	c.validators, err = k.readValidators(ctx)
+	return c, err
+}
+
+func (k *rulekeeper) readPolicies(ctx context.Context) (loadedPolicies, error) {
 	if k.hasNoPolicies() {
-		return c, nil
+		return noPolicies, nil
 	}
 	sources, err := k.sources()
 	if err != nil {
-		return c, err
+		return loadedPolicies{}, err
 	}
-	c.policies, err = readPolicies(ctx, k.options, sources)
-	return c, err
+	return readPolicies(ctx, k.options, sources)
+}
+
+func (k *rulekeeper) readValidators(ctx context.Context) (readValidators, error) {
+	sources := k.config.validatorSources()
+	if sources == nil {
+		return noValidators, nil
+	}
+	return readModules(ctx, k.plugins, sources)
 }
 
 // sources are the policies as they are configured. Of those on other machines it is what
@@ -166,12 +259,13 @@ func (k *rulekeeper) sources() ([]policy.Source, error) {
 			sources = append(sources, policy.Path(path))
 			continue
 		}
-		source, ok := r.fetched()
-		if !ok {
-			var err error
-			if source, err = k.keptSource(r); err != nil {
-				return nil, err
-			}
+		if archive, ok := r.fetched(); ok {
+			sources = append(sources, policy.Archive(r.source.Name(), archive))
+			continue
+		}
+		source, err := k.keptSource(r)
+		if err != nil {
+			return nil, err
 		}
 		sources = append(sources, source)
 	}
@@ -179,21 +273,19 @@ func (k *rulekeeper) sources() ([]policy.Source, error) {
 }
 
 // keptSource is what judged last of a source that cannot be fetched.
-func (k *rulekeeper) keptSource(r *remote) (policy.Source, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (k *rulekeeper) keptSource(r *remotePolicies) (policy.Source, error) {
 	source, since, err := k.history.source(r.source.Name())
 	if err != nil {
-		return policy.Source{}, fmt.Errorf("%w, and %w", r.err, err)
+		return policy.Source{}, fmt.Errorf("%w, and %w", r.failure(), err)
 	}
-	k.log.Error("policies cannot be fetched; what judged last of them does so again", "error", r.err.Error(), "since", since)
+	k.log.Error("there are no new policies; what judged last of them does so again", "error", fmt.Sprint(r.failure()), "since", since)
 	return source, nil
 }
 
 // load makes a ruleset of a candidate, with what has not changed of the active one.
 func (k *rulekeeper) load(ctx context.Context, c candidate) (*loadedRules, error) {
 	switch {
-	case c.policies.set == nil: // there are none
+	case c.policies.judge != nil: // they are loaded, or there are none
 	case k.active != nil && k.active.policies.fingerprint == c.policies.fingerprint:
 		c.policies = k.active.policies
 	default:
@@ -201,11 +293,58 @@ func (k *rulekeeper) load(ctx context.Context, c candidate) (*loadedRules, error
 			return nil, err
 		}
 	}
-	return loadRuleset(ctx, k.config, k.log, c.policies, k.active)
+	return loadRuleset(ctx, k.config, k.plugins, c, k.active)
 }
 
-// loadKept loads policies of the history.
-func (k *rulekeeper) loadKept(ctx context.Context, digest string) (loadedPolicies, error) {
+// loadKept loads rules of the history. What they had none of stays what it is: a rollback
+// never leaves something unjudged that is judged now.
+func (k *rulekeeper) loadKept(ctx context.Context, e historyEntry) (_ *loadedRules, err error) {
+	var c candidate
+	switch {
+	case e.Policies != None:
+		c.policies, err = k.loadKeptPolicies(ctx, e.Policies)
+	case k.active != nil:
+		c.policies = k.active.policies
+	default:
+		c.policies, err = k.readPolicies(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case e.Set != "":
+		c.validators, err = k.readKeptValidators(ctx, e.Set)
+	case k.active != nil:
+		c.validators = k.active.read
+	default:
+		k.fetchModules(ctx, true)
+		c.validators, err = k.readValidators(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the copy of validators %s: %w", e.Validators, err)
+	}
+	rules, err := k.load(ctx, c)
+	if err != nil && e.Set != "" {
+		return nil, fmt.Errorf("the copy of validators %s: %w", e.Validators, err)
+	}
+	return rules, err
+}
+
+// readKeptValidators reads validators of the history. Those that are part of the program
+// still are, and need no signature.
+func (k *rulekeeper) readKeptValidators(ctx context.Context, fingerprint string) (readValidators, error) {
+	if builtIn := plugins.Read(ctx, k.plugins, validatorSources(nil)...); builtIn.Fingerprint() == fingerprint {
+		return readValidators{builtIn, fingerprint}, nil
+	}
+	set, err := k.history.validators(fingerprint)
+	if err != nil {
+		return readValidators{}, err
+	}
+	return readValidators{set, set.Fingerprint()}, nil
+}
+
+// loadKeptPolicies loads policies of the history.
+func (k *rulekeeper) loadKeptPolicies(ctx context.Context, digest string) (loadedPolicies, error) {
 	set, err := k.history.load(ctx, k.options, digest)
 	if err != nil {
 		return loadedPolicies{}, fmt.Errorf("the copy of policies %s: %w", digest, err)
@@ -249,14 +388,14 @@ func (k *rulekeeper) keep(rules *loadedRules, pinned bool) {
 	last, repinned := k.history.last(), k.history.index.Pinned != pinned
 	var err error
 	switch {
-	case rules.policies.set == nil && repinned:
+	case rules.policies.set == nil && rules.read.set == nil && repinned:
 		err = k.history.unpin()
-	case rules.policies.set == nil, last != nil && last.Policies == rules.policies.digest && last.Ruleset == rules.Digest && !repinned:
+	case rules.policies.set == nil && rules.read.set == nil, last != nil && last.isOf(rules) && !repinned:
 	default:
 		err = k.history.add(rules, pinned, k.now())
 	}
 	if err != nil {
-		k.log.Error("these policies cannot be gone back to later", "error", err.Error())
+		k.log.Error("these rules cannot be gone back to later", "error", err.Error())
 	}
 }
 
@@ -280,7 +419,7 @@ func (k *rulekeeper) replace(ctx context.Context, again bool) (err error) {
 		return k.refuse(ctx, candidate{}, err)
 	}
 	switch {
-	case c.is(candidate{k.active.policies, k.active.files}):
+	case c.is(candidate{k.active.policies, k.active.read}):
 		k.failed, k.failure = candidate{}, nil
 		if k.history.index.Pinned {
 			k.keep(k.active, false)
@@ -295,7 +434,7 @@ func (k *rulekeeper) replace(ctx context.Context, again bool) (err error) {
 		return k.refuse(ctx, c, err)
 	}
 	k.failed, k.failure = candidate{}, nil
-	k.log.Info("the rules have changed", "ruleset", rules.Digest, "policies", rules.policies.digest, "before", k.active.Digest)
+	k.log.Info("the rules have changed", "ruleset", rules.Digest, "policies", rules.policies.digest, "validators", rules.validatorsDigest(), "before", k.active.Digest)
 	k.activate(rules, false)
 	return nil
 }
@@ -315,13 +454,8 @@ func (k *rulekeeper) refuse(ctx context.Context, c candidate, err error) error {
 // Reload implements [service.RulesetControl].
 func (k *rulekeeper) Reload(ctx context.Context) error {
 	k.fetch(ctx)
-	for _, r := range k.remotes {
-		r.mu.Lock()
-		err := r.err
-		r.mu.Unlock()
-		if err != nil {
-			return refused(err)
-		}
+	if err := k.fetchFailure(); err != nil {
+		return refused(err)
 	}
 	k.changing.Lock()
 	defer k.changing.Unlock()
@@ -332,15 +466,11 @@ func (k *rulekeeper) Reload(ctx context.Context) error {
 func (k *rulekeeper) Rollback(ctx context.Context, digest string) error {
 	k.changing.Lock()
 	defer k.changing.Unlock()
-	entry, err := k.history.find(digest, k.active.policies.digest)
+	entry, err := k.history.find(digest, k.active)
 	if err != nil {
 		return err
 	}
-	policies, err := k.loadKept(ctx, entry.Policies)
-	if err != nil {
-		return refused(err)
-	}
-	rules, err := loadRuleset(ctx, k.config, k.log, policies, k.active)
+	rules, err := k.loadKept(ctx, *entry)
 	if err != nil {
 		return refused(err)
 	}
@@ -348,7 +478,7 @@ func (k *rulekeeper) Rollback(ctx context.Context, digest string) error {
 	if err := k.history.add(rules, true, k.now()); err != nil {
 		return errors.Join(err, rules.close())
 	}
-	k.log.Warn("rolled back; the policies are pinned until plimsoll policy reload", "ruleset", rules.Digest, "policies", rules.policies.digest, "before", k.active.Digest)
+	k.log.Warn("rolled back; the rules are pinned until plimsoll policy reload", "ruleset", rules.Digest, "policies", rules.policies.digest, "validators", rules.validatorsDigest(), "before", k.active.Digest)
 	k.activate(rules, true)
 	return nil
 }

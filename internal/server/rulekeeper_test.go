@@ -33,12 +33,11 @@ type running struct {
 	containers containerdv1connect.ContainersClient
 	policies   plimsollv1connect.PolicyServiceClient
 	anonymous  plimsollv1connect.PolicyServiceClient
-	// socket does HTTP on the unix socket, and web is the URL on TCP.
-	socket *http.Client
-	web    string
-	log    *lockedLog
-	hangup chan os.Signal
-	stop   func()
+	client     *http.Client // on its unix socket
+	web        string       // the URL on TCP
+	log        *lockedLog
+	hangup     chan os.Signal
+	stop       func()
 
 	mu        sync.Mutex
 	decisions []plimsoll.Decision
@@ -123,7 +122,7 @@ func tryRun(t testing.TB, config Config) (*running, error) {
 		}}
 		t.Cleanup(transport.CloseIdleConnections)
 		client := &http.Client{Transport: transport}
-		s.socket, s.web = client, "http://"+address.String()
+		s.client, s.web = client, "http://"+address.String()
 		s.containers = containerdv1connect.NewContainersClient(client, "http://unix")
 		s.policies = plimsollv1connect.NewPolicyServiceClient(client, "http://unix")
 		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, s.web)
@@ -206,6 +205,47 @@ func policyDir(t testing.TB, content string) string {
 	dir := filepath.Join(t.TempDir(), "policies")
 	writeFile(t, filepath.Join(dir, "a.rego"), content)
 	return dir
+}
+
+// Rules are not in the directory that the server keeps its own files in, nor around it; and
+// of those it removes its own only.
+func TestRulesAreApartFromData(t *testing.T) {
+	config := quickConfig(t, None)
+	inside := filepath.Join(config.Data, "policies")
+	for name, test := range map[string]struct {
+		change func(c *Config)
+		want   string
+	}{
+		"policies inside":   {func(c *Config) { c.Policies = []string{inside} }, "policies: " + inside + " is in the data directory"},
+		"validators inside": {func(c *Config) { c.Validators = []string{inside + "/v.yaml"} }, "validators: " + inside + "/v.yaml is in the data directory"},
+		"policies around":   {func(c *Config) { c.Policies = []string{filepath.Dir(config.Data)} }, "policies: the data directory " + config.Data + " is in " + filepath.Dir(config.Data)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config
+			test.change(&c)
+			if err := c.Validate(); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+
+	config.Policies = []string{policyDir(t, denying("x"))}
+	run(t, config).stop()
+	strange := []string{filepath.Join(config.Data, historyDir, "team.rego"), filepath.Join(config.Data, historyDir, "notes.json.gz")}
+	own := filepath.Join(config.Data, historyDir, strings.Repeat("0", 64)+".json.gz")
+	for _, path := range append(strange, own) {
+		writeFile(t, path, "x")
+	}
+	config.Policies = []string{policyDir(t, denying("y"))}
+	run(t, config).stop()
+	for _, path := range strange {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(own); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what the index does not name is still there: %v", err)
+	}
 }
 
 // mounted is a directory as Kubernetes mounts a ConfigMap: all changes come with one

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -24,10 +23,27 @@ type loadedRules struct {
 	service.Ruleset
 	policies   loadedPolicies
 	validators *plugins.Validators // nil: none
-	// files are the digest of the validators' files; holders counts the rulesets that
-	// share them, nil if it is this one alone.
-	files   string
+	// read is the set that the validators are of; holders counts the rulesets that share
+	// them, nil if it is this one alone.
+	read    readValidators
 	holders *atomic.Int64
+}
+
+// readValidators are validators that were read and not yet loaded.
+type readValidators struct {
+	set         *plugins.Set // nil: none
+	fingerprint string       // of the set
+}
+
+// noValidators is what there is to judge by with --validators none.
+var noValidators = readValidators{fingerprint: None}
+
+// validatorsDigest is that of the validators; none if there are none.
+func (r *loadedRules) validatorsDigest() string {
+	if r.validators == nil {
+		return None
+	}
+	return r.validators.Digest()
 }
 
 // loadedPolicies are policies, and the set they are of; nil if there are none.
@@ -49,14 +65,15 @@ func (r *loadedRules) close() error {
 // any part of it does: rules that are half there would let through what the rest
 // forbids. Validators that are what they were in before, which may be nil, are shared
 // with it.
-func loadRuleset(ctx context.Context, config Config, log *slog.Logger, policies loadedPolicies, before *loadedRules) (*loadedRules, error) {
+func loadRuleset(ctx context.Context, config Config, options plugins.Options, c candidate, before *loadedRules) (*loadedRules, error) {
+	policies := c.policies
 	rules := &loadedRules{policies: policies}
 	rules.Policies = policies.judge
-	if err := rules.loadValidators(ctx, config, log, before); err != nil {
+	if err := rules.loadValidators(ctx, options, c.validators, before); err != nil {
 		return nil, err
 	}
 	if p, ok := policies.judge.(*policy.Policies); ok {
-		warnOfUnmatched(log, p)
+		warnOfUnmatched(options.Logger, p)
 		rules.Patches = patcherOf(p)
 	}
 	digest := sha256.New()
@@ -84,26 +101,22 @@ func patcherOf(policies *policy.Policies) service.Patcher {
 	return nil
 }
 
-func (r *loadedRules) loadValidators(ctx context.Context, config Config, log *slog.Logger, before *loadedRules) error {
-	if slices.Equal(config.Validators, []string{None}) {
-		r.Validators, r.files = admitAll{}, None
+func (r *loadedRules) loadValidators(ctx context.Context, options plugins.Options, read readValidators, before *loadedRules) error {
+	r.read = read
+	switch {
+	case read.set == nil:
+		r.Validators = admitAll{}
 		return nil
-	}
-	sources := validatorSources(config.Validators)
-	files, err := plugins.FilesDigest(sources...) // before they are loaded: what changes meanwhile is seen the next time
-	if err == nil && before != nil && before.validators != nil && before.files == files {
+	case before != nil && before.validators != nil && before.read.fingerprint == read.fingerprint:
 		before.holders.Add(1)
-		r.Validators, r.validators, r.holders, r.files = before.validators, before.validators, before.holders, files
+		r.Validators, r.validators, r.holders = before.validators, before.validators, before.holders
 		return nil
 	}
-	loaded, loadErr := plugins.Load(ctx, plugins.Options{Logger: log}, sources...)
-	if loadErr != nil { // which says more than err does
-		return loadErr
-	}
+	loaded, err := read.set.Load(ctx, options)
 	if err != nil {
-		return errors.Join(err, loaded.Close())
+		return err
 	}
-	r.Validators, r.validators, r.holders, r.files = loaded, loaded, &atomic.Int64{}, files
+	r.Validators, r.validators, r.holders = loaded, loaded, &atomic.Int64{}
 	r.holders.Store(1)
 	return nil
 }
@@ -111,26 +124,38 @@ func (r *loadedRules) loadValidators(ctx context.Context, config Config, log *sl
 // noPolicies is what there is to judge by with --policies none.
 var noPolicies = loadedPolicies{judge: admitAll{}, digest: None, fingerprint: None}
 
-// readPolicies reads sources until they are twice the same: somebody may be in the
-// middle of writing them.
+// readPolicies reads sources.
 func readPolicies(ctx context.Context, options policy.Options, sources []policy.Source) (loadedPolicies, error) {
+	return unchanging("policies", func() (p loadedPolicies, fingerprint string, err error) {
+		if p.set, err = policy.Read(ctx, options, sources...); err == nil {
+			p.fingerprint, err = p.set.Fingerprint()
+		}
+		return p, p.fingerprint, err
+	})
+}
+
+// readModules reads validators. What is wrong with them is found when they are loaded.
+func readModules(ctx context.Context, options plugins.Options, sources []plugins.Source) (readValidators, error) {
+	return unchanging("validators", func() (readValidators, string, error) {
+		set := plugins.Read(ctx, options, sources...)
+		read := readValidators{set, set.Fingerprint()}
+		return read, read.fingerprint, ctx.Err()
+	})
+}
+
+// unchanging reads until what was read is twice the same: somebody may be in the middle
+// of writing it.
+func unchanging[T any](what string, read func() (content T, fingerprint string, err error)) (content T, err error) {
 	const attempts = 10
 	last := ""
 	for range attempts {
-		set, err := policy.Read(ctx, options, sources...)
-		if err != nil {
-			return loadedPolicies{}, err
-		}
-		fingerprint, err := set.Fingerprint()
-		if err != nil {
-			return loadedPolicies{}, err
-		}
-		if fingerprint == last {
-			return loadedPolicies{set: set, fingerprint: fingerprint}, nil
+		content, fingerprint, err := read()
+		if err != nil || fingerprint == last {
+			return content, err
 		}
 		last = fingerprint
 	}
-	return loadedPolicies{}, errors.New("reading policies: they change all the time")
+	return content, fmt.Errorf("reading %s: they change all the time", what)
 }
 
 // compile completes policies that were read. Those of others than the program itself are
@@ -196,7 +221,15 @@ func policySources(paths []string) []policy.Source {
 	return sources
 }
 
-// validatorSources are likewise the validators at paths.
+// validatorSources are the configured validators; nil if there are to be none.
+func (c Config) validatorSources() []plugins.Source {
+	if slices.Equal(c.Validators, []string{None}) {
+		return nil
+	}
+	return validatorSources(c.Validators)
+}
+
+// validatorSources are the validators at paths; those that are built in if there are none.
 func validatorSources(paths []string) []plugins.Source {
 	if len(paths) == 0 {
 		return []plugins.Source{plugins.FS(examples.Validators(), examples.ValidatorsFile)}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/plimsoll-project/plimsoll/policy"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -13,8 +12,10 @@ func (k *rulekeeper) report(rules *loadedRules) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Ruleset, k.status.Policies, k.status.Pinned = rules.Digest, rules.policies.digest, k.history.index.Pinned
+	k.judging = rules.validators
+	k.status.Validators, k.status.Bound = rules.validatorsDigest(), boundValidators(rules)
 	k.status.Since = k.now()
-	if last := k.history.last(); last != nil && last.Policies == rules.policies.digest {
+	if last := k.history.last(); last != nil && last.isOf(rules) {
 		k.status.Since = last.Since
 	}
 	k.status.Revisions = nil
@@ -25,7 +26,7 @@ func (k *rulekeeper) report(rules *loadedRules) {
 	}
 	k.past = nil
 	for _, e := range slices.Backward(k.history.index.Entries) {
-		past := service.PastRuleset{Ruleset: e.Ruleset, Policies: e.Policies, Since: e.Since, Active: e.Policies == rules.policies.digest}
+		past := service.PastRuleset{Ruleset: e.Ruleset, Policies: e.Policies, Validators: e.Validators, Since: e.Since, Active: e.isOf(rules)}
 		for _, s := range e.Sources {
 			past.Revisions = append(past.Revisions, service.SourceRevision(s))
 		}
@@ -43,8 +44,15 @@ func (k *rulekeeper) reportCheck(err error) {
 // Status implements [service.RulesetControl].
 func (k *rulekeeper) Status() service.RulesetStatus {
 	k.mu.Lock()
-	status := k.status
+	status, judging := k.status, k.judging
 	k.mu.Unlock()
+	if judging != nil {
+		for _, q := range judging.Quarantines() {
+			status.Quarantines = append(status.Quarantines, service.Quarantine{
+				Validator: q.Validator, Namespace: q.Namespace, User: q.User, Since: q.Since, Until: q.Until,
+			})
+		}
+	}
 	status.Sources = nil
 	for _, path := range k.config.Policies {
 		r := k.remotes[path]
@@ -52,13 +60,30 @@ func (k *rulekeeper) Status() service.RulesetStatus {
 			status.Sources = append(status.Sources, service.SourceStatus{Name: policy.Path(path).Name(), Checked: status.Checked})
 			continue
 		}
-		r.mu.Lock()
-		status.Sources = append(status.Sources, service.SourceStatus{
-			Name: r.source.Name(), Version: strings.Trim(r.version, `W/"`), Checked: r.checked, Err: r.err, Remote: true,
-		})
-		r.mu.Unlock()
+		status.Sources = append(status.Sources, r.status())
+	}
+	for _, r := range k.modules.all() {
+		status.Sources = append(status.Sources, r.status())
 	}
 	return status
+}
+
+// boundValidators describes the validators of rules.
+func boundValidators(rules *loadedRules) []service.BoundValidator {
+	if rules.validators == nil {
+		return nil
+	}
+	var bound []service.BoundValidator
+	for _, info := range rules.validators.List() {
+		b := service.BoundValidator{
+			Name: info.Name, Version: info.Version, Module: info.Module, SHA256: info.SHA256, Enforcement: string(info.Enforcement),
+		}
+		if info.Signature != nil {
+			b.KeyID, b.Comment = info.Signature.KeyID, info.Signature.Comment
+		}
+		bound = append(bound, b)
+	}
+	return bound
 }
 
 // History implements [service.RulesetControl].

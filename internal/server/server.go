@@ -78,19 +78,20 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
 	}
 	svc := service.New(store, service.Options{
-		DefaultNamespace:   config.DefaultNamespace,
-		DefaultSnapshotter: config.DefaultSnapshotter,
-		Version:            options.Version,
-		Commit:             options.Commit,
-		ServerID:           id,
-		MutationTimeout:    config.MutationTimeout,
-		MaxInFlight:        config.MaxInFlight,
-		RequestRetention:   config.RequestRetention,
-		DecisionRetention:  decisionRetention(config),
-		CORSOrigins:        config.CORSOrigins,
-		Rulesets:           rules,
-		Logger:             log,
-		OnDecision:         onDecision,
+		DefaultNamespace:    config.DefaultNamespace,
+		DefaultSnapshotter:  config.DefaultSnapshotter,
+		OpenNamespaceLabels: config.OpenNamespaceLabels,
+		Version:             options.Version,
+		Commit:              options.Commit,
+		ServerID:            id,
+		MutationTimeout:     config.MutationTimeout,
+		MaxInFlight:         config.MaxInFlight,
+		RequestRetention:    config.RequestRetention,
+		DecisionRetention:   decisionRetention(config),
+		CORSOrigins:         config.CORSOrigins,
+		Rulesets:            rules,
+		Logger:              log,
+		OnDecision:          onDecision,
 	})
 	rules.begin(svc.SetRuleset)
 

@@ -41,7 +41,9 @@ func (k *rulekeeper) look(ctx context.Context, news <-chan struct{}, hangup <-ch
 		case <-ctx.Done():
 			return
 		case <-news:
+			k.fetchModules(ctx, false)
 		case <-time.After(jittered(k.config.PolicyPoll)):
+			k.fetchModules(ctx, true)
 		case <-hangup:
 			k.log.Info("looking for other rules (SIGHUP)")
 			k.fetch(ctx)

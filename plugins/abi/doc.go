@@ -1,6 +1,7 @@
-// Package abi is version 1 of the contract between Plimsoll and a validator: a
+// Package abi is version 1 of the native contract between Plimsoll and a validator: a
 // WebAssembly module that judges one container at a time. This page is all that is
-// needed to write a validator in any language, or another host.
+// needed to write a validator in any language, or another host. The other contracts,
+// see [Kind], are in docs/abi.md; they have the request and the verdict in common.
 //
 // # Exports
 //
@@ -16,7 +17,7 @@
 //
 // The marker says which version of this contract the module was written for. A
 // module with another marker is refused, not guessed at. A module with a start
-// section, or with only _start, is refused: it is a program, not a library.
+// section is refused.
 //
 // # A call
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins"
@@ -12,6 +13,8 @@ import (
 
 // Options say how a module is tested. The zero value works.
 type Options struct {
+	// Options are those that modules are run with. Without a CacheDir there is one for as
+	// long as the test takes, below the directory for temporary files.
 	plugins.Options
 
 	// Settings are those that a binding would have, as JSON; nil stands for {}. A module
@@ -67,6 +70,12 @@ func Passed(results []Result) bool {
 // the end of the context alone. Run takes about as long as the module takes for some two
 // hundred calls, and a few on large input.
 func Run(ctx context.Context, module []byte, opts Options) (_ []Result, err error) {
+	if opts.CacheDir == "" { // the module is loaded a dozen times
+		if opts.CacheDir, err = os.MkdirTemp("", "plimsoll-conform-"); err != nil {
+			return nil, fmt.Errorf("making a directory for what is compiled: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(opts.CacheDir)) }()
+	}
 	s := &suite{module: module, opts: opts}
 	defer func() { err = errors.Join(err, s.close()) }()
 	var results []Result
@@ -96,6 +105,7 @@ type suite struct {
 	opts   Options
 	trial  *plugins.Trial // with the default limits and the settings of the options
 	most   plugins.Call   // the most of everything that a call of trial took
+	works  bool           // it has a verdict on an ordinary container
 }
 
 func (s *suite) close() error {

@@ -81,6 +81,8 @@ type Finding struct {
 	Patches []plimsoll.Patch
 	// Err is why the outcome is denied or failed.
 	Err error
+	// Note is what else there is to know, for people.
+	Note string
 }
 
 // compare returns how what came of a case differs from what was expected, in lines for

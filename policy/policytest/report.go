@@ -31,7 +31,7 @@ type Result struct {
 	Outcome Outcome `json:"outcome"`
 	// Detail says why it did not pass, in lines for people.
 	Detail string `json:"detail,omitempty"`
-	// Output is what print wrote.
+	// Output is what print wrote, or a note on the case.
 	Output   string        `json:"output,omitempty"`
 	Duration time.Duration `json:"duration_ns"`
 }

@@ -33,7 +33,7 @@ func runCase(ctx context.Context, suite *Suite, c *Case, timeout time.Duration, 
 	result := Result{Group: suite.File, Name: c.Name, File: suite.File, Line: c.Line, Outcome: Passed}
 	start := time.Now()
 	found, err := run(ctx, c)
-	result.Duration = time.Since(start)
+	result.Duration, result.Output = time.Since(start), found.Note
 	if err != nil {
 		result.Outcome, result.Detail = Broken, err.Error()
 	} else if result.Detail = c.compare(found); result.Detail != "" {

@@ -16,9 +16,10 @@ import (
 	"github.com/plimsoll-project/plimsoll/policy"
 )
 
-// Suite is what a file called suite.yaml or *_suite.yaml has: cases, each of them a
-// mutation and what is to come of it. Where a document is wanted, a text is the name of
-// a YAML or JSON file that has it, relative to the suite.
+// Suite is what a file called suite.yaml or *_suite.yaml has, or cases.yaml of a
+// validator: cases, each of them a mutation and what is to come of it. Where a document
+// is wanted, a text is the name of a YAML or JSON file that has it, relative to the
+// suite.
 type Suite struct {
 	// File is the name of the suite's own file.
 	File string `json:"-"`
@@ -29,7 +30,10 @@ type Suite struct {
 	// AllowMore names what all cases may have more of than they expect: violations,
 	// warnings, patches.
 	AllowMore []string `json:"allow_more"`
-	Cases     []*Case  `json:"cases"`
+	// Settings are those of the validator, of cases that have none. Only suites of a
+	// validator have any.
+	Settings Document `json:"settings"`
+	Cases    []*Case  `json:"cases"`
 }
 
 // Case is a mutation, the state it meets, and what is to come of it.
@@ -57,6 +61,8 @@ type Case struct {
 	NamespaceLabels map[string]string `json:"namespace_labels"`
 	// User is who asks; nil for an anonymous caller.
 	User *plimsoll.User `json:"user"`
+	// Settings are those of the validator. Only suites of a validator have any.
+	Settings Document `json:"settings"`
 
 	// Expect is admitted, denied or failed, which means that there was no verdict.
 	Expect string `json:"expect"`
@@ -84,6 +90,23 @@ var kinds = []string{"violations", "warnings", "patches"}
 // Parse reads a suite and the files that it names. ordinary is the base of suites that
 // have none, in YAML.
 func Parse(f policy.SuiteFile, ordinary []byte) (*Suite, error) {
+	suite, err := parse(f, ordinary)
+	if err == nil {
+		err = suite.forPolicies()
+	}
+	return suite, err
+}
+
+// ParseValidator reads a suite that tests one validator alone, with settings.
+func ParseValidator(f policy.SuiteFile, ordinary []byte) (*Suite, error) {
+	suite, err := parse(f, ordinary)
+	if err == nil {
+		err = suite.forValidator()
+	}
+	return suite, err
+}
+
+func parse(f policy.SuiteFile, ordinary []byte) (*Suite, error) {
 	suite := &Suite{File: f.Name}
 	if err := suite.decode(f, ordinary); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
@@ -128,13 +151,44 @@ func (s *Suite) decode(f policy.SuiteFile, ordinary []byte) error {
 	if err := checkMore(s.AllowMore); err != nil {
 		return err
 	}
-	if err := load(&s.Base, nil, f.Open); err != nil {
-		return fmt.Errorf("base: %w", err)
+	for name, d := range map[string]*Document{"base": &s.Base, "settings": &s.Settings} {
+		if err := load(d, nil, f.Open); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	if s.Base == nil {
 		s.Base, err = toJSON(ordinary)
 	}
 	return err
+}
+
+// forPolicies refuses what policies have no use for.
+func (s *Suite) forPolicies() error {
+	if s.Settings != nil {
+		return fmt.Errorf("%s: settings are for the cases of a validator: policies have data", s.File)
+	}
+	for _, c := range s.Cases {
+		if c.Settings != nil {
+			return fmt.Errorf("%s:%d: case %q: settings are for the cases of a validator: policies have data", s.File, c.Line, c.Name)
+		}
+	}
+	return nil
+}
+
+// forValidator refuses what a validator cannot do, and gives cases the suite's settings.
+func (s *Suite) forValidator() error {
+	for _, c := range s.Cases {
+		if len(c.Patches) > 0 {
+			return fmt.Errorf("%s:%d: case %q: a validator patches nothing: leave out patches", s.File, c.Line, c.Name)
+		}
+		if len(c.Others) > 0 {
+			return fmt.Errorf("%s:%d: case %q: a validator sees no other containers: leave out others", s.File, c.Line, c.Name)
+		}
+		if c.Settings == nil {
+			c.Settings = s.Settings
+		}
+	}
+	return nil
 }
 
 // prepare loads the files that a case names, merges the suite's base into containers,
@@ -175,7 +229,7 @@ func (c *Case) load(base Document, open func(string) ([]byte, error)) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for name, d := range map[string]*Document{"update": &c.Update, "input": &c.Input} { // which say all they want said
+	for name, d := range map[string]*Document{"update": &c.Update, "input": &c.Input, "settings": &c.Settings} { // which say all they want said
 		if err := load(d, nil, open); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

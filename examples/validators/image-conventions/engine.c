@@ -22,8 +22,9 @@
 
 #define EXPORT(name) __attribute__((export_name(name)))
 
-// How deep a document may nest: QuickJS parses JSON by recursion.
-enum { max_depth = 256 };
+// How deep a document may nest, for QuickJS parses JSON by recursion, and how many values
+// it may have, as each costs a thousand instructions. Specs have some hundred.
+enum { max_depth = 256, max_values = 20000 };
 
 // How much of the stack, which has four times as much, scripts may use, in bytes.
 enum { script_stack = 64 << 10 };
@@ -93,8 +94,8 @@ static uint64_t give(const char *verdict, size_t length) {
 	return (uint64_t)(uintptr_t)verdict << 32 | length;
 }
 
-static int too_deep(const char *document, uint32_t length) {
-	int depth = 0, in_string = 0;
+static int too_much(const char *document, uint32_t length) {
+	int depth = 0, values = 0, in_string = 0;
 	for (uint32_t i = 0; i < length; i++) {
 		char c = document[i];
 		if (in_string) {
@@ -109,6 +110,9 @@ static int too_deep(const char *document, uint32_t length) {
 				return 1;
 		} else if (c == '}' || c == ']') {
 			depth--;
+		} else if (c == ',') {
+			if (++values > max_values)
+				return 1;
 		}
 	}
 	return 0;
@@ -116,13 +120,13 @@ static int too_deep(const char *document, uint32_t length) {
 
 // The document is the caller's: one that cannot be read is refused, and no fault.
 static const char unreadable[] =
-	"{\"violations\":[{\"msg\":\"the document cannot be read: it is malformed, or nests too deep\","
+	"{\"violations\":[{\"msg\":\"the document cannot be read: it is malformed, nests too deep, or has too many values\","
 	"\"code\":\"json.unreadable\",\"fix\":\"write plain JSON\"}]}";
 
 static uint64_t judge(JSValue function, const char *document, uint32_t length) {
 	// The stack is measured from here, not from where it was when the module was built.
 	JS_UpdateStackTop(JS_GetRuntime(ctx));
-	if (too_deep(document, length))
+	if (too_much(document, length))
 		return give(unreadable, sizeof unreadable - 1);
 	JSValue parsed = JS_ParseJSON(ctx, document, length, "document");
 	if (JS_IsException(parsed))

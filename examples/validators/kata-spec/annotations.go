@@ -154,8 +154,8 @@ func ruleOf(name string) rule {
 // checkAnnotations checks those of a sandbox, and those of containers that join one only
 // as far as they are of the container: the rest is read from the sandbox's alone.
 func checkAnnotations(annotations place, joins bool, r *report) {
-	for _, name := range annotations.names() {
-		at := annotations.at(name)
+	for at := range annotations.members() {
+		name := at.name
 		ofContainer := strings.HasPrefix(name, prefix+"container.")
 		switch {
 		case !at.is('"') || joins && !ofContainer:

@@ -49,7 +49,7 @@ func checkProcess(process place, r *report) {
 
 func checkHooks(hooks place, r *report) {
 	for _, stage := range hookStages {
-		for _, hook := range hooks.at(stage).items() {
+		for hook := range hooks.at(stage).items() {
 			r.trait("hooks", hook, "hooks run on the host, outside the virtual machine", "leave it out")
 		}
 	}
@@ -62,7 +62,7 @@ var procExceptions = []string{
 }
 
 func checkMounts(mounts place, r *report) {
-	for _, mount := range mounts.items() {
+	for mount := range mounts.items() {
 		destination, source := mount.at("destination"), mount.at("source")
 		options := mount.at("options").texts()
 		bind := mount.at("type").text() == "bind" || slices.Contains(options, "bind") || slices.Contains(options, "rbind")
@@ -106,7 +106,7 @@ func checkLinux(linux place, r *report) {
 // which the virtual machine takes over.
 func checkNamespaces(namespaces place, r *report) {
 	found := map[string]bool{}
-	for _, ns := range namespaces.items() {
+	for ns := range namespaces.items() {
 		kind := ns.at("type").text()
 		found[kind] = true
 		if at := ns.at("path"); !at.empty() && kind != "network" {
@@ -126,7 +126,7 @@ func checkNamespaces(namespaces place, r *report) {
 }
 
 func checkDevices(devices place, r *report) {
-	for _, device := range devices.items() {
+	for device := range devices.items() {
 		kind, name := device.at("type"), device.at("path")
 		if !slices.Contains([]string{"c", "b", "u", "p"}, kind.text()) {
 			r.violation("device.type", kind, "Kata refuses devices of type "+quoted(kind.text()), "use c, b, u or p")

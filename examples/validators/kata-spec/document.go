@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,7 @@ type value struct {
 	text    string        // of a string or a number
 	members []member
 	items   []*value
+	skipped bool // it has something in it that was not kept
 }
 
 type member struct {
@@ -27,59 +29,78 @@ type member struct {
 	value *value
 }
 
-// parse reads a document. Names that are there twice are an error, because readers
-// differ in which they take.
-func parse(document []byte) (*value, error) {
-	return parseValue(jsontext.NewDecoder(bytes.NewReader(document)), 0)
+// parse reads a document, and keeps of it what is wanted. Names that are there twice are
+// an error, because readers differ in which they take.
+func parse(document []byte, want *field) (*value, error) {
+	p := parser{jsontext.NewDecoder(bytes.NewBuffer(document))}
+	return p.value(want, 0)
 }
 
-func parseValue(d *jsontext.Decoder, depth int) (*value, error) {
+// size is how many values and names a document has at most: before each is one of these.
+func size(document []byte) int {
+	n := 1
+	for _, c := range document {
+		if c == ',' || c == ':' || c == '[' || c == '{' {
+			n++
+		}
+	}
+	return n
+}
+
+type parser struct{ decoder *jsontext.Decoder }
+
+func (p parser) value(want *field, depth int) (*value, error) {
 	if depth > maxDepth {
 		return nil, errTooDeep
 	}
-	token, err := d.ReadToken()
+	kind := p.decoder.PeekKind()
+	if want == nil && (kind == '{' || kind == '[') {
+		raw, err := p.decoder.ReadValue()
+		return &value{kind: kind, skipped: len(raw) > 2 && len(bytes.TrimSpace(raw[1:len(raw)-1])) > 0}, err
+	}
+	token, err := p.decoder.ReadToken()
 	if err != nil {
 		return nil, err
 	}
-	v := &value{kind: token.Kind()}
-	switch v.kind {
+	v := &value{kind: kind}
+	switch kind {
 	case 'n':
 		return nil, nil
 	case '"', '0':
 		v.text = token.String()
 	case '{':
-		err = v.parseMembers(d, depth)
+		err = p.members(v, want, depth)
 	case '[':
-		err = v.parseItems(d, depth)
+		err = p.items(v, want.ofItems(), depth)
 	}
 	return v, err
 }
 
-func (v *value) parseMembers(d *jsontext.Decoder, depth int) error {
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+func (p parser) members(v *value, want *field, depth int) error {
+	for p.decoder.PeekKind() != '}' {
+		name, err := p.decoder.ReadToken()
 		if err != nil {
 			return err
 		}
 		m := member{name: name.String()} // the token is gone with the next
-		if m.value, err = parseValue(d, depth+1); err != nil {
+		if m.value, err = p.value(want.ofMember(m.name), depth+1); err != nil {
 			return err
 		}
 		v.members = append(v.members, m)
 	}
-	_, err := d.ReadToken()
+	_, err := p.decoder.ReadToken()
 	return err
 }
 
-func (v *value) parseItems(d *jsontext.Decoder, depth int) error {
-	for d.PeekKind() != ']' {
-		item, err := parseValue(d, depth+1)
+func (p parser) items(v *value, want *field, depth int) error {
+	for p.decoder.PeekKind() != ']' {
+		item, err := p.value(want, depth+1)
 		if err != nil {
 			return err
 		}
 		v.items = append(v.items, item)
 	}
-	_, err := d.ReadToken()
+	_, err := p.decoder.ReadToken()
 	return err
 }
 
@@ -87,14 +108,13 @@ func (v *value) parseItems(d *jsontext.Decoder, depth int) error {
 // nothing is, and what has nothing below it has nothing at any name.
 type place struct {
 	value *value
-	path  string
+	above *place
+	name  string // empty of an item of an array, and where paths start
+	index int
 }
 
 func (p place) at(name string) place {
-	below := place{path: p.path + "." + name}
-	if !plain(name) {
-		below.path = p.path + "[" + strconv.Quote(name) + "]"
-	}
+	below := place{above: &p, name: name}
 	if p.value == nil {
 		return below
 	}
@@ -106,26 +126,47 @@ func (p place) at(name string) place {
 	return below
 }
 
-func (p place) items() []place {
-	if p.value == nil {
-		return nil
+// members are those of an object.
+func (p place) members() iter.Seq[place] {
+	return func(yield func(place) bool) {
+		if p.value == nil {
+			return
+		}
+		for _, m := range p.value.members {
+			if !yield(place{value: m.value, above: &p, name: m.name}) {
+				return
+			}
+		}
 	}
-	var all []place
-	for i, item := range p.value.items {
-		all = append(all, place{value: item, path: p.path + "[" + strconv.Itoa(i) + "]"})
-	}
-	return all
 }
 
-func (p place) names() []string {
-	if p.value == nil {
-		return nil
+// items are those of an array.
+func (p place) items() iter.Seq[place] {
+	return func(yield func(place) bool) {
+		if p.value == nil {
+			return
+		}
+		for i, item := range p.value.items {
+			if !yield(place{value: item, above: &p, index: i}) {
+				return
+			}
+		}
 	}
-	var all []string
-	for _, m := range p.value.members {
-		all = append(all, m.name)
+}
+
+// path is such as spec.mounts[2].destination, or spec.annotations["a.b"].
+func (p place) path() string {
+	switch {
+	case p.above == nil:
+		return p.name
+	case p.above.is('['):
+		return p.above.path() + "[" + strconv.Itoa(p.index) + "]"
+	case !plain(p.name):
+		return p.above.path() + "[" + strconv.Quote(p.name) + "]"
+	case p.above.path() == "":
+		return p.name
 	}
-	return all
+	return p.above.path() + "." + p.name
 }
 
 func (p place) absent() bool { return p.value == nil }
@@ -134,7 +175,8 @@ func (p place) is(kind jsontext.Kind) bool { return p.value != nil && p.value.ki
 
 // empty is whether there is nothing, or nothing in it.
 func (p place) empty() bool {
-	return p.value == nil || p.value.text == "" && len(p.value.members) == 0 && len(p.value.items) == 0 && p.value.kind != 't'
+	v := p.value
+	return v == nil || v.text == "" && len(v.members) == 0 && len(v.items) == 0 && !v.skipped && v.kind != 't'
 }
 
 // text is the string that is there, or "".
@@ -148,7 +190,7 @@ func (p place) text() string {
 // texts are the strings of an array.
 func (p place) texts() []string {
 	var all []string
-	for _, item := range p.items() {
+	for item := range p.items() {
 		all = append(all, item.text())
 	}
 	return all

@@ -22,12 +22,12 @@ type report struct {
 
 // violation is what the runtime refuses.
 func (r *report) violation(code string, at place, msg, fix string) {
-	r.violations.add(code, at.path, msg, fix)
+	r.violations.add(code, at, msg, fix)
 }
 
 // warning is what the runtime takes otherwise than it reads.
 func (r *report) warning(code string, at place, msg, fix string) {
-	r.warnings.add(code, at.path, msg, fix)
+	r.warnings.add(code, at, msg, fix)
 }
 
 // trait is what the settings say whether it may be.
@@ -51,7 +51,7 @@ type findings struct {
 	count, unlisted int
 }
 
-func (f *findings) add(code, field, msg, fix string) {
+func (f *findings) add(code string, at place, msg, fix string) {
 	if f.count >= maxFindings || len(f.listed) >= maxBytes {
 		f.unlisted++
 		return
@@ -61,7 +61,7 @@ func (f *findings) add(code, field, msg, fix string) {
 	}
 	f.listed = append(f.listed, `{"msg":`...)
 	f.listed = appendText(f.listed, msg)
-	for _, m := range [][2]string{{"field", field}, {"code", code}, {"fix", fix}} {
+	for _, m := range [][2]string{{"field", at.path()}, {"code", code}, {"fix", fix}} {
 		if m[1] != "" {
 			f.listed = append(append(f.listed, `,"`...), m[0]...)
 			f.listed = appendText(append(f.listed, `":`...), m[1])

@@ -6,15 +6,49 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// field is a member that the checks look at, and what it must be: for an array, what its
-// items must be.
+// field is a member that is looked at, and what it must be: of an array, what its items
+// must be.
 type field struct {
 	name   string
 	kind   jsontext.Kind
 	items  jsontext.Kind // of an array
 	values jsontext.Kind // of an object with any names
 	fields []field       // of an object, or of the items of an array
+	all    bool          // everything in it is looked at
 }
+
+// everything is a document of which nothing is left out.
+var everything = &field{all: true}
+
+// ofMember is what is wanted of a member, nil for nothing.
+func (f *field) ofMember(name string) *field {
+	if f.all {
+		return f
+	}
+	for i := range f.fields {
+		if f.fields[i].name == name {
+			return &f.fields[i]
+		}
+	}
+	return nil
+}
+
+func (f *field) ofItems() *field {
+	if f.all {
+		return f
+	}
+	if f.items == '{' {
+		return &field{kind: '{', fields: f.fields}
+	}
+	return nil
+}
+
+// requestFields are those of a request.
+var requestFields = &field{fields: []field{
+	{name: "operation"},
+	{name: "object", fields: []field{{name: "spec_type"}, {name: "spec", fields: specFields}}},
+	{name: "settings", all: true},
+}}
 
 var (
 	hookFields   = []field{{name: "path", kind: '"'}, {name: "args", kind: '[', items: '"'}}
@@ -32,7 +66,7 @@ var (
 		{name: "linux", kind: '{', fields: []field{
 			{name: "namespaces", kind: '[', items: '{', fields: []field{{name: "type", kind: '"'}, {name: "path", kind: '"'}}},
 			{name: "devices", kind: '[', items: '{', fields: deviceFields},
-			{name: "seccomp", kind: '{'},
+			{name: "seccomp", kind: '{'}, // whether it is there
 			{name: "resources", kind: '{', fields: []field{
 				{name: "cpu", kind: '{', fields: []field{{name: "cpus", kind: '"'}}},
 				{name: "devices", kind: '[', items: '{'},
@@ -59,13 +93,13 @@ var kindNames = map[jsontext.Kind]string{'{': "an object", '[': "an array", '"':
 // checkSchema finds what the runtime's decoder would refuse, and names that it takes for
 // others than they look: encoding/json does not mind case.
 func checkSchema(object place, fields []field, r *report) {
-	for _, name := range object.names() {
+	for member := range object.members() {
 		for _, f := range fields {
 			switch {
-			case f.name == name:
-				checkField(object.at(name), f, r)
-			case strings.EqualFold(f.name, name) && !has(fields, name):
-				r.violation("json.key_case", object.at(name), "to Kata it is "+quoted(f.name), "write it as "+quoted(f.name))
+			case f.name == member.name:
+				checkField(member, f, r)
+			case len(f.name) <= len(member.name) && strings.EqualFold(f.name, member.name) && !has(fields, member.name):
+				r.violation("json.key_case", member, "to Kata it is "+quoted(f.name), "write it as "+quoted(f.name))
 			}
 		}
 	}
@@ -86,13 +120,13 @@ func checkField(at place, f field, r *report) {
 	}
 	if f.kind == '{' {
 		checkSchema(at, f.fields, r)
-		for _, name := range at.names() {
+		for member := range at.members() {
 			if f.values != 0 {
-				isKind(at.at(name), f.values, r)
+				isKind(member, f.values, r)
 			}
 		}
 	}
-	for _, item := range at.items() {
+	for item := range at.items() {
 		if isKind(item, f.items, r) && item.is('{') {
 			checkSchema(item, f.fields, r)
 		}

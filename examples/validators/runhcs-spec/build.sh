@@ -16,7 +16,7 @@ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 
 # No collector of garbage: the host puts memory back after each call. What would be a start
 # section is _initialize, and what would call the host to report an abort traps.
-node node_modules/assemblyscript/bin/asc.js assembly/index.ts --optimize --noAssert \
+node node_modules/assemblyscript/bin/asc.js assembly/index.ts -O3 --noAssert \
     --runtime stub --use abort= --exportStart _initialize --outFile "$bare"
 
 go run ../../../plugins/internal/annotate -in "$bare" -meta validator.json -out "$output"

@@ -141,6 +141,9 @@ type Decision struct {
 	// Whether the input that the rules judged was recorded, secrets apart: without it the
 	// judgement can be told, but not gone through again. Large ones are not.
 	InputRecorded bool `protobuf:"varint,22,opt,name=input_recorded,json=inputRecorded,proto3" json:"input_recorded,omitempty"`
+	// What validators in shadow said: they have no say, and callers are not told. At most
+	// 100.
+	Shadows       []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,6 +332,95 @@ func (x *Decision) GetInputRecorded() bool {
 	return false
 }
 
+func (x *Decision) GetShadows() []*Shadow {
+	if x != nil {
+		return x.Shadows
+	}
+	return nil
+}
+
+// Shadow is what a rule on trial said.
+type Shadow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule.
+	Source *Source `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// What it found, of at most 100 violations and 100 warnings; violation_count has all.
+	Violations []*Violation `protobuf:"bytes,2,rep,name=violations,proto3" json:"violations,omitempty"`
+	// How many violations it found.
+	ViolationCount int32 `protobuf:"varint,3,opt,name=violation_count,json=violationCount,proto3" json:"violation_count,omitempty"`
+	// Its warnings.
+	Warnings []*Violation `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Why it came to no verdict; empty if it did.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shadow) Reset() {
+	*x = Shadow{}
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shadow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shadow) ProtoMessage() {}
+
+func (x *Shadow) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shadow.ProtoReflect.Descriptor instead.
+func (*Shadow) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Shadow) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Shadow) GetViolations() []*Violation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
+
+func (x *Shadow) GetViolationCount() int32 {
+	if x != nil {
+		return x.ViolationCount
+	}
+	return 0
+}
+
+func (x *Shadow) GetWarnings() []*Violation {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *Shadow) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // Timings say where the time of a judgement went.
 type Timings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -346,7 +438,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[1]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +450,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[1]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +463,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{1}
+	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Timings) GetPolicies() *durationpb.Duration {
@@ -424,7 +516,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -436,7 +528,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -449,7 +541,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{2}
+	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Explanation) GetDecision() *Decision {
@@ -508,7 +600,7 @@ type FiredRule struct {
 
 func (x *FiredRule) Reset() {
 	*x = FiredRule{}
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +612,7 @@ func (x *FiredRule) String() string {
 func (*FiredRule) ProtoMessage() {}
 
 func (x *FiredRule) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +625,7 @@ func (x *FiredRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FiredRule.ProtoReflect.Descriptor instead.
 func (*FiredRule) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{3}
+	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FiredRule) GetSource() *Source {
@@ -589,7 +681,7 @@ type Firing struct {
 
 func (x *Firing) Reset() {
 	*x = Firing{}
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +693,7 @@ func (x *Firing) String() string {
 func (*Firing) ProtoMessage() {}
 
 func (x *Firing) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +706,7 @@ func (x *Firing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Firing.ProtoReflect.Descriptor instead.
 func (*Firing) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Firing) GetVariables() []*Variable {
@@ -638,7 +730,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +742,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_decision_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +755,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{5}
+	return file_plimsoll_v1_decision_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Variable) GetName() string {
@@ -684,7 +776,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x83\x06\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xb2\x06\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -709,7 +801,16 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\battempts\x18\x13 \x01(\x05R\battempts\x12\x1a\n" +
 	"\brevision\x18\x14 \x01(\x04R\brevision\x12%\n" +
 	"\x0estate_revision\x18\x15 \x01(\x04R\rstateRevision\x12%\n" +
-	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\"\xe1\x01\n" +
+	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
+	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\"\xe0\x01\n" +
+	"\x06Shadow\x12+\n" +
+	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
+	"\n" +
+	"violations\x18\x02 \x03(\v2\x16.plimsoll.v1.ViolationR\n" +
+	"violations\x12'\n" +
+	"\x0fviolation_count\x18\x03 \x01(\x05R\x0eviolationCount\x122\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xe1\x01\n" +
 	"\aTimings\x125\n" +
 	"\bpolicies\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\bpolicies\x129\n" +
 	"\n" +
@@ -755,45 +856,51 @@ func file_plimsoll_v1_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_plimsoll_v1_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plimsoll_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_plimsoll_v1_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_plimsoll_v1_decision_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: plimsoll.v1.Outcome
 	(*Decision)(nil),              // 1: plimsoll.v1.Decision
-	(*Timings)(nil),               // 2: plimsoll.v1.Timings
-	(*Explanation)(nil),           // 3: plimsoll.v1.Explanation
-	(*FiredRule)(nil),             // 4: plimsoll.v1.FiredRule
-	(*Firing)(nil),                // 5: plimsoll.v1.Firing
-	(*Variable)(nil),              // 6: plimsoll.v1.Variable
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(Operation)(0),                // 8: plimsoll.v1.Operation
-	(*User)(nil),                  // 9: plimsoll.v1.User
-	(*Verdict)(nil),               // 10: plimsoll.v1.Verdict
-	(*Patch)(nil),                 // 11: plimsoll.v1.Patch
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*Shadow)(nil),                // 2: plimsoll.v1.Shadow
+	(*Timings)(nil),               // 3: plimsoll.v1.Timings
+	(*Explanation)(nil),           // 4: plimsoll.v1.Explanation
+	(*FiredRule)(nil),             // 5: plimsoll.v1.FiredRule
+	(*Firing)(nil),                // 6: plimsoll.v1.Firing
+	(*Variable)(nil),              // 7: plimsoll.v1.Variable
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(Operation)(0),                // 9: plimsoll.v1.Operation
+	(*User)(nil),                  // 10: plimsoll.v1.User
+	(*Verdict)(nil),               // 11: plimsoll.v1.Verdict
+	(*Patch)(nil),                 // 12: plimsoll.v1.Patch
 	(*Source)(nil),                // 13: plimsoll.v1.Source
+	(*Violation)(nil),             // 14: plimsoll.v1.Violation
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_plimsoll_v1_decision_proto_depIdxs = []int32{
-	7,  // 0: plimsoll.v1.Decision.time:type_name -> google.protobuf.Timestamp
-	8,  // 1: plimsoll.v1.Decision.operation:type_name -> plimsoll.v1.Operation
-	9,  // 2: plimsoll.v1.Decision.user:type_name -> plimsoll.v1.User
+	8,  // 0: plimsoll.v1.Decision.time:type_name -> google.protobuf.Timestamp
+	9,  // 1: plimsoll.v1.Decision.operation:type_name -> plimsoll.v1.Operation
+	10, // 2: plimsoll.v1.Decision.user:type_name -> plimsoll.v1.User
 	0,  // 3: plimsoll.v1.Decision.outcome:type_name -> plimsoll.v1.Outcome
-	10, // 4: plimsoll.v1.Decision.verdict:type_name -> plimsoll.v1.Verdict
-	11, // 5: plimsoll.v1.Decision.patches:type_name -> plimsoll.v1.Patch
-	2,  // 6: plimsoll.v1.Decision.timings:type_name -> plimsoll.v1.Timings
-	12, // 7: plimsoll.v1.Timings.policies:type_name -> google.protobuf.Duration
-	12, // 8: plimsoll.v1.Timings.validators:type_name -> google.protobuf.Duration
-	12, // 9: plimsoll.v1.Timings.total:type_name -> google.protobuf.Duration
-	12, // 10: plimsoll.v1.Timings.patches:type_name -> google.protobuf.Duration
-	1,  // 11: plimsoll.v1.Explanation.decision:type_name -> plimsoll.v1.Decision
-	4,  // 12: plimsoll.v1.Explanation.rules:type_name -> plimsoll.v1.FiredRule
-	13, // 13: plimsoll.v1.FiredRule.source:type_name -> plimsoll.v1.Source
-	5,  // 14: plimsoll.v1.FiredRule.firings:type_name -> plimsoll.v1.Firing
-	6,  // 15: plimsoll.v1.Firing.variables:type_name -> plimsoll.v1.Variable
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	11, // 4: plimsoll.v1.Decision.verdict:type_name -> plimsoll.v1.Verdict
+	12, // 5: plimsoll.v1.Decision.patches:type_name -> plimsoll.v1.Patch
+	3,  // 6: plimsoll.v1.Decision.timings:type_name -> plimsoll.v1.Timings
+	2,  // 7: plimsoll.v1.Decision.shadows:type_name -> plimsoll.v1.Shadow
+	13, // 8: plimsoll.v1.Shadow.source:type_name -> plimsoll.v1.Source
+	14, // 9: plimsoll.v1.Shadow.violations:type_name -> plimsoll.v1.Violation
+	14, // 10: plimsoll.v1.Shadow.warnings:type_name -> plimsoll.v1.Violation
+	15, // 11: plimsoll.v1.Timings.policies:type_name -> google.protobuf.Duration
+	15, // 12: plimsoll.v1.Timings.validators:type_name -> google.protobuf.Duration
+	15, // 13: plimsoll.v1.Timings.total:type_name -> google.protobuf.Duration
+	15, // 14: plimsoll.v1.Timings.patches:type_name -> google.protobuf.Duration
+	1,  // 15: plimsoll.v1.Explanation.decision:type_name -> plimsoll.v1.Decision
+	5,  // 16: plimsoll.v1.Explanation.rules:type_name -> plimsoll.v1.FiredRule
+	13, // 17: plimsoll.v1.FiredRule.source:type_name -> plimsoll.v1.Source
+	6,  // 18: plimsoll.v1.FiredRule.firings:type_name -> plimsoll.v1.Firing
+	7,  // 19: plimsoll.v1.Firing.variables:type_name -> plimsoll.v1.Variable
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_decision_proto_init() }
@@ -809,7 +916,7 @@ func file_plimsoll_v1_decision_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_decision_proto_rawDesc), len(file_plimsoll_v1_decision_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

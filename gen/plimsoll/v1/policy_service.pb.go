@@ -31,19 +31,27 @@ type RulesetStatus struct {
 	Ruleset string `protobuf:"bytes,1,opt,name=ruleset,proto3" json:"ruleset,omitempty"`
 	// The digest of the policies; `none` if there are none.
 	Policies string `protobuf:"bytes,2,opt,name=policies,proto3" json:"policies,omitempty"`
-	// When these policies began to judge.
+	// When these rules began to judge.
 	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	// They are a rollback's, and stay until Reload.
 	Pinned bool `protobuf:"varint,4,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// What the policies were made of.
 	Revisions []*SourceRevision `protobuf:"bytes,5,rep,name=revisions,proto3" json:"revisions,omitempty"`
-	// Where policies come from, as configured; none if they are built in.
+	// Where policies come from, as configured; none if they are built in. After them, where
+	// modules of validators come from that are in registries.
 	Sources []*PolicySource `protobuf:"bytes,6,rep,name=sources,proto3" json:"sources,omitempty"`
 	// When the rules were last looked at.
 	CheckTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
 	// Why they were not loaded then; empty if they were, or have not changed. Those who
 	// may not change anything see the first line only.
-	Error         string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// The digest of the validators; `none` if there are none.
+	Validators string `protobuf:"bytes,9,opt,name=validators,proto3" json:"validators,omitempty"`
+	// The validators, in the order in which they judge.
+	BoundValidators []*BoundValidator `protobuf:"bytes,10,rep,name=bound_validators,json=boundValidators,proto3" json:"bound_validators,omitempty"`
+	// The validators that are not asked on behalf of some callers, because they failed
+	// again and again.
+	Quarantines   []*Quarantine `protobuf:"bytes,11,rep,name=quarantines,proto3" json:"quarantines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -134,6 +142,213 @@ func (x *RulesetStatus) GetError() string {
 	return ""
 }
 
+func (x *RulesetStatus) GetValidators() string {
+	if x != nil {
+		return x.Validators
+	}
+	return ""
+}
+
+func (x *RulesetStatus) GetBoundValidators() []*BoundValidator {
+	if x != nil {
+		return x.BoundValidators
+	}
+	return nil
+}
+
+func (x *RulesetStatus) GetQuarantines() []*Quarantine {
+	if x != nil {
+		return x.Quarantines
+	}
+	return nil
+}
+
+// BoundValidator is a validator that judges.
+type BoundValidator struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What verdicts call it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What its module says of its version.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Where its module comes from, as configured.
+	Module string `protobuf:"bytes,3,opt,name=module,proto3" json:"module,omitempty"`
+	// The digest of the module, in hexadecimal.
+	Sha256 string `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// `enforce`, `warn` or `shadow`.
+	Enforcement string `protobuf:"bytes,5,opt,name=enforcement,proto3" json:"enforcement,omitempty"`
+	// The ID of the key that the module is signed with; empty if signatures are not looked
+	// at.
+	KeyId string `protobuf:"bytes,6,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// The trusted comment of that signature.
+	Comment       string `protobuf:"bytes,7,opt,name=comment,proto3" json:"comment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BoundValidator) Reset() {
+	*x = BoundValidator{}
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BoundValidator) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BoundValidator) ProtoMessage() {}
+
+func (x *BoundValidator) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BoundValidator.ProtoReflect.Descriptor instead.
+func (*BoundValidator) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *BoundValidator) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BoundValidator) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *BoundValidator) GetModule() string {
+	if x != nil {
+		return x.Module
+	}
+	return ""
+}
+
+func (x *BoundValidator) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *BoundValidator) GetEnforcement() string {
+	if x != nil {
+		return x.Enforcement
+	}
+	return ""
+}
+
+func (x *BoundValidator) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *BoundValidator) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+// Quarantine says that a validator is not asked on behalf of a caller: it has failed to
+// judge what that caller wanted again and again.
+type Quarantine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The validator's name.
+	Validator string `protobuf:"bytes,1,opt,name=validator,proto3" json:"validator,omitempty"`
+	// The namespace of the containers.
+	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Who the caller is, as decisions name users; empty if anonymous. Only those who may
+	// change the rules see it.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// When it began.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Until then the caller's requests are refused. The next one is a probe: the validator
+	// is asked, and the quarantine ends if it comes to a verdict.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quarantine) Reset() {
+	*x = Quarantine{}
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quarantine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quarantine) ProtoMessage() {}
+
+func (x *Quarantine) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quarantine.ProtoReflect.Descriptor instead.
+func (*Quarantine) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Quarantine) GetValidator() string {
+	if x != nil {
+		return x.Validator
+	}
+	return ""
+}
+
+func (x *Quarantine) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Quarantine) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Quarantine) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Quarantine) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // SourceRevision is what policies were made of.
 type SourceRevision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -147,7 +362,7 @@ type SourceRevision struct {
 
 func (x *SourceRevision) Reset() {
 	*x = SourceRevision{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +374,7 @@ func (x *SourceRevision) String() string {
 func (*SourceRevision) ProtoMessage() {}
 
 func (x *SourceRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[1]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +387,7 @@ func (x *SourceRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceRevision.ProtoReflect.Descriptor instead.
 func (*SourceRevision) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{1}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SourceRevision) GetName() string {
@@ -189,7 +404,7 @@ func (x *SourceRevision) GetRevision() string {
 	return ""
 }
 
-// PolicySource is where policies come from.
+// PolicySource is where policies, or the module of a validator, come from.
 type PolicySource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What files of the source are reported under.
@@ -209,7 +424,7 @@ type PolicySource struct {
 
 func (x *PolicySource) Reset() {
 	*x = PolicySource{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -221,7 +436,7 @@ func (x *PolicySource) String() string {
 func (*PolicySource) ProtoMessage() {}
 
 func (x *PolicySource) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -234,7 +449,7 @@ func (x *PolicySource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicySource.ProtoReflect.Descriptor instead.
 func (*PolicySource) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{2}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PolicySource) GetName() string {
@@ -272,26 +487,28 @@ func (x *PolicySource) GetError() string {
 	return ""
 }
 
-// PastRuleset is policies that have judged.
+// PastRuleset is rules that have judged.
 type PastRuleset struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The digest of policies and validators when they last began to judge.
 	Ruleset string `protobuf:"bytes,1,opt,name=ruleset,proto3" json:"ruleset,omitempty"`
-	// The digest of the policies.
+	// The digest of the policies; `none` if there were none.
 	Policies string `protobuf:"bytes,2,opt,name=policies,proto3" json:"policies,omitempty"`
 	// When they last began to judge.
 	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	// They judge now.
 	Active bool `protobuf:"varint,4,opt,name=active,proto3" json:"active,omitempty"`
-	// What they were made of.
-	Revisions     []*SourceRevision `protobuf:"bytes,5,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// What the policies were made of.
+	Revisions []*SourceRevision `protobuf:"bytes,5,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// The digest of the validators; `none` if there were none, empty if they were not kept.
+	Validators    string `protobuf:"bytes,6,opt,name=validators,proto3" json:"validators,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PastRuleset) Reset() {
 	*x = PastRuleset{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +520,7 @@ func (x *PastRuleset) String() string {
 func (*PastRuleset) ProtoMessage() {}
 
 func (x *PastRuleset) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +533,7 @@ func (x *PastRuleset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PastRuleset.ProtoReflect.Descriptor instead.
 func (*PastRuleset) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{3}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PastRuleset) GetRuleset() string {
@@ -354,6 +571,13 @@ func (x *PastRuleset) GetRevisions() []*SourceRevision {
 	return nil
 }
 
+func (x *PastRuleset) GetValidators() string {
+	if x != nil {
+		return x.Validators
+	}
+	return ""
+}
+
 // GetStatusRequest asks for the status.
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -363,7 +587,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +599,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +612,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{6}
 }
 
 // GetStatusResponse carries the status.
@@ -402,7 +626,7 @@ type GetStatusResponse struct {
 
 func (x *GetStatusResponse) Reset() {
 	*x = GetStatusResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +638,7 @@ func (x *GetStatusResponse) String() string {
 func (*GetStatusResponse) ProtoMessage() {}
 
 func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +651,7 @@ func (x *GetStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetStatusResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{5}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetStatusResponse) GetStatus() *RulesetStatus {
@@ -446,7 +670,7 @@ type ListRulesetsRequest struct {
 
 func (x *ListRulesetsRequest) Reset() {
 	*x = ListRulesetsRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +682,7 @@ func (x *ListRulesetsRequest) String() string {
 func (*ListRulesetsRequest) ProtoMessage() {}
 
 func (x *ListRulesetsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +695,7 @@ func (x *ListRulesetsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesetsRequest.ProtoReflect.Descriptor instead.
 func (*ListRulesetsRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{6}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{8}
 }
 
 // ListRulesetsResponse carries the history.
@@ -485,7 +709,7 @@ type ListRulesetsResponse struct {
 
 func (x *ListRulesetsResponse) Reset() {
 	*x = ListRulesetsResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +721,7 @@ func (x *ListRulesetsResponse) String() string {
 func (*ListRulesetsResponse) ProtoMessage() {}
 
 func (x *ListRulesetsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +734,7 @@ func (x *ListRulesetsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRulesetsResponse.ProtoReflect.Descriptor instead.
 func (*ListRulesetsResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{7}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListRulesetsResponse) GetRulesets() []*PastRuleset {
@@ -523,8 +747,8 @@ func (x *ListRulesetsResponse) GetRulesets() []*PastRuleset {
 // RollbackRequest says what to go back to.
 type RollbackRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The digest of policies or of a ruleset, or its beginning of at least six digits.
-	// Default: the latest policies that are others than those that judge.
+	// The digest of a ruleset, policies or validators, or its beginning of at least six
+	// digits. Default: the latest rules that are others than those that judge.
 	Digest        string `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -532,7 +756,7 @@ type RollbackRequest struct {
 
 func (x *RollbackRequest) Reset() {
 	*x = RollbackRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +768,7 @@ func (x *RollbackRequest) String() string {
 func (*RollbackRequest) ProtoMessage() {}
 
 func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +781,7 @@ func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
 func (*RollbackRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{8}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RollbackRequest) GetDigest() string {
@@ -578,7 +802,7 @@ type RollbackResponse struct {
 
 func (x *RollbackResponse) Reset() {
 	*x = RollbackResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +814,7 @@ func (x *RollbackResponse) String() string {
 func (*RollbackResponse) ProtoMessage() {}
 
 func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +827,7 @@ func (x *RollbackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollbackResponse.ProtoReflect.Descriptor instead.
 func (*RollbackResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{9}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RollbackResponse) GetStatus() *RulesetStatus {
@@ -622,7 +846,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +858,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +871,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{10}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{12}
 }
 
 // ReloadResponse says how it stands afterwards.
@@ -661,7 +885,7 @@ type ReloadResponse struct {
 
 func (x *ReloadResponse) Reset() {
 	*x = ReloadResponse{}
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +897,7 @@ func (x *ReloadResponse) String() string {
 func (*ReloadResponse) ProtoMessage() {}
 
 func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_policy_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +910,7 @@ func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
 func (*ReloadResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{11}
+	return file_plimsoll_v1_policy_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReloadResponse) GetStatus() *RulesetStatus {
@@ -700,7 +924,7 @@ var File_plimsoll_v1_policy_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
-	" plimsoll/v1/policy_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n" +
+	" plimsoll/v1/policy_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x03\n" +
 	"\rRulesetStatus\x12\x18\n" +
 	"\aruleset\x18\x01 \x01(\tR\aruleset\x12\x1a\n" +
 	"\bpolicies\x18\x02 \x01(\tR\bpolicies\x120\n" +
@@ -710,7 +934,28 @@ const file_plimsoll_v1_policy_service_proto_rawDesc = "" +
 	"\asources\x18\x06 \x03(\v2\x19.plimsoll.v1.PolicySourceR\asources\x129\n" +
 	"\n" +
 	"check_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x12\x14\n" +
-	"\x05error\x18\b \x01(\tR\x05error\"@\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x12\x1e\n" +
+	"\n" +
+	"validators\x18\t \x01(\tR\n" +
+	"validators\x12F\n" +
+	"\x10bound_validators\x18\n" +
+	" \x03(\v2\x1b.plimsoll.v1.BoundValidatorR\x0fboundValidators\x129\n" +
+	"\vquarantines\x18\v \x03(\v2\x17.plimsoll.v1.QuarantineR\vquarantines\"\xc1\x01\n" +
+	"\x0eBoundValidator\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x16\n" +
+	"\x06module\x18\x03 \x01(\tR\x06module\x12\x16\n" +
+	"\x06sha256\x18\x04 \x01(\tR\x06sha256\x12 \n" +
+	"\venforcement\x18\x05 \x01(\tR\venforcement\x12\x15\n" +
+	"\x06key_id\x18\x06 \x01(\tR\x05keyId\x12\x18\n" +
+	"\acomment\x18\a \x01(\tR\acomment\"\xc0\x01\n" +
+	"\n" +
+	"Quarantine\x12\x1c\n" +
+	"\tvalidator\x18\x01 \x01(\tR\tvalidator\x12\x1c\n" +
+	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"@\n" +
 	"\x0eSourceRevision\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\tR\brevision\"\xa5\x01\n" +
@@ -720,13 +965,16 @@ const file_plimsoll_v1_policy_service_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x129\n" +
 	"\n" +
 	"check_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error\"\xc8\x01\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xe8\x01\n" +
 	"\vPastRuleset\x12\x18\n" +
 	"\aruleset\x18\x01 \x01(\tR\aruleset\x12\x1a\n" +
 	"\bpolicies\x18\x02 \x01(\tR\bpolicies\x120\n" +
 	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
 	"\x06active\x18\x04 \x01(\bR\x06active\x129\n" +
-	"\trevisions\x18\x05 \x03(\v2\x1b.plimsoll.v1.SourceRevisionR\trevisions\"\x12\n" +
+	"\trevisions\x18\x05 \x03(\v2\x1b.plimsoll.v1.SourceRevisionR\trevisions\x12\x1e\n" +
+	"\n" +
+	"validators\x18\x06 \x01(\tR\n" +
+	"validators\"\x12\n" +
 	"\x10GetStatusRequest\"G\n" +
 	"\x11GetStatusResponse\x122\n" +
 	"\x06status\x18\x01 \x01(\v2\x1a.plimsoll.v1.RulesetStatusR\x06status\"\x15\n" +
@@ -758,47 +1006,53 @@ func file_plimsoll_v1_policy_service_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_policy_service_proto_rawDescData
 }
 
-var file_plimsoll_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_plimsoll_v1_policy_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_plimsoll_v1_policy_service_proto_goTypes = []any{
 	(*RulesetStatus)(nil),         // 0: plimsoll.v1.RulesetStatus
-	(*SourceRevision)(nil),        // 1: plimsoll.v1.SourceRevision
-	(*PolicySource)(nil),          // 2: plimsoll.v1.PolicySource
-	(*PastRuleset)(nil),           // 3: plimsoll.v1.PastRuleset
-	(*GetStatusRequest)(nil),      // 4: plimsoll.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 5: plimsoll.v1.GetStatusResponse
-	(*ListRulesetsRequest)(nil),   // 6: plimsoll.v1.ListRulesetsRequest
-	(*ListRulesetsResponse)(nil),  // 7: plimsoll.v1.ListRulesetsResponse
-	(*RollbackRequest)(nil),       // 8: plimsoll.v1.RollbackRequest
-	(*RollbackResponse)(nil),      // 9: plimsoll.v1.RollbackResponse
-	(*ReloadRequest)(nil),         // 10: plimsoll.v1.ReloadRequest
-	(*ReloadResponse)(nil),        // 11: plimsoll.v1.ReloadResponse
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*BoundValidator)(nil),        // 1: plimsoll.v1.BoundValidator
+	(*Quarantine)(nil),            // 2: plimsoll.v1.Quarantine
+	(*SourceRevision)(nil),        // 3: plimsoll.v1.SourceRevision
+	(*PolicySource)(nil),          // 4: plimsoll.v1.PolicySource
+	(*PastRuleset)(nil),           // 5: plimsoll.v1.PastRuleset
+	(*GetStatusRequest)(nil),      // 6: plimsoll.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),     // 7: plimsoll.v1.GetStatusResponse
+	(*ListRulesetsRequest)(nil),   // 8: plimsoll.v1.ListRulesetsRequest
+	(*ListRulesetsResponse)(nil),  // 9: plimsoll.v1.ListRulesetsResponse
+	(*RollbackRequest)(nil),       // 10: plimsoll.v1.RollbackRequest
+	(*RollbackResponse)(nil),      // 11: plimsoll.v1.RollbackResponse
+	(*ReloadRequest)(nil),         // 12: plimsoll.v1.ReloadRequest
+	(*ReloadResponse)(nil),        // 13: plimsoll.v1.ReloadResponse
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_plimsoll_v1_policy_service_proto_depIdxs = []int32{
-	12, // 0: plimsoll.v1.RulesetStatus.since:type_name -> google.protobuf.Timestamp
-	1,  // 1: plimsoll.v1.RulesetStatus.revisions:type_name -> plimsoll.v1.SourceRevision
-	2,  // 2: plimsoll.v1.RulesetStatus.sources:type_name -> plimsoll.v1.PolicySource
-	12, // 3: plimsoll.v1.RulesetStatus.check_time:type_name -> google.protobuf.Timestamp
-	12, // 4: plimsoll.v1.PolicySource.check_time:type_name -> google.protobuf.Timestamp
-	12, // 5: plimsoll.v1.PastRuleset.since:type_name -> google.protobuf.Timestamp
-	1,  // 6: plimsoll.v1.PastRuleset.revisions:type_name -> plimsoll.v1.SourceRevision
-	0,  // 7: plimsoll.v1.GetStatusResponse.status:type_name -> plimsoll.v1.RulesetStatus
-	3,  // 8: plimsoll.v1.ListRulesetsResponse.rulesets:type_name -> plimsoll.v1.PastRuleset
-	0,  // 9: plimsoll.v1.RollbackResponse.status:type_name -> plimsoll.v1.RulesetStatus
-	0,  // 10: plimsoll.v1.ReloadResponse.status:type_name -> plimsoll.v1.RulesetStatus
-	4,  // 11: plimsoll.v1.PolicyService.GetStatus:input_type -> plimsoll.v1.GetStatusRequest
-	6,  // 12: plimsoll.v1.PolicyService.ListRulesets:input_type -> plimsoll.v1.ListRulesetsRequest
-	8,  // 13: plimsoll.v1.PolicyService.Rollback:input_type -> plimsoll.v1.RollbackRequest
-	10, // 14: plimsoll.v1.PolicyService.Reload:input_type -> plimsoll.v1.ReloadRequest
-	5,  // 15: plimsoll.v1.PolicyService.GetStatus:output_type -> plimsoll.v1.GetStatusResponse
-	7,  // 16: plimsoll.v1.PolicyService.ListRulesets:output_type -> plimsoll.v1.ListRulesetsResponse
-	9,  // 17: plimsoll.v1.PolicyService.Rollback:output_type -> plimsoll.v1.RollbackResponse
-	11, // 18: plimsoll.v1.PolicyService.Reload:output_type -> plimsoll.v1.ReloadResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	14, // 0: plimsoll.v1.RulesetStatus.since:type_name -> google.protobuf.Timestamp
+	3,  // 1: plimsoll.v1.RulesetStatus.revisions:type_name -> plimsoll.v1.SourceRevision
+	4,  // 2: plimsoll.v1.RulesetStatus.sources:type_name -> plimsoll.v1.PolicySource
+	14, // 3: plimsoll.v1.RulesetStatus.check_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: plimsoll.v1.RulesetStatus.bound_validators:type_name -> plimsoll.v1.BoundValidator
+	2,  // 5: plimsoll.v1.RulesetStatus.quarantines:type_name -> plimsoll.v1.Quarantine
+	14, // 6: plimsoll.v1.Quarantine.since:type_name -> google.protobuf.Timestamp
+	14, // 7: plimsoll.v1.Quarantine.until:type_name -> google.protobuf.Timestamp
+	14, // 8: plimsoll.v1.PolicySource.check_time:type_name -> google.protobuf.Timestamp
+	14, // 9: plimsoll.v1.PastRuleset.since:type_name -> google.protobuf.Timestamp
+	3,  // 10: plimsoll.v1.PastRuleset.revisions:type_name -> plimsoll.v1.SourceRevision
+	0,  // 11: plimsoll.v1.GetStatusResponse.status:type_name -> plimsoll.v1.RulesetStatus
+	5,  // 12: plimsoll.v1.ListRulesetsResponse.rulesets:type_name -> plimsoll.v1.PastRuleset
+	0,  // 13: plimsoll.v1.RollbackResponse.status:type_name -> plimsoll.v1.RulesetStatus
+	0,  // 14: plimsoll.v1.ReloadResponse.status:type_name -> plimsoll.v1.RulesetStatus
+	6,  // 15: plimsoll.v1.PolicyService.GetStatus:input_type -> plimsoll.v1.GetStatusRequest
+	8,  // 16: plimsoll.v1.PolicyService.ListRulesets:input_type -> plimsoll.v1.ListRulesetsRequest
+	10, // 17: plimsoll.v1.PolicyService.Rollback:input_type -> plimsoll.v1.RollbackRequest
+	12, // 18: plimsoll.v1.PolicyService.Reload:input_type -> plimsoll.v1.ReloadRequest
+	7,  // 19: plimsoll.v1.PolicyService.GetStatus:output_type -> plimsoll.v1.GetStatusResponse
+	9,  // 20: plimsoll.v1.PolicyService.ListRulesets:output_type -> plimsoll.v1.ListRulesetsResponse
+	11, // 21: plimsoll.v1.PolicyService.Rollback:output_type -> plimsoll.v1.RollbackResponse
+	13, // 22: plimsoll.v1.PolicyService.Reload:output_type -> plimsoll.v1.ReloadResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_policy_service_proto_init() }
@@ -812,7 +1066,7 @@ func file_plimsoll_v1_policy_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_policy_service_proto_rawDesc), len(file_plimsoll_v1_policy_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

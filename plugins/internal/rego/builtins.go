@@ -69,6 +69,9 @@ func (b Builtin) Name() string { return b.name }
 // may panic, and Call then has no effect. Errors do not quote operands.
 func (b Builtin) Call(operands [][]byte, charge func(uint64)) ([]byte, error) {
 	charge(callCost)
+	if want := ast.BuiltinMap[b.name].Decl.Arity(); len(operands) != want {
+		return nil, fmt.Errorf("it takes %d operands, and was given %d", want, len(operands))
+	}
 	terms := make([]*ast.Term, len(operands))
 	for i, text := range operands {
 		charge(byteCost * uint64(len(text)))
@@ -126,9 +129,6 @@ const (
 // admitFormat bounds what sprintf may come to: every directive may print any operand, in
 // the width it says.
 func admitFormat(operands []*ast.Term, charge func(uint64)) error {
-	if len(operands) != 2 {
-		return errors.New("it takes two operands")
-	}
 	format, ok := operands[0].Value.(ast.String)
 	if !ok {
 		return errors.New("its format is not a string")

@@ -5,8 +5,8 @@
 // Operands and results are text, JSON and what Rego has beyond it: sets, {1, 2} and
 // set(), and objects with keys of any kind. The text comes from a guest, so it is read
 // strictly and within bounds, and everything is paid for before it is done: by the byte,
-// by the square of the members for sets and objects, whose members may be chosen to
-// collide, and by what it can come to for sprintf.
+// by the pairs of members that collide for sets and objects, and by what it can come to
+// for sprintf.
 //
 // Only builtins are given that are functions of their operands, and whose time grows
 // with the size of these. Everything here is safe for concurrent use.

@@ -13,7 +13,7 @@ import (
 // nothing in nearly all documents, and then returns doc itself.
 func Legible(doc []byte) []byte {
 	if !utf8.Valid(doc) {
-		doc = bytes.ToValidUTF8(doc, []byte("\uFFFD"))
+		doc = []byte(string([]rune(string(doc)))) // one U+FFFD for each byte, as in Go's JSON
 	}
 	if !bytes.Contains(doc, []byte(`\ud`)) && !bytes.Contains(doc, []byte(`\uD`)) {
 		return doc

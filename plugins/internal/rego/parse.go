@@ -10,10 +10,13 @@ import (
 
 const (
 	maxNesting = 64
-	// maxMembers is the size of a set or object. Values of one hash are compared with
-	// each other, and a guest may choose them so.
+	// maxMembers is the size of a set or object.
 	maxMembers = 1_024
-	memberCost = 16
+	// Fuel for a member of a set or object, and for a pair of one hash: numbers are
+	// compared as decimal numbers of any length, which takes microseconds.
+	memberCost   = 10_000
+	pairCost     = 10_000
+	pairByteCost = 250
 )
 
 // parse reads a value as OPA's opa_value_dump writes it.
@@ -133,8 +136,7 @@ func (p *parser) braces(depth int) (ast.Value, error) {
 			return nil, errNotValue
 		}
 	}
-	n := uint64(len(keys))
-	p.charge(memberCost*n*n + n*uint64(size-len(p.rest))/4)
+	p.chargeMembers(keys, size-len(p.rest))
 	switch len(values) {
 	case 0:
 		return ast.NewSet(keys...), nil
@@ -146,6 +148,21 @@ func (p *parser) braces(depth int) (ast.Value, error) {
 		return ast.NewObject(members...), nil
 	}
 	return nil, errNotValue
+}
+
+// chargeMembers pays for putting members, which take that many bytes as text, into a
+// set or object: for sorting them, and for comparing each with all others of its hash.
+// OPA hashes numbers by their whole part, so those are easy to choose.
+func (p *parser) chargeMembers(members []*ast.Term, size int) {
+	alike := map[int]uint64{}
+	for _, m := range members {
+		alike[m.Value.Hash()]++
+	}
+	pairs := uint64(0)
+	for _, n := range alike {
+		pairs += n * (n - 1) / 2
+	}
+	p.charge(uint64(len(members))*memberCost + pairs*(pairCost+pairByteCost*uint64(size/len(members))))
 }
 
 func (p *parser) text() (ast.Value, error) {

@@ -8,8 +8,9 @@ export class Value {
   constructor(public kind: Kind, public text: string = "") {}
 
   // keys are those of a map, in order, with repetitions; items the values of a map or list.
-  keys: string[] = [];
-  items: Value[] = [];
+  // Most values have none, and share these.
+  keys: string[] = noKeys;
+  items: Value[] = noItems;
 
   // get returns the last value of a key, as Go's decoder does, and a null if there is none.
   get(key: string): Value {
@@ -18,6 +19,8 @@ export class Value {
   }
 }
 
+const noKeys: string[] = [];
+const noItems: Value[] = [];
 const nothing = new Value(Kind.Null);
 
 // How deep documents may nest: they are read by recursion.
@@ -81,6 +84,8 @@ class Reader {
 
   private map(depth: i32): Value {
     const map = new Value(Kind.Map);
+    map.keys = [];
+    map.items = [];
     this.at++;
     this.space();
     if (this.skip(0x7d)) return map;
@@ -98,6 +103,7 @@ class Reader {
 
   private list(depth: i32): Value {
     const list = new Value(Kind.List);
+    list.items = [];
     this.at++;
     this.space();
     if (this.skip(0x5d)) return list;
@@ -135,16 +141,17 @@ class Reader {
 
   private string(): string {
     this.at++;
-    let text = "";
-    let start = this.at; // of what is not in text yet
+    const parts: string[] = []; // between escapes, and those
+    let start = this.at; // of what is not in parts yet
     while (this.peek() >= 0x20) {
       const c = this.peek();
       if (c == 0x22 || c == 0x5c /* \ */) {
         const part = String.UTF8.decodeUnsafe(start, this.at - start);
-        text = text.length == 0 ? part : text + part;
         this.at++;
-        if (c == 0x22) return text;
-        text += this.escaped();
+        if (c == 0x22 && parts.length == 0) return part;
+        parts.push(part);
+        if (c == 0x22) return parts.join("");
+        parts.push(this.escaped());
         start = this.at;
       } else if (c < 0x80) {
         this.at++;

@@ -18,29 +18,35 @@ for (let i = 0; i < names.length; i++) fields.set(names[i].toLowerCase(), names[
 
 // checkKeys walks through all of a spec but its annotations, whose keys are anybody's.
 export function checkKeys(report: Report, path: string, value: Value): void {
-  const seen = new Set<string>();
+  if (value.kind == Kind.Map) checkMap(report, path, value.keys);
   for (let i = 0; i < value.items.length; i++) {
-    if (value.kind == Kind.List) {
-      checkKeys(report, path + "[" + i.toString() + "]", value.items[i]);
-      continue;
-    }
-    const key = value.keys[i];
-    const below = keyPath(path, key);
-    if (seen.has(key)) {
-      report.violation("json.duplicate_key", below, "the key is there more than once", "keep one");
-    }
-    seen.add(key);
-    if (path == "spec.annotations") continue;
+    const below = value.items[i];
+    if (below.items.length == 0) continue;
+    checkKeys(report, value.kind == Kind.Map ? keyPath(path, value.keys[i]) : path + "[" + i.toString() + "]", below);
+  }
+}
+
+function checkMap(report: Report, path: string, keys: string[]): void {
+  const seen = new Set<string>();
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i];
+    if (seen.has(key)) report.violation("json.duplicate_key", keyPath(path, key), "the key is there more than once", "keep one");
+    if (keys.length > 1) seen.add(key);
+    if (fields.has(key) && fields.get(key) == key || path == "spec.annotations") continue;
     const folded = fold(key);
     if (fields.has(folded) && fields.get(folded) != key) {
-      report.violation("json.key_case", below, quote(key) + " is read as " + quote(fields.get(folded)) + " by the shim",
+      report.violation("json.key_case", keyPath(path, key), quote(key) + " is read as " + quote(fields.get(folded)) + " by the shim",
         "write " + fields.get(folded));
     }
-    if (value.items[i].items.length > 0) checkKeys(report, below, value.items[i]);
   }
 }
 
 // fold makes keys equal that Go finds equal.
 function fold(key: string): string {
-  return key.replaceAll("\u017f", "s").replaceAll("\u212a", "k").toLowerCase();
+  let plain = true;
+  for (let i = 0; i < key.length; i++) {
+    const c = key.charCodeAt(i);
+    plain = plain && c >= 0x5b && c < 0x80; // no upper case, no other script
+  }
+  return plain ? key : key.replaceAll("\u017f", "s").replaceAll("\u212a", "k").toLowerCase();
 }

@@ -2,15 +2,23 @@
 
 #include <stdlib.h>
 
+// How many tokens there are at most: before each but the first is one of these.
+static unsigned bound(const char *json, size_t len) {
+	unsigned count = 1;
+	for (size_t i = 0; i < len; i++) {
+		const char c = json[i];
+		count += c == ',' || c == ':' || c == '[' || c == '{';
+	}
+	return count;
+}
+
 struct document parse(const char *json, size_t len) {
+	const unsigned most = bound(json, len);
+	jsmntok_t *tokens = malloc(most * sizeof *tokens);
+	if (tokens == NULL) return (struct document){json, NULL, 0};
 	jsmn_parser parser;
 	jsmn_init(&parser);
-	int count = jsmn_parse(&parser, json, len, NULL, 0);
-	if (count <= 0) return (struct document){json, NULL, 0};
-	jsmntok_t *tokens = malloc((size_t)count * sizeof *tokens);
-	if (tokens == NULL) return (struct document){json, NULL, 0};
-	jsmn_init(&parser);
-	count = jsmn_parse(&parser, json, len, tokens, (unsigned)count);
+	const int count = jsmn_parse(&parser, json, len, tokens, most);
 	return (struct document){json, tokens, count > 0 ? count : 0};
 }
 

@@ -90,28 +90,48 @@ static bool url_password(struct text s) {
 	return colon < n && !placeholder(after(first(s, n), colon + 1));
 }
 
-const struct kind kinds[] = {
-    {TEXT_OF("private-key"), TEXT_OF("a private key"), private_key},
-    {TEXT_OF("aws-access-key"), TEXT_OF("an access key of AWS"), aws_key},
-    {TEXT_OF("github-token"), TEXT_OF("a token of GitHub"), github},
-    {TEXT_OF("gitlab-token"), TEXT_OF("a token of GitLab"), gitlab},
-    {TEXT_OF("google-api-key"), TEXT_OF("an API key of Google"), google},
-    {TEXT_OF("npm-token"), TEXT_OF("a token of npm"), npm},
-    {TEXT_OF("slack-token"), TEXT_OF("a token of Slack"), slack},
-    {TEXT_OF("stripe-key"), TEXT_OF("a key of Stripe"), stripe},
-    {TEXT_OF("jwt"), TEXT_OF("a JSON web token"), jwt},
-    {TEXT_OF("url-password"), TEXT_OF("a URL with a password"), url_password},
-    // By their names: see is_secret_name.
-    {TEXT_OF("named-secret"), TEXT_OF("a password, a token or a key"), NULL},
-};
-const size_t kind_count = sizeof kinds / sizeof *kinds;
+enum { PRIVATE_KEY, AWS_KEY, GITHUB, GITLAB, GOOGLE, NPM, SLACK, STRIPE, JWT, URL_PASSWORD, NAMED, COUNT };
 
-const struct kind *find_kind(struct text value, unsigned long long among) {
+const struct kind kinds[] = {
+    [PRIVATE_KEY] = {TEXT_OF("private-key"), TEXT_OF("a private key"), private_key},
+    [AWS_KEY] = {TEXT_OF("aws-access-key"), TEXT_OF("an access key of AWS"), aws_key},
+    [GITHUB] = {TEXT_OF("github-token"), TEXT_OF("a token of GitHub"), github},
+    [GITLAB] = {TEXT_OF("gitlab-token"), TEXT_OF("a token of GitLab"), gitlab},
+    [GOOGLE] = {TEXT_OF("google-api-key"), TEXT_OF("an API key of Google"), google},
+    [NPM] = {TEXT_OF("npm-token"), TEXT_OF("a token of npm"), npm},
+    [SLACK] = {TEXT_OF("slack-token"), TEXT_OF("a token of Slack"), slack},
+    [STRIPE] = {TEXT_OF("stripe-key"), TEXT_OF("a key of Stripe"), stripe},
+    [JWT] = {TEXT_OF("jwt"), TEXT_OF("a JSON web token"), jwt},
+    [URL_PASSWORD] = {TEXT_OF("url-password"), TEXT_OF("a URL with a password"), url_password},
+    // By their names: see is_secret_name.
+    [NAMED] = {TEXT_OF("named-secret"), TEXT_OF("a password, a token or a key"), NULL},
+};
+const size_t kind_count = COUNT;
+
+// The kinds that begin with a character, a bit for each: most characters begin none.
+static unsigned begun_by(char c) {
+	switch (c) {
+	case '-': return 1u << PRIVATE_KEY;
+	case 'A': return 1u << AWS_KEY | 1u << GOOGLE;
+	case 'e': return 1u << JWT;
+	case 'g': return 1u << GITHUB | 1u << GITLAB;
+	case 'h':
+	case 'x': return 1u << SLACK;
+	case 'n': return 1u << NPM;
+	case 'r':
+	case 's': return 1u << STRIPE;
+	case ':': return 1u << URL_PASSWORD;
+	default: return 0;
+	}
+}
+
+const struct kind *find_kind(struct text value, unsigned among) {
 	for (size_t i = 0; i < value.len; i++) {
+		const unsigned candidates = begun_by(value.at[i]) & among;
 		// Tokens begin where a word does.
-		if (i > 0 && word(value.at[i - 1]) && value.at[i] != ':') continue;
-		for (size_t k = 0; k < kind_count; k++) {
-			if (kinds[k].is_at != NULL && (among >> k & 1) && kinds[k].is_at(after(value, i))) return &kinds[k];
+		if (candidates == 0 || (i > 0 && word(value.at[i - 1]) && value.at[i] != ':')) continue;
+		for (size_t k = 0; k < NAMED; k++) {
+			if ((candidates >> k & 1) && kinds[k].is_at(after(value, i))) return &kinds[k];
 		}
 	}
 	return NULL;
@@ -131,7 +151,7 @@ static struct text words_of(struct text name, char *room, size_t size) {
 // Whether a word of words is what; those that end it with an S count as well.
 static bool has_word(struct text words, struct text what, bool at_end) {
 	for (size_t i = 0; i + what.len <= words.len; i++) {
-		if (!starts(after(words, i), what) || (i > 0 && words.at[i - 1] != '_')) continue;
+		if ((i > 0 && words.at[i - 1] != '_') || !starts(after(words, i), what)) continue;
 		struct text rest = after(words, i + what.len);
 		if (starts(rest, TEXT("S"))) rest = after(rest, 1);
 		if (rest.len == 0 || (!at_end && rest.at[0] == '_')) return true;
@@ -180,8 +200,8 @@ static double entropy(struct text s) {
 
 static bool lower_or_dash(char c) { return lower(c) || c == '-'; }
 
-bool is_secret_value(struct text value, size_t min_length, double min_entropy) {
-	if (value.len < min_length || placeholder(value)) return false;
+bool is_secret_value(struct text value, double min_entropy) {
+	if (placeholder(value)) return false;
 	if (value.at[0] == '/' || starts(value, TEXT("./")) || find(value, TEXT("://")) < value.len) return false;
 	if (span(value, digit) == value.len) return false; // a time, a size, a port
 	const size_t dashes = find(value, TEXT("-"));

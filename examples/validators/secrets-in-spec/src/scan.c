@@ -18,6 +18,9 @@ struct walk {
 
 static const struct text fix = TEXT_OF("give it as a file that is mounted, or have the program fetch it");
 
+// A name is shown only if it cannot be a secret itself.
+static struct text shown(struct text name) { return find_kind(name, ~0u) == NULL ? name : TEXT(""); }
+
 static void found(struct walk *w, struct where where, const struct kind *kind, struct text name) {
 	char code[64], message[96];
 	struct text c = {code, 0}, m = {message, 0};
@@ -25,7 +28,8 @@ static void found(struct walk *w, struct where where, const struct kind *kind, s
 	for (int i = 0; i < 2; i++) memcpy(code + c.len, parts[i].at, parts[i].len), c.len += parts[i].len;
 	const struct text words[] = {TEXT("holds what looks like "), kind->what};
 	for (int i = 0; i < 2; i++) memcpy(message + m.len, words[i].at, words[i].len), m.len += words[i].len;
-	add(w->report, where, c, m, name, fix);
+	where.key = shown(where.key);
+	add(w->report, where, c, m, shown(name), fix);
 }
 
 // Whether settings let a name at the place have any value: as in env.DB_PASSWORD.
@@ -38,19 +42,16 @@ static bool allowed(const struct walk *w, struct text name) {
 	return is_allowed(w->settings, (struct text){room, w->place.len + 1 + name.len});
 }
 
-// A name is shown only if it cannot be a secret itself.
-static struct text shown(struct text name) { return find_kind(name, ~0ull) == NULL ? name : TEXT(""); }
-
 // Secrets that are known by their form may be anywhere in all; others are the value of a
 // name.
 static void check(struct walk *w, struct where where, struct text name, struct text value, struct text all) {
 	if (allowed(w, name) || is_allowed_value(w->settings, value)) return;
 	const struct kind *kind = find_kind(all, w->settings->kinds);
-	if (kind == NULL && looks_at_names(w->settings) && is_secret_name(name) &&
-	    is_secret_value(value, w->settings->min_length, w->settings->min_entropy)) {
+	if (kind == NULL && looks_at_names(w->settings) && value.len >= w->settings->min_length && is_secret_name(name) &&
+	    is_secret_value(value, w->settings->min_entropy)) {
 		kind = &kinds[kind_count - 1];
 	}
-	if (kind != NULL) found(w, where, kind, shown(name));
+	if (kind != NULL) found(w, where, kind, name);
 }
 
 static void check_variable(void *with, const struct document *d, struct text key, int token) {
@@ -89,7 +90,7 @@ static void check_argument(void *with, const struct document *d, struct text key
 static void check_annotation(void *with, const struct document *d, struct text key, int token) {
 	struct walk *w = with;
 	const struct text value = string_at(d, token);
-	check(w, (struct where){w->path, -1, shown(key)}, key, value, value);
+	check(w, (struct where){w->path, -1, key}, key, value, value);
 }
 
 // Names of objects on the way to what is looked at, and what is done there. Runtimes take

@@ -10,10 +10,10 @@ static const struct text references[] = {
 };
 
 static void add_kind(void *with, const struct document *d, struct text key, int value) {
-	unsigned long long *bits = with;
+	unsigned *bits = with;
 	(void)key;
 	for (size_t i = 0; i < kind_count; i++) {
-		if (same(string_at(d, value), kinds[i].name)) *bits |= 1ull << i;
+		if (same(string_at(d, value), kinds[i].name)) *bits |= 1u << i;
 	}
 }
 
@@ -31,7 +31,7 @@ struct settings read_settings(const struct document *d, int token) {
 	if (is_array(d, only)) {
 		each(d, only, add_kind, &s.kinds);
 	} else {
-		s.kinds = ~0ull;
+		s.kinds = ~0u;
 	}
 	s.min_length = (size_t)number(d, member(d, token, TEXT("min_length")), 8);
 	s.min_entropy = number(d, member(d, token, TEXT("min_entropy")), 3);

@@ -6,7 +6,7 @@
 struct settings {
 	const struct document *document;
 	int allow, allow_values; // arrays of patterns, or -1
-	unsigned long long kinds; // a bit for each
+	unsigned kinds; // a bit for each
 	size_t min_length;
 	double min_entropy; // bits for each byte
 };

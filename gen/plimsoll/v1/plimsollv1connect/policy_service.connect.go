@@ -51,13 +51,13 @@ type PolicyServiceClient interface {
 	// GetStatus says which rules judge, since when, and how it stands with where they
 	// come from.
 	GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error)
-	// ListRulesets lists the policies that have judged and can be gone back to, the
-	// latest first. There are at most five.
+	// ListRulesets lists the rules that have judged and can be gone back to, the latest
+	// first. There are at most five.
 	ListRulesets(context.Context, *v1.ListRulesetsRequest) (*v1.ListRulesetsResponse, error)
-	// Rollback makes earlier policies judge again, with the validators of now. They stay,
-	// also when the server is restarted, until Reload. NOT_FOUND: there are none of that
-	// digest. FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded
-	// any more.
+	// Rollback makes earlier rules judge again, policies and validators; of a kind that
+	// there was none of then, those of now stay. They stay, also when the server is
+	// restarted, until Reload. NOT_FOUND: there are none of that digest.
+	// FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded any more.
 	Rollback(context.Context, *v1.RollbackRequest) (*v1.RollbackResponse, error)
 	// Reload loads the rules anew from where they come from, and ends what Rollback
 	// began. FAILED_PRECONDITION: they cannot be fetched or loaded, and nothing has
@@ -152,13 +152,13 @@ type PolicyServiceHandler interface {
 	// GetStatus says which rules judge, since when, and how it stands with where they
 	// come from.
 	GetStatus(context.Context, *v1.GetStatusRequest) (*v1.GetStatusResponse, error)
-	// ListRulesets lists the policies that have judged and can be gone back to, the
-	// latest first. There are at most five.
+	// ListRulesets lists the rules that have judged and can be gone back to, the latest
+	// first. There are at most five.
 	ListRulesets(context.Context, *v1.ListRulesetsRequest) (*v1.ListRulesetsResponse, error)
-	// Rollback makes earlier policies judge again, with the validators of now. They stay,
-	// also when the server is restarted, until Reload. NOT_FOUND: there are none of that
-	// digest. FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded
-	// any more.
+	// Rollback makes earlier rules judge again, policies and validators; of a kind that
+	// there was none of then, those of now stay. They stay, also when the server is
+	// restarted, until Reload. NOT_FOUND: there are none of that digest.
+	// FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded any more.
 	Rollback(context.Context, *v1.RollbackRequest) (*v1.RollbackResponse, error)
 	// Reload loads the rules anew from where they come from, and ends what Rollback
 	// began. FAILED_PRECONDITION: they cannot be fetched or loaded, and nothing has

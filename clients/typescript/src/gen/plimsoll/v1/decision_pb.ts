@@ -12,7 +12,7 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Operation, User } from "./container_pb.js";
 import { file_plimsoll_v1_container } from "./container_pb.js";
-import type { Patch, Source, Verdict } from "./verdict_pb.js";
+import type { Patch, Source, Verdict, Violation } from "./verdict_pb.js";
 import { file_plimsoll_v1_verdict } from "./verdict_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/decision.proto.
  */
 export const file_plimsoll_v1_decision: GenFile = /*@__PURE__*/
-  fileDesc("ChpwbGltc29sbC92MS9kZWNpc2lvbi5wcm90bxILcGxpbXNvbGwudjEisAQKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgDIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIRCgluYW1lc3BhY2UYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEh8KBHVzZXIYBiABKAsyES5wbGltc29sbC52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYByABKAkSJQoHb3V0Y29tZRgIIAEoDjIULnBsaW1zb2xsLnYxLk91dGNvbWUSDwoHZHJ5X3J1bhgJIAEoCBIMCgRjb2RlGAogASgJEg4KBnJlYXNvbhgLIAEoCRIPCgdtZXNzYWdlGAwgASgJEg8KB3J1bGVzZXQYDSABKAkSFQoNb2JqZWN0X2RpZ2VzdBgOIAEoCRIlCgd2ZXJkaWN0GA8gASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIjCgdwYXRjaGVzGBAgAygLMhIucGxpbXNvbGwudjEuUGF0Y2gSDwoHY2hhbmdlZBgRIAMoCRIlCgd0aW1pbmdzGBIgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncxIQCghhdHRlbXB0cxgTIAEoBRIQCghyZXZpc2lvbhgUIAEoBBIWCg5zdGF0ZV9yZXZpc2lvbhgVIAEoBBIWCg5pbnB1dF9yZWNvcmRlZBgWIAEoCCK7AQoHVGltaW5ncxIrCghwb2xpY2llcxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgp2YWxpZGF0b3JzGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBXRvdGFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3BhdGNoZXMYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24imwEKC0V4cGxhbmF0aW9uEicKCGRlY2lzaW9uGAEgASgLMhUucGxpbXNvbGwudjEuRGVjaXNpb24SJQoFcnVsZXMYAiADKAsyFi5wbGltc29sbC52MS5GaXJlZFJ1bGUSDQoFbm90ZXMYAyADKAkSEwoLcmVldmFsdWF0ZWQYBCABKAgSGAoQY29udGV4dF9yZXZpc2lvbhgFIAEoBCKRAQoJRmlyZWRSdWxlEiMKBnNvdXJjZRgBIAEoCzITLnBsaW1zb2xsLnYxLlNvdXJjZRINCgV0aXRsZRgCIAEoCRINCgV3YXJucxgDIAEoCBIMCgR0ZXh0GAQgASgJEg0KBWNvdW50GAUgASgFEiQKB2ZpcmluZ3MYBiADKAsyEy5wbGltc29sbC52MS5GaXJpbmciMgoGRmlyaW5nEigKCXZhcmlhYmxlcxgBIAMoCzIVLnBsaW1zb2xsLnYxLlZhcmlhYmxlIicKCFZhcmlhYmxlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkqdQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFAoQT1VUQ09NRV9BRE1JVFRFRBABEhMKD09VVENPTUVfRFJZX1JVThACEhIKDk9VVENPTUVfREVOSUVEEAMSEgoOT1VUQ09NRV9GQUlMRUQQBEJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
+  fileDesc("ChpwbGltc29sbC92MS9kZWNpc2lvbi5wcm90bxILcGxpbXNvbGwudjEi1gQKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgDIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIRCgluYW1lc3BhY2UYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEh8KBHVzZXIYBiABKAsyES5wbGltc29sbC52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYByABKAkSJQoHb3V0Y29tZRgIIAEoDjIULnBsaW1zb2xsLnYxLk91dGNvbWUSDwoHZHJ5X3J1bhgJIAEoCBIMCgRjb2RlGAogASgJEg4KBnJlYXNvbhgLIAEoCRIPCgdtZXNzYWdlGAwgASgJEg8KB3J1bGVzZXQYDSABKAkSFQoNb2JqZWN0X2RpZ2VzdBgOIAEoCRIlCgd2ZXJkaWN0GA8gASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIjCgdwYXRjaGVzGBAgAygLMhIucGxpbXNvbGwudjEuUGF0Y2gSDwoHY2hhbmdlZBgRIAMoCRIlCgd0aW1pbmdzGBIgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncxIQCghhdHRlbXB0cxgTIAEoBRIQCghyZXZpc2lvbhgUIAEoBBIWCg5zdGF0ZV9yZXZpc2lvbhgVIAEoBBIWCg5pbnB1dF9yZWNvcmRlZBgWIAEoCBIkCgdzaGFkb3dzGBcgAygLMhMucGxpbXNvbGwudjEuU2hhZG93IqsBCgZTaGFkb3cSIwoGc291cmNlGAEgASgLMhMucGxpbXNvbGwudjEuU291cmNlEioKCnZpb2xhdGlvbnMYAiADKAsyFi5wbGltc29sbC52MS5WaW9sYXRpb24SFwoPdmlvbGF0aW9uX2NvdW50GAMgASgFEigKCHdhcm5pbmdzGAQgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEg0KBWVycm9yGAUgASgJIrsBCgdUaW1pbmdzEisKCHBvbGljaWVzGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnZhbGlkYXRvcnMYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcGF0Y2hlcxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKbAQoLRXhwbGFuYXRpb24SJwoIZGVjaXNpb24YASABKAsyFS5wbGltc29sbC52MS5EZWNpc2lvbhIlCgVydWxlcxgCIAMoCzIWLnBsaW1zb2xsLnYxLkZpcmVkUnVsZRINCgVub3RlcxgDIAMoCRITCgtyZWV2YWx1YXRlZBgEIAEoCBIYChBjb250ZXh0X3JldmlzaW9uGAUgASgEIpEBCglGaXJlZFJ1bGUSIwoGc291cmNlGAEgASgLMhMucGxpbXNvbGwudjEuU291cmNlEg0KBXRpdGxlGAIgASgJEg0KBXdhcm5zGAMgASgIEgwKBHRleHQYBCABKAkSDQoFY291bnQYBSABKAUSJAoHZmlyaW5ncxgGIAMoCzITLnBsaW1zb2xsLnYxLkZpcmluZyIyCgZGaXJpbmcSKAoJdmFyaWFibGVzGAEgAygLMhUucGxpbXNvbGwudjEuVmFyaWFibGUiJwoIVmFyaWFibGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSp1CgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBPVVRDT01FX0FETUlUVEVEEAESEwoPT1VUQ09NRV9EUllfUlVOEAISEgoOT1VUQ09NRV9ERU5JRUQQAxISCg5PVVRDT01FX0ZBSUxFRBAEQkFaP2dpdGh1Yi5jb20vcGxpbXNvbGwtcHJvamVjdC9wbGltc29sbC9nZW4vcGxpbXNvbGwvdjE7cGxpbXNvbGx2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
 
 /**
  * Decision is the record of one attempt to change one container.
@@ -187,6 +187,14 @@ export type Decision = Message<"plimsoll.v1.Decision"> & {
    * @generated from field: bool input_recorded = 22;
    */
   inputRecorded: boolean;
+
+  /**
+   * What validators in shadow said: they have no say, and callers are not told. At most
+   * 100.
+   *
+   * @generated from field: repeated plimsoll.v1.Shadow shadows = 23;
+   */
+  shadows: Shadow[];
 };
 
 /**
@@ -195,6 +203,55 @@ export type Decision = Message<"plimsoll.v1.Decision"> & {
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_decision, 0);
+
+/**
+ * Shadow is what a rule on trial said.
+ *
+ * @generated from message plimsoll.v1.Shadow
+ */
+export type Shadow = Message<"plimsoll.v1.Shadow"> & {
+  /**
+   * The rule.
+   *
+   * @generated from field: plimsoll.v1.Source source = 1;
+   */
+  source?: Source;
+
+  /**
+   * What it found, of at most 100 violations and 100 warnings; violation_count has all.
+   *
+   * @generated from field: repeated plimsoll.v1.Violation violations = 2;
+   */
+  violations: Violation[];
+
+  /**
+   * How many violations it found.
+   *
+   * @generated from field: int32 violation_count = 3;
+   */
+  violationCount: number;
+
+  /**
+   * Its warnings.
+   *
+   * @generated from field: repeated plimsoll.v1.Violation warnings = 4;
+   */
+  warnings: Violation[];
+
+  /**
+   * Why it came to no verdict; empty if it did.
+   *
+   * @generated from field: string error = 5;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.Shadow.
+ * Use `create(ShadowSchema)` to create a new message.
+ */
+export const ShadowSchema: GenMessage<Shadow> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision, 1);
 
 /**
  * Timings say where the time of a judgement went.
@@ -236,7 +293,7 @@ export type Timings = Message<"plimsoll.v1.Timings"> & {
  * Use `create(TimingsSchema)` to create a new message.
  */
 export const TimingsSchema: GenMessage<Timings> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision, 1);
+  messageDesc(file_plimsoll_v1_decision, 2);
 
 /**
  * Explanation is a decision, and how it came about.
@@ -288,7 +345,7 @@ export type Explanation = Message<"plimsoll.v1.Explanation"> & {
  * Use `create(ExplanationSchema)` to create a new message.
  */
 export const ExplanationSchema: GenMessage<Explanation> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision, 2);
+  messageDesc(file_plimsoll_v1_decision, 3);
 
 /**
  * FiredRule is a rule that had something to say.
@@ -344,7 +401,7 @@ export type FiredRule = Message<"plimsoll.v1.FiredRule"> & {
  * Use `create(FiredRuleSchema)` to create a new message.
  */
 export const FiredRuleSchema: GenMessage<FiredRule> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision, 3);
+  messageDesc(file_plimsoll_v1_decision, 4);
 
 /**
  * Firing is one time that a rule had something to say.
@@ -365,7 +422,7 @@ export type Firing = Message<"plimsoll.v1.Firing"> & {
  * Use `create(FiringSchema)` to create a new message.
  */
 export const FiringSchema: GenMessage<Firing> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision, 4);
+  messageDesc(file_plimsoll_v1_decision, 5);
 
 /**
  * Variable is a variable or a field of the input.
@@ -394,7 +451,7 @@ export type Variable = Message<"plimsoll.v1.Variable"> & {
  * Use `create(VariableSchema)` to create a new message.
  */
 export const VariableSchema: GenMessage<Variable> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision, 5);
+  messageDesc(file_plimsoll_v1_decision, 6);
 
 /**
  * Outcome is how an attempt ended.

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/policy_service.proto.
  */
 export const file_plimsoll_v1_policy_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwbGltc29sbC92MS9wb2xpY3lfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEiiAIKDVJ1bGVzZXRTdGF0dXMSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcGlubmVkGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uEioKB3NvdXJjZXMYBiADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lTb3VyY2USLgoKY2hlY2tfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYCCABKAkiMAoOU291cmNlUmV2aXNpb24SDAoEbmFtZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCSJ8CgxQb2xpY3lTb3VyY2USDAoEbmFtZRgBIAEoCRIOCgZyZW1vdGUYAiABKAgSDwoHdmVyc2lvbhgDIAEoCRIuCgpjaGVja190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVlcnJvchgFIAEoCSKbAQoLUGFzdFJ1bGVzZXQSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYWN0aXZlGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uIhIKEEdldFN0YXR1c1JlcXVlc3QiPwoRR2V0U3RhdHVzUmVzcG9uc2USKgoGc3RhdHVzGAEgASgLMhoucGxpbXNvbGwudjEuUnVsZXNldFN0YXR1cyIVChNMaXN0UnVsZXNldHNSZXF1ZXN0IkIKFExpc3RSdWxlc2V0c1Jlc3BvbnNlEioKCHJ1bGVzZXRzGAEgAygLMhgucGxpbXNvbGwudjEuUGFzdFJ1bGVzZXQiIQoPUm9sbGJhY2tSZXF1ZXN0Eg4KBmRpZ2VzdBgBIAEoCSI+ChBSb2xsYmFja1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzIaLnBsaW1zb2xsLnYxLlJ1bGVzZXRTdGF0dXMiDwoNUmVsb2FkUmVxdWVzdCI8Cg5SZWxvYWRSZXNwb25zZRIqCgZzdGF0dXMYASABKAsyGi5wbGltc29sbC52MS5SdWxlc2V0U3RhdHVzMrwCCg1Qb2xpY3lTZXJ2aWNlEkoKCUdldFN0YXR1cxIdLnBsaW1zb2xsLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5wbGltc29sbC52MS5HZXRTdGF0dXNSZXNwb25zZRJTCgxMaXN0UnVsZXNldHMSIC5wbGltc29sbC52MS5MaXN0UnVsZXNldHNSZXF1ZXN0GiEucGxpbXNvbGwudjEuTGlzdFJ1bGVzZXRzUmVzcG9uc2USRwoIUm9sbGJhY2sSHC5wbGltc29sbC52MS5Sb2xsYmFja1JlcXVlc3QaHS5wbGltc29sbC52MS5Sb2xsYmFja1Jlc3BvbnNlEkEKBlJlbG9hZBIaLnBsaW1zb2xsLnYxLlJlbG9hZFJlcXVlc3QaGy5wbGltc29sbC52MS5SZWxvYWRSZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBwbGltc29sbC92MS9wb2xpY3lfc2VydmljZS5wcm90bxILcGxpbXNvbGwudjEigQMKDVJ1bGVzZXRTdGF0dXMSDwoHcnVsZXNldBgBIAEoCRIQCghwb2xpY2llcxgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcGlubmVkGAQgASgIEi4KCXJldmlzaW9ucxgFIAMoCzIbLnBsaW1zb2xsLnYxLlNvdXJjZVJldmlzaW9uEioKB3NvdXJjZXMYBiADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lTb3VyY2USLgoKY2hlY2tfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZXJyb3IYCCABKAkSEgoKdmFsaWRhdG9ycxgJIAEoCRI1ChBib3VuZF92YWxpZGF0b3JzGAogAygLMhsucGxpbXNvbGwudjEuQm91bmRWYWxpZGF0b3ISLAoLcXVhcmFudGluZXMYCyADKAsyFy5wbGltc29sbC52MS5RdWFyYW50aW5lIoUBCg5Cb3VuZFZhbGlkYXRvchIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGbW9kdWxlGAMgASgJEg4KBnNoYTI1NhgEIAEoCRITCgtlbmZvcmNlbWVudBgFIAEoCRIOCgZrZXlfaWQYBiABKAkSDwoHY29tbWVudBgHIAEoCSKWAQoKUXVhcmFudGluZRIRCgl2YWxpZGF0b3IYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEgwKBHVzZXIYAyABKAkSKQoFc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIwCg5Tb3VyY2VSZXZpc2lvbhIMCgRuYW1lGAEgASgJEhAKCHJldmlzaW9uGAIgASgJInwKDFBvbGljeVNvdXJjZRIMCgRuYW1lGAEgASgJEg4KBnJlbW90ZRgCIAEoCBIPCgd2ZXJzaW9uGAMgASgJEi4KCmNoZWNrX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWVycm9yGAUgASgJIq8BCgtQYXN0UnVsZXNldBIPCgdydWxlc2V0GAEgASgJEhAKCHBvbGljaWVzGAIgASgJEikKBXNpbmNlGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZhY3RpdmUYBCABKAgSLgoJcmV2aXNpb25zGAUgAygLMhsucGxpbXNvbGwudjEuU291cmNlUmV2aXNpb24SEgoKdmFsaWRhdG9ycxgGIAEoCSISChBHZXRTdGF0dXNSZXF1ZXN0Ij8KEUdldFN0YXR1c1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzIaLnBsaW1zb2xsLnYxLlJ1bGVzZXRTdGF0dXMiFQoTTGlzdFJ1bGVzZXRzUmVxdWVzdCJCChRMaXN0UnVsZXNldHNSZXNwb25zZRIqCghydWxlc2V0cxgBIAMoCzIYLnBsaW1zb2xsLnYxLlBhc3RSdWxlc2V0IiEKD1JvbGxiYWNrUmVxdWVzdBIOCgZkaWdlc3QYASABKAkiPgoQUm9sbGJhY2tSZXNwb25zZRIqCgZzdGF0dXMYASABKAsyGi5wbGltc29sbC52MS5SdWxlc2V0U3RhdHVzIg8KDVJlbG9hZFJlcXVlc3QiPAoOUmVsb2FkUmVzcG9uc2USKgoGc3RhdHVzGAEgASgLMhoucGxpbXNvbGwudjEuUnVsZXNldFN0YXR1czK8AgoNUG9saWN5U2VydmljZRJKCglHZXRTdGF0dXMSHS5wbGltc29sbC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh4ucGxpbXNvbGwudjEuR2V0U3RhdHVzUmVzcG9uc2USUwoMTGlzdFJ1bGVzZXRzEiAucGxpbXNvbGwudjEuTGlzdFJ1bGVzZXRzUmVxdWVzdBohLnBsaW1zb2xsLnYxLkxpc3RSdWxlc2V0c1Jlc3BvbnNlEkcKCFJvbGxiYWNrEhwucGxpbXNvbGwudjEuUm9sbGJhY2tSZXF1ZXN0Gh0ucGxpbXNvbGwudjEuUm9sbGJhY2tSZXNwb25zZRJBCgZSZWxvYWQSGi5wbGltc29sbC52MS5SZWxvYWRSZXF1ZXN0GhsucGxpbXNvbGwudjEuUmVsb2FkUmVzcG9uc2VCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * RulesetStatus says how it stands with the rules.
@@ -37,7 +37,7 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
   policies: string;
 
   /**
-   * When these policies began to judge.
+   * When these rules began to judge.
    *
    * @generated from field: google.protobuf.Timestamp since = 3;
    */
@@ -58,7 +58,8 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
   revisions: SourceRevision[];
 
   /**
-   * Where policies come from, as configured; none if they are built in.
+   * Where policies come from, as configured; none if they are built in. After them, where
+   * modules of validators come from that are in registries.
    *
    * @generated from field: repeated plimsoll.v1.PolicySource sources = 6;
    */
@@ -78,6 +79,28 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
    * @generated from field: string error = 8;
    */
   error: string;
+
+  /**
+   * The digest of the validators; `none` if there are none.
+   *
+   * @generated from field: string validators = 9;
+   */
+  validators: string;
+
+  /**
+   * The validators, in the order in which they judge.
+   *
+   * @generated from field: repeated plimsoll.v1.BoundValidator bound_validators = 10;
+   */
+  boundValidators: BoundValidator[];
+
+  /**
+   * The validators that are not asked on behalf of some callers, because they failed
+   * again and again.
+   *
+   * @generated from field: repeated plimsoll.v1.Quarantine quarantines = 11;
+   */
+  quarantines: Quarantine[];
 };
 
 /**
@@ -86,6 +109,122 @@ export type RulesetStatus = Message<"plimsoll.v1.RulesetStatus"> & {
  */
 export const RulesetStatusSchema: GenMessage<RulesetStatus> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_policy_service, 0);
+
+/**
+ * BoundValidator is a validator that judges.
+ *
+ * @generated from message plimsoll.v1.BoundValidator
+ */
+export type BoundValidator = Message<"plimsoll.v1.BoundValidator"> & {
+  /**
+   * What verdicts call it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What its module says of its version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Where its module comes from, as configured.
+   *
+   * @generated from field: string module = 3;
+   */
+  module: string;
+
+  /**
+   * The digest of the module, in hexadecimal.
+   *
+   * @generated from field: string sha256 = 4;
+   */
+  sha256: string;
+
+  /**
+   * `enforce`, `warn` or `shadow`.
+   *
+   * @generated from field: string enforcement = 5;
+   */
+  enforcement: string;
+
+  /**
+   * The ID of the key that the module is signed with; empty if signatures are not looked
+   * at.
+   *
+   * @generated from field: string key_id = 6;
+   */
+  keyId: string;
+
+  /**
+   * The trusted comment of that signature.
+   *
+   * @generated from field: string comment = 7;
+   */
+  comment: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.BoundValidator.
+ * Use `create(BoundValidatorSchema)` to create a new message.
+ */
+export const BoundValidatorSchema: GenMessage<BoundValidator> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_policy_service, 1);
+
+/**
+ * Quarantine says that a validator is not asked on behalf of a caller: it has failed to
+ * judge what that caller wanted again and again.
+ *
+ * @generated from message plimsoll.v1.Quarantine
+ */
+export type Quarantine = Message<"plimsoll.v1.Quarantine"> & {
+  /**
+   * The validator's name.
+   *
+   * @generated from field: string validator = 1;
+   */
+  validator: string;
+
+  /**
+   * The namespace of the containers.
+   *
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * Who the caller is, as decisions name users; empty if anonymous. Only those who may
+   * change the rules see it.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 4;
+   */
+  since?: Timestamp;
+
+  /**
+   * Until then the caller's requests are refused. The next one is a probe: the validator
+   * is asked, and the quarantine ends if it comes to a verdict.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 5;
+   */
+  until?: Timestamp;
+};
+
+/**
+ * Describes the message plimsoll.v1.Quarantine.
+ * Use `create(QuarantineSchema)` to create a new message.
+ */
+export const QuarantineSchema: GenMessage<Quarantine> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_policy_service, 2);
 
 /**
  * SourceRevision is what policies were made of.
@@ -113,10 +252,10 @@ export type SourceRevision = Message<"plimsoll.v1.SourceRevision"> & {
  * Use `create(SourceRevisionSchema)` to create a new message.
  */
 export const SourceRevisionSchema: GenMessage<SourceRevision> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 1);
+  messageDesc(file_plimsoll_v1_policy_service, 3);
 
 /**
- * PolicySource is where policies come from.
+ * PolicySource is where policies, or the module of a validator, come from.
  *
  * @generated from message plimsoll.v1.PolicySource
  */
@@ -163,10 +302,10 @@ export type PolicySource = Message<"plimsoll.v1.PolicySource"> & {
  * Use `create(PolicySourceSchema)` to create a new message.
  */
 export const PolicySourceSchema: GenMessage<PolicySource> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 2);
+  messageDesc(file_plimsoll_v1_policy_service, 4);
 
 /**
- * PastRuleset is policies that have judged.
+ * PastRuleset is rules that have judged.
  *
  * @generated from message plimsoll.v1.PastRuleset
  */
@@ -179,7 +318,7 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
   ruleset: string;
 
   /**
-   * The digest of the policies.
+   * The digest of the policies; `none` if there were none.
    *
    * @generated from field: string policies = 2;
    */
@@ -200,11 +339,18 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
   active: boolean;
 
   /**
-   * What they were made of.
+   * What the policies were made of.
    *
    * @generated from field: repeated plimsoll.v1.SourceRevision revisions = 5;
    */
   revisions: SourceRevision[];
+
+  /**
+   * The digest of the validators; `none` if there were none, empty if they were not kept.
+   *
+   * @generated from field: string validators = 6;
+   */
+  validators: string;
 };
 
 /**
@@ -212,7 +358,7 @@ export type PastRuleset = Message<"plimsoll.v1.PastRuleset"> & {
  * Use `create(PastRulesetSchema)` to create a new message.
  */
 export const PastRulesetSchema: GenMessage<PastRuleset> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 3);
+  messageDesc(file_plimsoll_v1_policy_service, 5);
 
 /**
  * GetStatusRequest asks for the status.
@@ -227,7 +373,7 @@ export type GetStatusRequest = Message<"plimsoll.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 4);
+  messageDesc(file_plimsoll_v1_policy_service, 6);
 
 /**
  * GetStatusResponse carries the status.
@@ -248,7 +394,7 @@ export type GetStatusResponse = Message<"plimsoll.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 5);
+  messageDesc(file_plimsoll_v1_policy_service, 7);
 
 /**
  * ListRulesetsRequest asks for the history.
@@ -263,7 +409,7 @@ export type ListRulesetsRequest = Message<"plimsoll.v1.ListRulesetsRequest"> & {
  * Use `create(ListRulesetsRequestSchema)` to create a new message.
  */
 export const ListRulesetsRequestSchema: GenMessage<ListRulesetsRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 6);
+  messageDesc(file_plimsoll_v1_policy_service, 8);
 
 /**
  * ListRulesetsResponse carries the history.
@@ -284,7 +430,7 @@ export type ListRulesetsResponse = Message<"plimsoll.v1.ListRulesetsResponse"> &
  * Use `create(ListRulesetsResponseSchema)` to create a new message.
  */
 export const ListRulesetsResponseSchema: GenMessage<ListRulesetsResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 7);
+  messageDesc(file_plimsoll_v1_policy_service, 9);
 
 /**
  * RollbackRequest says what to go back to.
@@ -293,8 +439,8 @@ export const ListRulesetsResponseSchema: GenMessage<ListRulesetsResponse> = /*@_
  */
 export type RollbackRequest = Message<"plimsoll.v1.RollbackRequest"> & {
   /**
-   * The digest of policies or of a ruleset, or its beginning of at least six digits.
-   * Default: the latest policies that are others than those that judge.
+   * The digest of a ruleset, policies or validators, or its beginning of at least six
+   * digits. Default: the latest rules that are others than those that judge.
    *
    * @generated from field: string digest = 1;
    */
@@ -306,7 +452,7 @@ export type RollbackRequest = Message<"plimsoll.v1.RollbackRequest"> & {
  * Use `create(RollbackRequestSchema)` to create a new message.
  */
 export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 8);
+  messageDesc(file_plimsoll_v1_policy_service, 10);
 
 /**
  * RollbackResponse says how it stands afterwards.
@@ -327,7 +473,7 @@ export type RollbackResponse = Message<"plimsoll.v1.RollbackResponse"> & {
  * Use `create(RollbackResponseSchema)` to create a new message.
  */
 export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 9);
+  messageDesc(file_plimsoll_v1_policy_service, 11);
 
 /**
  * ReloadRequest asks for the rules to be loaded anew.
@@ -342,7 +488,7 @@ export type ReloadRequest = Message<"plimsoll.v1.ReloadRequest"> & {
  * Use `create(ReloadRequestSchema)` to create a new message.
  */
 export const ReloadRequestSchema: GenMessage<ReloadRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 10);
+  messageDesc(file_plimsoll_v1_policy_service, 12);
 
 /**
  * ReloadResponse says how it stands afterwards.
@@ -363,13 +509,13 @@ export type ReloadResponse = Message<"plimsoll.v1.ReloadResponse"> & {
  * Use `create(ReloadResponseSchema)` to create a new message.
  */
 export const ReloadResponseSchema: GenMessage<ReloadResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_policy_service, 11);
+  messageDesc(file_plimsoll_v1_policy_service, 13);
 
 /**
  * PolicyService shows and changes by which rules mutations are judged.
  *
- * The server loads its policies from the sources in its configuration, and again when
- * these change. A candidate that cannot be loaded is refused, and the rules that judge
+ * The server loads its policies and validators from the sources in its configuration,
+ * and again when these change. A candidate that cannot be loaded is refused, and the rules that judge
  * stay. Changes are atomic: each mutation is judged by one ruleset.
  *
  * Anybody may look. Only root and the user that the server runs as, on its unix socket,
@@ -390,8 +536,8 @@ export const PolicyService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * ListRulesets lists the policies that have judged and can be gone back to, the
-   * latest first. There are at most five.
+   * ListRulesets lists the rules that have judged and can be gone back to, the latest
+   * first. There are at most five.
    *
    * @generated from rpc plimsoll.v1.PolicyService.ListRulesets
    */
@@ -401,10 +547,10 @@ export const PolicyService: GenService<{
     output: typeof ListRulesetsResponseSchema;
   },
   /**
-   * Rollback makes earlier policies judge again, with the validators of now. They stay,
-   * also when the server is restarted, until Reload. NOT_FOUND: there are none of that
-   * digest. FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded
-   * any more.
+   * Rollback makes earlier rules judge again, policies and validators; of a kind that
+   * there was none of then, those of now stay. They stay, also when the server is
+   * restarted, until Reload. NOT_FOUND: there are none of that digest.
+   * FAILED_PRECONDITION: there are no earlier ones, or they cannot be loaded any more.
    *
    * @generated from rpc plimsoll.v1.PolicyService.Rollback
    */

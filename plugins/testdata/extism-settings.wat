@@ -1,0 +1,22 @@
+;; Extism: what is wrong with its settings is in them, under say; any container is valid.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "length" (func $length (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+  (import "extism:host/env" "config_get" (func $config_get (param i64) (result i64)))
+  (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+  (memory (export "memory") 1)
+  (func $output (param $key i32) (param $n i64)
+    (local $block i64) (local $i i64)
+    (local.set $block (call $alloc (local.get $n)))
+    (loop $copy
+      (call $store_u8 (i64.add (local.get $block) (local.get $i))
+        (i32.load8_u (i32.add (local.get $key) (i32.wrap_i64 (local.get $i)))))
+      (br_if $copy (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (local.get $n))))
+    (if (i32.eqz (local.get $key))
+      (then (local.set $block (call $config_get (local.get $block)))))
+    (call $output_set (local.get $block) (call $length (local.get $block))))
+  (func (export "validate_settings") (result i32) (call $output (i32.const 0) (i64.const 3)) (i32.const 0))
+  (func (export "validate") (result i32) (call $output (i32.const 16) (i64.const 17)) (i32.const 0))
+  (data (i32.const 0) "say")
+  (data (i32.const 16) "{\"violations\":[]}"))

@@ -1,0 +1,5 @@
+# OPA: Is a number.
+# entrypoints: test/verdict
+package test
+
+verdict := 1

@@ -1,0 +1,5 @@
+# OPA: Finds what the settings say.
+# entrypoints: test/deny
+package test
+
+deny contains input.settings.say

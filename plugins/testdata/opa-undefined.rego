@@ -1,0 +1,5 @@
+# OPA: Is undefined.
+# entrypoints: test/verdict
+package test
+
+verdict := {"violations": []} if input.object.id == ""

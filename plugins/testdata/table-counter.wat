@@ -1,0 +1,20 @@
+;; Keeps in a table, and in a segment that it drops, whether it was called before, and
+;; traps if it was. _initialize fills the table.
+(module
+  (memory (export "memory") 1)
+  (table $t 2 funcref)
+  (elem $never declare func $mark)
+  (data $once "{\"violations\":[]}")
+  (global $begun (mut i32) (i32.const 0))
+  (func $mark)
+  (func (export "plimsoll_abi_1"))
+  (func (export "_initialize") (table.set $t (i32.const 1) (ref.func $mark)) (global.set $begun (i32.const 1)))
+  (func (export "plimsoll_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "plimsoll_validate") (param $ptr i32) (param $len i32) (result i64)
+    (if (i32.eqz (global.get $begun)) (then unreachable))
+    (if (ref.is_null (table.get $t (i32.const 1))) (then unreachable))
+    (if (i32.eqz (ref.is_null (table.get $t (i32.const 0)))) (then unreachable))
+    (table.set $t (i32.const 0) (ref.func $mark))
+    (memory.init $once (i32.const 16) (i32.const 0) (i32.const 17))
+    (data.drop $once)
+    (i64.or (i64.shl (i64.const 16) (i64.const 32)) (i64.const 17))))
