@@ -33,11 +33,13 @@ func TestPrefixedNames(t *testing.T) {
 		"a function":     {[]string{"a.rego", "package a\n\ndeny contains \"a\"\n\ndeny_if(x) if x\n"}, []string{"a"}, nil},
 		"a helper elsewhere is none here": {
 			[]string{"a.rego", "package a\n\ndeny contains \"a\" if \"x\" in deny_names\n\ndeny_names contains \"x\"\n", "b.rego", "package b\n\ndeny_names contains \"b\"\n"},
-			[]string{"a", "b"}, nil,
+			[]string{"a", "b"},
+			nil,
 		},
 		"read with all others": {
 			[]string{"a.rego", "package a\n\ndeny contains \"a\" if count(data.b[_]) == 1\n", "b.rego", "package b\n\ndeny_x contains \"x\"\n"},
-			[]string{"a", "x"}, nil,
+			[]string{"a", "x"},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
