@@ -35,6 +35,8 @@ func (r *reader) readArchive(src io.Reader) error {
 		// opa build writes absolute names, tar relative ones.
 		p := path.Clean(strings.TrimPrefix(entry.Name, "/"))
 		switch {
+		case isLink(entry) && !isLeftAlone(p) && !hidden(path.Base(p)):
+			return fmt.Errorf("%s is a link, which is not followed in archives: put what it leads to there (tar --dereference)", entry.Name)
 		case entry.Typeflag != tar.TypeReg || !r.unpacks(p):
 			continue
 		case strings.HasPrefix(p, "../"):
@@ -49,6 +51,10 @@ func (r *reader) readArchive(src io.Reader) error {
 		}
 		r.into.Files = append(r.into.Files, rawFile{Path: p, Content: content})
 	}
+}
+
+func isLink(entry *tar.Header) bool {
+	return entry.Typeflag == tar.TypeSymlink || entry.Typeflag == tar.TypeLink
 }
 
 // unpacks reports whether the entry at p of an archive is to be read.

@@ -50,12 +50,11 @@ func (p *Policies) explain(ctx context.Context, in *plimsoll.Input, doc []byte) 
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := p.limit(ctx)
+	defer done()
 	explanation := &plimsoll.Explanation{}
-	fired := &tracer{policies: p, at: p.places(), firings: map[int][][]plimsoll.Variable{}}
-	in = &plimsoll.Input{
-		Operation: in.Operation, Namespace: in.Namespace, Others: in.Others,
-		Object: &plimsoll.Container{Runtime: plimsoll.Runtime{Name: runtimeIn(whole)}},
-	}
+	fired := p.newTracer()
+	in = inputOf(in, whole)
 	for _, g := range p.groups {
 		q, err := g.matching(in)
 		if err != nil {
@@ -84,6 +83,67 @@ func (p *Policies) explain(ctx context.Context, in *plimsoll.Input, doc []byte) 
 	slices.SortFunc(explanation.Verdict.Warnings, compare)
 	explanation.Rules = p.firedRules(explanation.Verdict, fired.firings, whole)
 	return explanation, nil
+}
+
+// ExplainPatches tells which of the rules called patch fire on an input document, as
+// [Policies.Explain] does for those that judge. The document is that of the object before
+// anything was patched: what fires only on what others made of it is not told.
+func (p *Policies) ExplainPatches(ctx context.Context, in *plimsoll.Input, doc []byte) (rules []plimsoll.FiredRule, err error) {
+	if p.patches == nil || in.Operation == plimsoll.OperationDelete {
+		return nil, nil
+	}
+	onGrownStack(func() {
+		defer func() { // as in judge
+			if r := recover(); r != nil {
+				rules, err = nil, fault(evaluationSource, fmt.Errorf("panic: %s\n%s", ofPanic(r), debug.Stack()))
+			}
+		}()
+		rules, err = p.explainPatches(ctx, in, doc)
+	})
+	return rules, err
+}
+
+func (p *Policies) explainPatches(ctx context.Context, in *plimsoll.Input, doc []byte) ([]plimsoll.FiredRule, error) {
+	whole, err := decode(doc, &footprint{whole: true}, true)
+	if err != nil {
+		return nil, err
+	}
+	in = inputOf(in, whole)
+	q, err := p.patches.matching(in)
+	if q == nil || err != nil {
+		return nil, err
+	}
+	input, err := decode(doc, &q.footprint, true)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done := p.limit(ctx)
+	defer done()
+	fired := p.newTracer()
+	results, err := p.evaluate(ctx, q, in, input, rego.EvalQueryTracer(fired))
+	if err != nil {
+		return nil, err
+	}
+	var said plimsoll.Verdict // who patches, each time
+	for i, n := range q.asked {
+		err := p.readPatch(n, results.Elem(i).Value, func(r *rule, _ ast.Value) error {
+			said.Violations = append(said.Violations, plimsoll.Violation{Source: r.source})
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(said.Violations, compare)
+	return p.firedRules(said, fired.firings, whole), nil
+}
+
+// inputOf is as much of an input as is needed to evaluate rules on a document.
+func inputOf(in *plimsoll.Input, document ast.Value) *plimsoll.Input {
+	return &plimsoll.Input{
+		Operation: in.Operation, Namespace: in.Namespace, Others: in.Others,
+		Object: &plimsoll.Container{Runtime: plimsoll.Runtime{Name: runtimeIn(document)}},
+	}
 }
 
 // runtimeIn is the runtime of the object of an input document, by which rules are matched.
@@ -194,6 +254,10 @@ type tracer struct {
 	policies *Policies
 	at       map[place]int
 	firings  map[int][][]plimsoll.Variable // by number of the rule
+}
+
+func (p *Policies) newTracer() *tracer {
+	return &tracer{policies: p, at: p.places(), firings: map[int][][]plimsoll.Variable{}}
 }
 
 var _ topdown.QueryTracer = (*tracer)(nil)

@@ -184,3 +184,29 @@ deny contains "x" if {
 		t.Errorf("the variables are %s", text)
 	}
 }
+
+func TestExplainPatches(t *testing.T) {
+	p := mustLoad(t, files("a.rego", "package a\n\npatch contains {\"labels\": {\"team\": team}} if {\n\tteam := \"core\"\n\tnot input.object.labels.team\n}\n\n"+
+		"patch contains {\"labels\": {\"more\": \"x\"}} if input.object.labels.never\n"))
+	in := create()
+	in.Object.Labels = nil
+	doc, err := in.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := p.ExplainPatches(t.Context(), in, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []plimsoll.FiredRule{{
+		Source: plimsoll.Source{Line: 3, Rule: "patch"}, Count: 1,
+		Firings: [][]plimsoll.Variable{{{Name: "team", Value: `"core"`}, {Name: "input.object.labels.team", Value: "undefined"}}},
+	}}
+	if diff := cmp.Diff(want, rules, cmpopts.IgnoreFields(plimsoll.Source{}, "Kind", "Name", "File"), cmpopts.IgnoreFields(plimsoll.FiredRule{}, "Text")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	in.Operation = plimsoll.OperationDelete
+	if rules, err := p.ExplainPatches(t.Context(), in, doc); rules != nil || err != nil {
+		t.Errorf("of a delete: %v, %v", rules, err)
+	}
+}

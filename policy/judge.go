@@ -37,6 +37,8 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	if err := ctx.Err(); err != nil {
 		return plimsoll.Verdict{}, err
 	}
+	ctx, done := p.limit(ctx)
+	defer done()
 	for _, g := range p.groups {
 		said, err := p.judgeGroup(ctx, g, in)
 		if err != nil {
@@ -50,11 +52,30 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	return verdict, nil
 }
 
-// evaluate returns an entry for each of q.asked: see prepare.
-func (p *Policies) evaluate(parent context.Context, q *query, in *plimsoll.Input, input ast.Value, options ...rego.EvalOption) (*ast.Array, error) {
+// limit gives all evaluations in the context that it returns the timeout together: what
+// is judged group by group, or patched round by round, has it once.
+func (p *Policies) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, p.timeout, p.errTimeout())
+}
+
+func (p *Policies) errTimeout() error {
+	return fmt.Errorf("%w: the limit is %s", &plimsoll.TimeoutError{Source: evaluationSource}, p.timeout)
+}
+
+// ended is why a context of limit is done: the policies' own timeout, or the caller's error.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.As(cause, new(*plimsoll.TimeoutError)) {
+		return cause
+	}
+	return ctx.Err()
+}
+
+// evaluate returns an entry for each of q.asked: see prepare. The context is one of limit.
+func (p *Policies) evaluate(ctx context.Context, q *query, in *plimsoll.Input, input ast.Value, options ...rego.EvalOption) (*ast.Array, error) {
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
 	e := &evaluation{policies: p, in: in, payloads: q.payloads}
-	ctx, done := context.WithTimeout(parent, p.timeout)
-	defer done()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	cache := ruleCaches.Get().(*ruleCache) //nolint:forcetypeassert // holds nothing else
@@ -69,10 +90,10 @@ func (p *Policies) evaluate(parent context.Context, q *query, in *plimsoll.Input
 	switch {
 	case e.err != nil && !interrupted: // whatever the rule made of it
 		return nil, e.err
-	case interrupted && parent.Err() != nil:
-		return nil, parent.Err()
-	case interrupted:
-		return nil, fmt.Errorf("%w: the limit is %s", &plimsoll.TimeoutError{Source: evaluationSource}, p.timeout)
+	case interrupted && ctx.Err() != nil:
+		return nil, ended(ctx)
+	case interrupted: // by a time limit of what gave the other containers
+		return nil, p.errTimeout()
 	case err != nil:
 		return nil, fault(p.locate(err), withoutValues(err))
 	case len(results) != 1 || len(results[0].Expressions) != 1:

@@ -164,6 +164,45 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// askedForDeadline counts how often a deadline is derived from it.
+type askedForDeadline struct {
+	context.Context
+	count int
+}
+
+func (c *askedForDeadline) Deadline() (time.Time, bool) {
+	c.count++
+	return c.Context.Deadline()
+}
+
+// The groups of rules that are evaluated one after the other, and the rounds of patches,
+// have the timeout together.
+func TestTimeoutIsOfAllTogether(t *testing.T) {
+	p := mustLoad(t, files(
+		"none.rego", "package none\n\ndeny contains \"a\" if input.object.id == \"b\"\n",
+		"labels.rego", "package labels\n\ndeny contains \"a\" if input.object.labels.team == \"b\"\n",
+		"specs.rego", "package specs\n\ndeny contains \"a\" if input.object.spec.ociVersion == \"b\"\n",
+		"asks.rego", "package asks\n\ndeny contains \"a\" if plimsoll.count({}) == 7\n",
+		"patch.rego", "package patches\n\npatch contains {\"labels\": {\"a\": \"b\"}}\n\npatch contains {\"labels\": {\"c\": \"d\"}} if input.object.labels.a\n",
+	))
+	in := create()
+	in.Others = someOthers()
+	doc, err := in.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, evaluate := range map[string]func(context.Context) error{
+		"judge":   func(ctx context.Context) error { _, err := p.Judge(ctx, in); return err },
+		"patch":   func(ctx context.Context) error { _, _, err := p.Patch(ctx, in); return err },
+		"explain": func(ctx context.Context) error { _, err := p.Explain(ctx, in, doc); return err },
+	} {
+		ctx := &askedForDeadline{Context: context.Background()}
+		if err := evaluate(ctx); err != nil || ctx.count != 1 {
+			t.Errorf("%s: error %v, and %d deadlines, want one", name, err, ctx.count)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	p, err := policy.Load(context.Background(), policy.Options{Timeout: time.Hour}, files("spin.rego", spin))
 	if err != nil {

@@ -113,6 +113,13 @@ func parse(t text, files []file) (map[string]*ast.Module, []Problem) {
 		if !f.isModule() {
 			continue
 		}
+		if modules[f.name] != nil {
+			problems = append(problems, Problem{
+				File: f.name, Message: "two sources have a file of this name, of which only one would count",
+				Hint: "give each file by one source only",
+			})
+			continue
+		}
 		m, err := ast.ParseModuleWithOpts(f.name, string(f.content), options)
 		if err != nil {
 			problems = append(problems, t.explainAll(f.name, err)...)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -245,18 +246,19 @@ func TestRefused(t *testing.T) {
 			sources: []policy.Source{files("a.rego", "package a\n\nallow := true\n")},
 			want:    "policies in policies have no rule called deny, violation, warn, patch: they would admit everything",
 		},
-		"given twice":      {sources: []policy.Source{rule, rule}, want: "given twice"},
-		"broken archive":   {sources: []policy.Source{in("broken.tar.gz")}, want: "not a gzipped tar file"},
-		"file twice":       {sources: []policy.Source{in("twice.tar.gz")}, want: "a.rego is in the archive twice"},
-		"outside":          {sources: []policy.Source{in("outside.tar.gz")}, want: "../a.rego is outside of the archive"},
-		"delta bundle":     {sources: []policy.Source{in("delta.tar.gz")}, want: "delta bundle"},
-		"bomb":             {options: policy.Options{MaxBytes: 1 << 19}, sources: []policy.Source{in("bomb.tar.gz")}, want: "larger than 524288 bytes in all"},
-		"large":            {options: policy.Options{MaxBytes: 10}, sources: []policy.Source{rule}, want: "larger than 10 bytes in all"},
-		"large together":   {options: policy.Options{MaxBytes: 50}, sources: []policy.Source{rule, policy.FS("other", fstest.MapFS{"b.rego": {Data: []byte(denies)}})}, want: "larger than 50 bytes"},
-		"too many rules":   {sources: []policy.Source{files("a.rego", "package a\n"+strings.Repeat("deny contains \"x\"\n", 10001))}, want: "policies have 10001 rules, which is more than 10000"},
-		"nesting":          {sources: []policy.Source{files("a.rego", "package a\n\ndeny contains \"x\" if "+strings.Repeat("[1 | ", 18)+"true"+strings.Repeat("]", 18)+"\n")}, want: "policies/a.rego:3:1: comprehensions are nested more than 8 deep"},
-		"negative timeout": {options: policy.Options{Timeout: -time.Second}, sources: []policy.Source{rule}, want: "policy timeout is -1s"},
-		"negative size":    {options: policy.Options{MaxBytes: -1}, sources: []policy.Source{rule}, want: "policy size limit is -1 bytes"},
+		"given twice":       {sources: []policy.Source{rule, rule}, want: "given twice"},
+		"broken archive":    {sources: []policy.Source{in("broken.tar.gz")}, want: "not a gzipped tar file"},
+		"linked in archive": {sources: []policy.Source{policy.Archive("b", []byte(archiveWithLink(t)))}, want: "a/more is a link, which is not followed in archives"},
+		"file twice":        {sources: []policy.Source{in("twice.tar.gz")}, want: "a.rego is in the archive twice"},
+		"outside":           {sources: []policy.Source{in("outside.tar.gz")}, want: "../a.rego is outside of the archive"},
+		"delta bundle":      {sources: []policy.Source{in("delta.tar.gz")}, want: "delta bundle"},
+		"bomb":              {options: policy.Options{MaxBytes: 1 << 19}, sources: []policy.Source{in("bomb.tar.gz")}, want: "larger than 524288 bytes in all"},
+		"large":             {options: policy.Options{MaxBytes: 10}, sources: []policy.Source{rule}, want: "larger than 10 bytes in all"},
+		"large together":    {options: policy.Options{MaxBytes: 50}, sources: []policy.Source{rule, policy.FS("other", fstest.MapFS{"b.rego": {Data: []byte(denies)}})}, want: "larger than 50 bytes"},
+		"too many rules":    {sources: []policy.Source{files("a.rego", "package a\n"+strings.Repeat("deny contains \"x\"\n", 10001))}, want: "policies have 10001 rules, which is more than 10000"},
+		"nesting":           {sources: []policy.Source{files("a.rego", "package a\n\ndeny contains \"x\" if "+strings.Repeat("[1 | ", 18)+"true"+strings.Repeat("]", 18)+"\n")}, want: "policies/a.rego:3:1: comprehensions are nested more than 8 deep"},
+		"negative timeout":  {options: policy.Options{Timeout: -time.Second}, sources: []policy.Source{rule}, want: "policy timeout is -1s"},
+		"negative size":     {options: policy.Options{MaxBytes: -1}, sources: []policy.Source{rule}, want: "policy size limit is -1 bytes"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -349,6 +351,107 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// Sources whose files would have the same names are told apart, or refused.
+func TestSourcesOfOneName(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "srv/policies/x/a.rego", "package a\n\ndeny contains \"from srv\"\n")
+	write(t, dir, "cwd/policies/x/a.rego", "package b\n\ndeny contains \"from cwd\"\n")
+	write(t, dir, "other/policies/x/a.rego", "package c\n\ndeny contains \"from other\"\n")
+	t.Chdir(filepath.Join(dir, "cwd"))
+	srv, other := policy.Path(filepath.Join(dir, "srv/policies")), policy.Path(filepath.Join(dir, "other/policies"))
+	inside := policy.FS("policies", fstest.MapFS{"x/a.rego": {Data: []byte(denies)}})
+	for name, test := range map[string]struct {
+		sources []policy.Source
+		want    []string // messages
+	}{
+		"below":            {[]policy.Source{srv, policy.Path("policies/x")}, []string{"from srv", "from cwd"}},
+		"below, first":     {[]policy.Source{policy.Path("policies/x/a.rego"), srv}, []string{"from srv", "from cwd"}},
+		"here":             {[]policy.Source{policy.Path("."), srv}, []string{"from srv", "from cwd"}},
+		"both absolute":    {[]policy.Source{srv, other}, []string{"from srv", "from other"}},
+		"of the program":   {[]policy.Source{inside, policy.Path("policies")}, []string{"no", "from cwd"}},
+		"three of a name":  {[]policy.Source{srv, policy.Path("policies"), other}, []string{"from srv", "from cwd", "from other"}},
+		"a longer name":    {[]policy.Source{srv, policy.Archive("policies2", []byte(archive(t, "a.rego", denies)))}, []string{"from srv", "no"}},
+		"archive of above": {[]policy.Source{srv, policy.Archive("policies", []byte(archive(t, "x/a.rego", denies)))}, []string{"from srv", "no"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verdict, err := mustLoad(t, test.sources...).Judge(context.Background(), create())
+			if err != nil {
+				t.Fatal(err)
+			}
+			have := messages(verdict.Violations)
+			slices.Sort(have)
+			slices.Sort(test.want)
+			if diff := cmp.Diff(test.want, have); diff != "" {
+				t.Errorf("messages (-want +have):\n%s", diff)
+			}
+		})
+	}
+	for name, sources := range map[string][]policy.Source{
+		"the same place": {policy.Path("policies"), policy.Path("policies/x")},
+		"two archives": {
+			policy.Archive("b", []byte(archive(t, "c/a.rego", denies))), policy.Archive("b/c", []byte(archive(t, "a.rego", denies))),
+		},
+	} {
+		_, err := policy.Load(t.Context(), policy.Options{}, sources...)
+		if err == nil || !strings.Contains(err.Error(), "a.rego: two sources have a file of this name") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+// Links to directories are followed inside of a source, and refused outside.
+func TestLinkedDirectories(t *testing.T) {
+	for name, test := range map[string]struct {
+		links [][2]string // from and to
+		want  []string    // files
+		err   string
+	}{
+		"inside":            {links: [][2]string{{"p/linked", "..data/deep"}}, want: []string{"p/a.rego", "p/linked/b.rego"}},
+		"of a ConfigMap":    {links: [][2]string{{"p/..now", "..data"}, {"p/linked", "..now/deep"}}, want: []string{"p/a.rego", "p/linked/b.rego"}},
+		"one after another": {links: [][2]string{{"p/..data/deep/more", "../../..data2"}, {"p/linked", "..data/deep"}}, want: []string{"p/a.rego", "p/linked/b.rego", "p/linked/more/c.rego"}},
+		"outside":           {links: [][2]string{{"p/linked", "../elsewhere"}}, err: "linked is a link to a directory outside of the policies"},
+		"outside, by name":  {links: [][2]string{{"p/linked", "../p-other"}}, err: "linked is a link to a directory outside of the policies"},
+		"itself":            {links: [][2]string{{"p/linked", "."}}, err: "linked is a link to a directory that it is in itself"},
+		"in a circle":       {links: [][2]string{{"p/..data/deep/back", "../../..data2"}, {"p/..data2/on", "../..data/deep"}, {"p/linked", "..data/deep"}}, err: "linked/back/on is a link to a directory that it is in itself"},
+		"left alone":        {links: [][2]string{{"p/.linked", "../elsewhere"}, {"p/testdata", "../elsewhere"}}, want: []string{"p/a.rego"}},
+		"to nothing":        {links: [][2]string{{"p/notes", "nothing"}}, want: []string{"p/a.rego"}},
+		"a rule to nothing": {links: [][2]string{{"p/b.rego", "nothing"}}, err: "b.rego"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, pkg := range map[string]string{"p/a.rego": "a", "p/..data/deep/b.rego": "b", "p/..data2/c.rego": "c", "elsewhere/d.rego": "d", "p-other/e.rego": "e"} {
+				write(t, dir, file, "package "+pkg+"\n\ndeny contains \"no\"\n")
+			}
+			for _, link := range test.links {
+				if err := os.Symlink(link[1], filepath.Join(dir, link[0])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p, err := policy.Load(t.Context(), policy.Options{Timeout: time.Minute}, policy.Path(filepath.Join(dir, "p")))
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Errorf("error is %v, want one with %q", err, test.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			verdict, err := p.Judge(t.Context(), create())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have []string
+			for _, v := range verdict.Violations {
+				have = append(have, v.Source.File)
+			}
+			if diff := cmp.Diff(test.want, have); diff != "" {
+				t.Errorf("files (-want +have):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestDigest(t *testing.T) {
 	digest := func(sources ...policy.Source) string { return mustLoad(t, sources...).Digest() }
 	a := policy.FS("a", fstest.MapFS{"a.rego": {Data: []byte(denies)}})
@@ -384,6 +487,21 @@ func write(t *testing.T, dir, name, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// archiveWithLink makes an archive with a file and a link, which is easily overlooked.
+func archiveWithLink(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	zipped := gzip.NewWriter(&b)
+	w := tar.NewWriter(zipped)
+	file := w.WriteHeader(&tar.Header{Name: "a.rego", Typeflag: tar.TypeReg, Mode: 0o600, Size: int64(len(denies))})
+	_, content := w.Write([]byte(denies))
+	link := w.WriteHeader(&tar.Header{Name: "a/more", Typeflag: tar.TypeSymlink, Linkname: "../b"})
+	if err := errors.Join(file, content, link, w.Close(), zipped.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // archive makes a .tar.gz of names and contents, in turn.

@@ -75,7 +75,7 @@ func (p *Policies) reclassify(said plimsoll.Verdict, namespace string) plimsoll.
 
 func (p *Policies) classify(verdict *plimsoll.Verdict, v plimsoll.Violation, namespace string, enforcement Enforcement) {
 	first := slices.IndexFunc(p.overrides, func(o Override) bool { return o.covers(v.Source.Name, namespace) })
-	if first >= 0 && v.Source.Rule != warnName {
+	if first >= 0 && kindOf(v.Source.Rule) != warnName {
 		enforcement = p.overrides[first].Enforcement
 	}
 	if enforcement == Warn {

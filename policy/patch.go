@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -52,14 +51,16 @@ func (p *Policies) Patch(ctx context.Context, in *plimsoll.Input) (object *plims
 }
 
 func (p *Policies) patchUntilDone(ctx context.Context, in *plimsoll.Input) (*plimsoll.Container, []plimsoll.Patch, error) {
-	start, first := time.Now(), in.Object
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, done := p.limit(ctx)
+	defer done()
+	first := in.Object
 	var changes []change // of all rounds
 	for round := 1; ; round++ {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
-		}
-		if time.Since(start) > p.timeout {
-			return nil, nil, fmt.Errorf("%w: the limit is %s", &plimsoll.TimeoutError{Source: evaluationSource}, p.timeout)
+		if ctx.Err() != nil {
+			return nil, nil, ended(ctx)
 		}
 		object, more, err := p.patchOnce(ctx, in)
 		var request *plimsoll.RequestError

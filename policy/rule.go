@@ -10,8 +10,8 @@ import (
 	"github.com/plimsoll-project/plimsoll"
 )
 
-// decisionNames are the rules that are collected. What warn says only ever warns; patch
-// says what to change before the others judge.
+// decisionNames are the rules that are collected, together with what prefixed allows. What
+// warn says only ever warns; patch says what to change before the others judge.
 var decisionNames = []string{"deny", "violation", warnName, patchName}
 
 const (
@@ -63,11 +63,16 @@ func findRules(t text, names []string, modules map[string]*ast.Module, notes *as
 	var problems []Problem
 	var paths []string // in order of first appearance
 	heads := map[string][]head{}
+	refs := referencesOf(modules)
 	for _, module := range names {
 		for i, r := range modules[module].Rules {
-			h, problem := decision(r)
+			h, problem := decision(r, refs)
+			hint := "rules that decide look like: deny contains \"reason\" if { ... }"
+			if h.Rule == nil && problem == "" {
+				problem, hint = nearMiss(r, refs)
+			}
 			if problem != "" {
-				problems = append(problems, t.at(r.Location, problem, "rules that decide look like: deny contains \"reason\" if { ... }"))
+				problems = append(problems, t.at(r.Location, problem, hint))
 			}
 			if h.Rule == nil {
 				continue
@@ -91,7 +96,7 @@ func findRules(t text, names []string, modules map[string]*ast.Module, notes *as
 
 // decision tells whether r is (a part of) a decision rule, or why it cannot be.
 // A rule called a.deny in package p is the deny of package p.a, as it is for OPA.
-func decision(r *ast.Rule) (head, string) {
+func decision(r *ast.Rule, refs *references) (head, string) {
 	constant := true
 	for i, term := range r.Head.Ref() {
 		name, ok := "", false
@@ -104,6 +109,8 @@ func decision(r *ast.Rule) (head, string) {
 		switch {
 		case !ok:
 			constant = false
+		case prefixed.MatchString(name):
+			return prefixedDecision(r, i, refs)
 		case !slices.Contains(decisionNames, name):
 		case len(r.Head.Args) > 0:
 			return head{}, fmt.Sprintf("%s is a function, so nothing would ever call it", name)
@@ -114,6 +121,20 @@ func decision(r *ast.Rule) (head, string) {
 		}
 	}
 	return head{}, ""
+}
+
+// prefixedDecision is decision for a name such as deny_no_team, at a position of the head's
+// reference.
+func prefixedDecision(r *ast.Rule, at int, refs *references) (head, string) {
+	ref := r.Head.Ref()
+	h := head{Rule: r, name: at}
+	switch {
+	case len(r.Head.Args) > 0 || !ref[:at+1].IsGround() || refs.name(h.path()):
+		return head{}, "" // a helper
+	case r.Head.RuleKind() != ast.MultiValue || len(ref) != at+1:
+		return head{}, fmt.Sprintf("no rule refers to %s, and it decides only as a set", ref[:at+1])
+	}
+	return h, ""
 }
 
 // rulesOf makes rules of all the clauses of one document.
@@ -181,7 +202,7 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 		}
 	}
 	r.metadata = metadataOf(chain)
-	r.warns = name == warnName || r.enforcement == Warn
+	r.warns = kindOf(name) == warnName || r.enforcement == Warn
 	return r
 }
 

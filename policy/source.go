@@ -34,7 +34,8 @@ type Source struct {
 
 // Path is a source on disk: a directory, a single file, or a .tar.gz archive, such
 // as an OPA bundle. Files are reported relative to it: policies/labels.rego for the
-// directory "policies".
+// directory "policies", and for "/srv/policies" unless another source has files below that
+// name, too.
 func Path(name string) Source {
 	shown := filepath.ToSlash(filepath.Clean(name))
 	if filepath.IsAbs(name) { // where it is on the server is nobody's business
@@ -88,10 +89,7 @@ func readSet(r *reader, sources []Source) (*Set, error) {
 	}
 	set := &Set{}
 	names := make(map[string]bool, len(sources))
-	for _, s := range sources {
-		if names[s.name] && s.path != "" {
-			s.name = filepath.ToSlash(s.path) // to tell it from the other of that name
-		}
+	for _, s := range tellApart(sources) {
 		if names[s.name] {
 			return nil, fmt.Errorf("policies %s are given twice", s.name)
 		}
@@ -117,7 +115,7 @@ func (r *reader) readSource(s Source) error {
 		r.into.Files = s.contents.Files
 		return nil
 	case s.fsys != nil:
-		return r.readTree(s.fsys)
+		return r.readTree(tree{fsys: s.fsys})
 	case s.archive != nil:
 		return r.readArchive(bytes.NewReader(s.archive))
 	}
@@ -126,7 +124,11 @@ func (r *reader) readSource(s Source) error {
 	case err != nil:
 		return err
 	case info.IsDir():
-		return r.readTree(os.DirFS(s.path))
+		t, err := treeAt(s.path)
+		if err != nil {
+			return err
+		}
+		return r.readTree(t)
 	case isArchive(s.path):
 		f, err := os.Open(s.path)
 		if err != nil {
@@ -140,25 +142,19 @@ func (r *reader) readSource(s Source) error {
 	return r.readFile(".", os.DirFS(filepath.Dir(s.path)), filepath.Base(s.path))
 }
 
-func (r *reader) readTree(fsys fs.FS) error {
-	return fs.WalkDir(fsys, ".", func(p string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case p != "." && leftAlone(entry.Name()) && entry.IsDir():
-			return fs.SkipDir
-		case entry.IsDir() || !r.keeps(p):
+func (r *reader) readTree(t tree) error {
+	return t.walk(func(p string) error {
+		if !r.keeps(p) {
 			return nil
 		}
-		// Not entry.Info: a mounted Kubernetes ConfigMap is made of symbolic links.
-		info, err := fs.Stat(fsys, p)
+		info, err := fs.Stat(t.fsys, p) // behind links
 		if err != nil {
 			return err
 		}
 		if !info.Mode().IsRegular() {
 			return nil
 		}
-		return r.readFile(p, fsys, p)
+		return r.readFile(p, t.fsys, p)
 	})
 }
 

@@ -40,6 +40,7 @@ func Open(ctx context.Context, options Options, sources ...Source) (*Workspace, 
 	if err := options.ensureDefaults(); err != nil {
 		return nil, err
 	}
+	sources = tellApart(sources)
 	files, err := read(options.MaxBytes, true, sources)
 	if err != nil {
 		return nil, err
@@ -195,27 +196,26 @@ func (w *Workspace) Suites() ([]SuiteFile, error) {
 }
 
 func (s Source) suites() ([]SuiteFile, error) {
-	fsys, open := s.fsys, func(name string) ([]byte, error) { return fs.ReadFile(s.fsys, path.Clean(name)) }
-	if fsys == nil {
-		if info, err := os.Stat(s.path); err != nil || !info.IsDir() {
+	files, open := tree{fsys: s.fsys}, func(name string) ([]byte, error) { return fs.ReadFile(s.fsys, path.Clean(name)) }
+	if s.fsys == nil {
+		info, err := os.Stat(s.path)
+		if err != nil || !info.IsDir() {
+			return nil, err
+		}
+		if files, err = treeAt(s.path); err != nil {
 			return nil, err
 		}
 		// Not through os.DirFS: a suite may name files outside of the policies.
-		fsys, open = os.DirFS(s.path), func(name string) ([]byte, error) {
+		open = func(name string) ([]byte, error) {
 			return os.ReadFile(filepath.Join(s.path, filepath.FromSlash(name)))
 		}
 	}
 	var suites []SuiteFile
-	err := fs.WalkDir(fsys, ".", func(p string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case p != "." && leftAlone(entry.Name()) && entry.IsDir():
-			return fs.SkipDir
-		case entry.IsDir() || !isSuite(entry.Name()):
+	err := files.walk(func(p string) error {
+		if !isSuite(path.Base(p)) {
 			return nil
 		}
-		content, err := fs.ReadFile(fsys, p)
+		content, err := fs.ReadFile(files.fsys, p)
 		suites = append(suites, SuiteFile{
 			Name: path.Join(s.name, p), Content: content,
 			Open: func(name string) ([]byte, error) { return open(path.Join(path.Dir(p), name)) },

@@ -113,7 +113,7 @@ func (s plimsollV1) Review(ctx context.Context, req *plimsollv1.ReviewRequest) (
 	}
 	var explanation *plimsollv1.Explanation
 	if req.GetExplain() {
-		if explanation, err = s.explain(ctx, recordOf(r, r.decision.Outcome, r.err).stored()); err != nil {
+		if explanation, err = s.explain(ctx, recordOf(r, r.decision.Outcome, r.err).whole(), r.unpatched); err != nil {
 			return nil, s.connectError(ctx, err, r.decision)
 		}
 	}

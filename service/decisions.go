@@ -74,7 +74,7 @@ func (s *Service) findDecision(ctx context.Context, id string) (*storagev1.Decis
 	defer func() { _ = view.Close() }()
 	entry, err := view.Entry(ctx, decisionKey(namespace, id))
 	if errors.Is(err, plimsoll.ErrNotFound) {
-		return nil, fmt.Errorf("decision %s in namespace %q: %w: there never was one, or it is not kept any more", id, namespace, plimsoll.ErrNotFound)
+		return nil, fmt.Errorf("decision %s in namespace %q: %w: there never was one, it is not kept any more, or it is of another namespace (-n, or the header containerd-namespace)", id, namespace, plimsoll.ErrNotFound)
 	}
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (s decisionsV1) ExplainDecision(ctx context.Context, req *plimsollv1.Explai
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
 	}
-	explanation, err := s.explain(ctx, record)
+	explanation, err := s.explain(ctx, record, nil)
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -441,6 +442,64 @@ func TestExplainWithoutInput(t *testing.T) {
 		if notes := strings.Join(res.GetExplanation().GetNotes(), "\n"); !strings.Contains(notes, want[i]) {
 			t.Errorf("decision %d (%s): notes are %q, want %q", i, d.Outcome, notes, want[i])
 		}
+	}
+}
+
+// patchingExplainer explains patches, too.
+type patchingExplainer struct{ explainer }
+
+func (patchingExplainer) ExplainPatches(_ context.Context, _ *plimsoll.Input, document []byte) ([]plimsoll.FiredRule, error) {
+	if strings.Contains(string(document), "p00") || strings.Contains(string(document), "CANARY") {
+		return nil, fmt.Errorf("it was given %s", document)
+	}
+	return []plimsoll.FiredRule{{Source: plimsoll.Source{Kind: plimsoll.SourcePolicy, Name: "defaults", File: "d.rego", Line: 1, Rule: "patch"}}}, nil
+}
+
+// Reviews explain what is too large to be recorded, and what patched it as well.
+func TestReviewExplainsAll(t *testing.T) {
+	f := newFixture(t, nil, service.Options{})
+	c := f.decisionClients(t)
+	set := labelRules()
+	judged := 0
+	set.Policies = patchingExplainer{explainer{set.Policies, func(_ context.Context, _ *plimsoll.Input, document []byte) (*plimsoll.Explanation, error) {
+		judged = len(document)
+		return &plimsoll.Explanation{}, nil
+	}}}
+	spec := []byte(`{"note":"` + strings.Repeat("x", 70<<10) + `","password":"CANARY"}`)
+	for patched, want := range map[int]string{1: "", 2: "rules that patched are not shown: some fired only on what others had made of the container"} {
+		p := patcher{}
+		for i := range patched {
+			p[fmt.Sprintf("p%02d", i)] = "v"
+		}
+		set.Patches = p
+		f.SetRuleset(set)
+		res, err := c.containers.Review(t.Context(), &plimsollv1.ReviewRequest{Explain: true, Operation: &plimsollv1.ReviewRequest_Create{Create: &plimsollv1.CreateOperation{
+			Container: &plimsollv1.Container{
+				Id: "large", Image: "i", Runtime: &plimsollv1.Runtime{Name: "r"},
+				Spec: &anypb.Any{TypeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Spec", Value: spec},
+			},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := res.GetExplanation()
+		if notes := strings.Join(e.GetNotes(), "\n"); !e.GetReevaluated() || judged < 70<<10 || !strings.HasPrefix(notes, want) || want == "" && notes != "" {
+			t.Errorf("%d patches: evaluated again: %v, on %d bytes, notes %q", patched, e.GetReevaluated(), judged, notes)
+		}
+		if len(e.GetRules()) != 1 || e.GetRules()[0].GetSource().GetRule() != "patch" {
+			t.Errorf("rules are %v", e.GetRules())
+		}
+	}
+	// Of a decision that was recorded, the container before is not.
+	small := container("small", "policy", "1")
+	_, _, _ = c.create(t.Context(), nil, small)
+	made, _ := f.lastDecision(t)
+	res, err := c.ExplainDecision(t.Context(), &plimsollv1.ExplainDecisionRequest{Id: made.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(res.GetExplanation().GetNotes(), "\n"); !strings.Contains(notes, "rules that patched are not shown: the container as it was before them is not recorded") {
+		t.Errorf("notes are %q", notes)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -105,6 +106,13 @@ func statusOf(err error) status {
 		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
 	case is(errNotOperator):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
+	case is(errContended) && !is(context.Canceled):
+		s := status{code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second}
+		if is(context.DeadlineExceeded) { // the caller's
+			s = status{code: connect.CodeDeadlineExceeded, reason: ReasonDeadline}
+		}
+		s.message = "others wrote what this reads or writes all the time, so that its turn did not come in time; nothing was stored"
+		return s
 	case is(plimsoll.ErrOutOfTime):
 		return status{
 			code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second, log: true,
@@ -123,7 +131,8 @@ func statusOf(err error) status {
 	case is(plimsoll.ErrRequestReused):
 		return status{code: connect.CodeAborted, reason: ReasonRequestReused}
 	case is(plimsoll.ErrFailedPrecondition):
-		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
+		message := strings.TrimSuffix(err.Error(), ": "+plimsoll.ErrFailedPrecondition.Error()) // which the code says
+		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition, message: message}
 	case is(plimsoll.ErrCompacted):
 		return status{code: connect.CodeOutOfRange, reason: ReasonCompacted}
 	case is(errNotAlone):

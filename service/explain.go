@@ -22,6 +22,12 @@ type Explainer interface {
 	Explain(ctx context.Context, in *plimsoll.Input, document []byte) (*plimsoll.Explanation, error)
 }
 
+// patchExplainer is an [Explainer] that can tell, too, which rules patch the object of an
+// input document.
+type patchExplainer interface {
+	ExplainPatches(ctx context.Context, in *plimsoll.Input, document []byte) ([]plimsoll.FiredRule, error)
+}
+
 // maxExplains bounds how many explanations are worked out at once: they are for people, who
 // can wait, and must not keep mutations from being judged.
 const maxExplains = 2
@@ -30,8 +36,9 @@ const maxExplains = 2
 // has none, and are shown other containers without theirs. What they say may differ then,
 // and that is told.
 
-// explain tells how a decision came about, as far as that can still be found out.
-func (s *Service) explain(ctx context.Context, record *storagev1.Decision) (*plimsollv1.Explanation, error) {
+// explain tells how a decision came about, as far as that can still be found out. unpatched
+// is what was judged as it was before rules patched it, if that is known.
+func (s *Service) explain(ctx context.Context, record *storagev1.Decision, unpatched *plimsoll.Input) (*plimsollv1.Explanation, error) {
 	out := &plimsollv1.Explanation{Decision: record.GetDecision()}
 	note := func(format string, args ...any) { out.Notes = append(out.Notes, fmt.Sprintf(format, args...)) }
 	d := record.GetDecision()
@@ -70,10 +77,20 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision) (*pli
 		return out, nil
 	}
 
-	again, err := explainer.Explain(ctx, &plimsoll.Input{
+	in := &plimsoll.Input{
 		Operation: inputOperation(d.GetOperation()), Namespace: d.GetNamespace(),
 		Others: &maskedOthers{others{view: view, self: plimsoll.Key{Namespace: d.GetNamespace(), ID: d.GetContainerId()}}},
-	}, document)
+	}
+	if len(d.GetPatches()) > 0 {
+		why, err := explainPatches(ctx, explainer, in, unpatched, out)
+		if err != nil {
+			return nil, err
+		}
+		if why != "" {
+			note("rules that patched are not shown: %s", why)
+		}
+	}
+	again, err := explainer.Explain(ctx, in, document)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -95,6 +112,36 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision) (*pli
 			"the recorded verdict is what counts", masking.Mask)
 	}
 	return out, nil
+}
+
+// explainPatches adds the rules that patched to an explanation, or tells why it cannot.
+func explainPatches(ctx context.Context, explainer Explainer, in, unpatched *plimsoll.Input, out *plimsollv1.Explanation) (why string, err error) {
+	patches, ok := explainer.(patchExplainer)
+	if unpatched == nil || !ok {
+		return "the container as it was before them is not recorded", nil
+	}
+	document, err := shownInput(unpatched)
+	if err != nil {
+		return "what they were given cannot be shown", nil //nolint:nilerr // it may be quoted in there
+	}
+	rules, err := patches.ExplainPatches(ctx, in, document)
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return statusMessage(err), nil
+	}
+	for _, r := range rules {
+		out.Rules = append(out.Rules, toFiredRule(r))
+	}
+	for _, p := range out.GetDecision().GetPatches() {
+		if !slices.ContainsFunc(out.GetRules(), func(r *plimsollv1.FiredRule) bool {
+			return r.GetSource().GetFile() == p.GetSource().GetFile() && r.GetSource().GetLine() == p.GetSource().GetLine()
+		}) {
+			return "some fired only on what others had made of the container, or on values that are hidden here", nil
+		}
+	}
+	return "", nil
 }
 
 func statusMessage(err error) string { return orElse(statusOf(err).message, err.Error()) }

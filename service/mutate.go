@@ -16,6 +16,9 @@ import (
 // mutation succeeded, and in the lane few can, so this many is far beyond bad luck.
 const maxAttempts = 128
 
+// errContended is why a mutation ran out of time that waited for its turn in the lane.
+var errContended = errors.New("others wrote the same all the time")
+
 // errOvertakes is the conflict with a mutation that has a turn in the lane.
 var errOvertakes = fmt.Errorf("others have their turn: %w", plimsoll.ErrConflict)
 
@@ -35,6 +38,7 @@ type result struct {
 	// input is what was judged; nil if that was not come to. shown is its document without
 	// secrets, and shownObject that of its object, if somebody has asked for them.
 	input       *plimsoll.Input
+	unpatched   *plimsoll.Input // the same before rules patched it
 	shown       []byte
 	shownObject *node
 	// decision is there whatever happened.
@@ -109,13 +113,11 @@ func (s *Service) untilCommitted(ctx context.Context, attempt func(own *turn) (p
 		if errors.Is(err, plimsoll.ErrConflict) && attempts < maxAttempts && ctx.Err() == nil {
 			// The state has changed: judge again, on what it is now.
 			if own != nil || attempts > maxOptimistic || errors.Is(err, errOvertakes) {
-				own, err = s.lane.wait(ctx, own, p)
-			} else {
-				err = nil
+				if own, err = s.lane.wait(ctx, own, p); err != nil {
+					return fmt.Errorf("%w: %w", errContended, err)
+				}
 			}
-			if err == nil {
-				continue
-			}
+			continue
 		}
 		if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("%w (%w)", context.Cause(ctx), err) // whose deadline: the caller's or ours
@@ -229,7 +231,7 @@ type basis struct {
 // any kind.
 func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Write, error) {
 	m := r.mutation
-	r.input, r.shown = nil, nil
+	r.input, r.unpatched, r.shown = nil, nil, nil
 	if replayed, err := s.replay(ctx, on.view, r); replayed || err != nil {
 		return nil, err
 	}
@@ -285,7 +287,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 // is in r.decision, unless there is none: any error ends the attempt.
 func (s *Service) applyRules(ctx context.Context, rules *Ruleset, r *result, input *plimsoll.Input) error {
 	// Patch, which is still a part of 2.
-	r.input, r.shown = input, nil
+	r.input, r.unpatched, r.shown = input, input, nil
 	input, err := s.patch(ctx, rules.Patches, r, input)
 	if err != nil {
 		return err

@@ -159,12 +159,18 @@ func (r *record) size() int {
 
 // stored is r as it is kept.
 func (r *record) stored() *storagev1.Decision {
+	out := r.whole()
+	if len(out.GetInput()) > maxRecordedInput {
+		out.Input, out.Decision = nil, r.decision
+	}
+	return out
+}
+
+// whole is r with its input, however large that is.
+func (r *record) whole() *storagev1.Decision {
 	out := &storagev1.Decision{Decision: r.decision, Input: r.shown}
 	if r.input != nil {
 		out.Input, _ = shownInput(r.input) // what cannot be masked is not kept
-	}
-	if len(out.GetInput()) > maxRecordedInput {
-		out.Input = nil
 	}
 	if len(out.GetInput()) > 0 {
 		out.Decision = proto.CloneOf(r.decision)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
+
+var formOfID = regexp.MustCompile(`^[0-9A-Za-z]{26}$`)
 
 func newExplain() *cobra.Command {
 	var (
@@ -25,11 +28,15 @@ what their variables were. The ID of a decision is in the answer to every change
 
 Decisions are kept for a day unless the server is configured otherwise (plimsoll serve
 --decision-retention). Rules are evaluated again for this, on what was recorded, as long as
-they are still active. Values that may be secret are shown as ***.`,
+they are still active. Values that may be secret are shown as ***. Decisions are looked up in
+one namespace (-n).`,
 		Example: `  plimsoll explain 01JDF3Q8ZK4M2N6P8R0S2T4V6X
   plimsoll explain 01JDF3Q8ZK4M2N6P8R0S2T4V6X -o yaml
   plimsoll explain 01JDF3Q8ZK4M2N6P8R0S2T4V6X --jq '.rules[].source'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !formOfID.MatchString(args[0]) {
+				return usagef("%q is no ID of a decision: they have 26 letters and digits, such as 01JDF3Q8ZK4M2N6P8R0S2T4V6X", args[0])
+			}
 			p, err := output.printer(cmd)
 			if err != nil {
 				return err

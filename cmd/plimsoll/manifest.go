@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -127,6 +128,9 @@ func parseManifest(object []byte) (*manifest, error) {
 		return nil, errors.New("a container is an object with fields such as id, image and spec")
 	}
 	m := &manifest{container: &plimsollv1.Container{}, given: map[string]bool{}}
+	if err := checkLabels(members["labels"]); err != nil {
+		return nil, err
+	}
 	if raw, ok := members["namespace"]; ok {
 		if err := json.Unmarshal(raw, &m.namespace); err != nil {
 			return nil, errors.New("namespace: not a text")
@@ -192,6 +196,20 @@ func fieldOf(name string) (string, error) {
 // clearOutput takes away what only the server sets.
 func clearOutput(c *plimsollv1.Container) {
 	c.CreatedAt, c.UpdatedAt, c.Revision = nil, nil, 0
+}
+
+// checkLabels names labels whose values are no texts, as they easily are in YAML.
+func checkLabels(raw json.RawMessage) error {
+	var labels map[string]json.RawMessage
+	if json.Unmarshal(raw, &labels) != nil {
+		return nil //nolint:nilerr // what is no object at all, others say
+	}
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if !bytes.HasPrefix(labels[key], []byte(`"`)) {
+			return fmt.Errorf("labels.%s: not a text: put the value in quotes (without them, YAML reads y, no, 1 and the like as something else)", key)
+		}
+	}
+	return nil
 }
 
 // formatManifest is the container as a manifest that create and apply take, in JSON.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -49,13 +50,20 @@ func newPolicyStatus() *cobra.Command {
 	return new(rulesCommand).call(&cobra.Command{
 		Use: "status", Short: "Show which rules a server judges by", Args: cobra.NoArgs,
 		Long: `Show which rules a running server judges by, since when, what they were made of, and
-whether anything is wrong with where they come from.`,
+whether anything is wrong with where they come from. If there is (the files have policies
+that cannot be loaded, or a source cannot be reached), the exit status is 1.`,
 	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
 		res, err := client.GetStatus(ctx, &plimsollv1.GetStatusRequest{})
 		if err != nil {
 			return err
 		}
-		return printStatus(p, res.GetStatus())
+		if err := printStatus(p, res.GetStatus()); err != nil {
+			return err
+		}
+		if !isSound(res.GetStatus()) {
+			return reportedError(exitError)
+		}
+		return nil
 	})
 }
 
@@ -151,6 +159,11 @@ func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
 		printLines(p.w, "  ! ", "not loaded: "+status.GetError())
 	}
 	return nil
+}
+
+// isSound reports whether the rules of a server are those that it is configured to have.
+func isSound(status *plimsollv1.RulesetStatus) bool {
+	return status.GetError() == "" && !slices.ContainsFunc(status.GetSources(), func(s *plimsollv1.PolicySource) bool { return s.GetError() != "" })
 }
 
 // ofUser says whose requests are meant, if that is known.

@@ -12,6 +12,7 @@ import (
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/internal/server"
+	"github.com/plimsoll-project/plimsoll/policy/policytest"
 )
 
 // testFlags are those of policy test.
@@ -102,8 +103,11 @@ func (f *testFlags) test(cmd *cobra.Command) error {
 	if c := result.Coverage; c != nil && c.Percent < f.threshold {
 		return fmt.Errorf("coverage is %.1f%%, less than --threshold %v", c.Percent, f.threshold)
 	}
-	if !result.OK() {
+	switch {
+	case !result.OK():
 		return reportedError(exitError)
+	case result.Count(policytest.Skipped) == len(result.Results):
+		return errors.New("no test was run: all are called todo_test_…")
 	}
 	return nil
 }

@@ -142,8 +142,12 @@ func (m *masker) array(at place) error {
 		if !first {
 			m.out = append(m.out, ',')
 		}
-		if at != args || m.json.PeekKind() != '"' {
-			if err := m.value(at); err != nil {
+		if kind := m.json.PeekKind(); at != args || kind != '"' {
+			below := at
+			if at == args && arguments.isNext() {
+				below = secret
+			}
+			if err := m.value(below); err != nil {
 				return err
 			}
 			continue

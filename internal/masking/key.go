@@ -2,17 +2,39 @@ package masking
 
 // secretWords make a key that of a secret, wherever they are in it and in any case.
 var secretWords = [...]string{
-	"passw", "passphrase", "pwd", "secret", "token", "key", "cred", "auth", "bearer", "cookie", "session", "jwt", "dsn",
+	"passw", "passphrase", "passcode", "pwd", "secret", "token", "key", "cred", "auth", "bearer", "cookie", "session", "jwt", "dsn", "signature",
 }
 
-// byLetter are secretWords by their first letter.
-var byLetter = func() (words [256][]string) {
+// Shorter ones are such words only where they end, or stand alone: compassion is none.
+var (
+	lastWords  = [...]string{"pass"}
+	aloneWords = [...]string{"pw", "sig"}
+)
+
+// byLetter are all of them by their first letter.
+var byLetter = func() (words [256][]secretWord) {
+	add := func(text string, ends, begins bool) {
+		for _, letter := range []byte{text[0], text[0] - 'a' + 'A'} {
+			words[letter] = append(words[letter], secretWord{text, ends, begins})
+		}
+	}
 	for _, word := range secretWords {
-		words[word[0]] = append(words[word[0]], word)
-		words[word[0]-'a'+'A'] = words[word[0]]
+		add(word, false, false)
+	}
+	for _, word := range lastWords {
+		add(word, true, false)
+	}
+	for _, word := range aloneWords {
+		add(word, true, true)
 	}
 	return words
 }()
+
+// secretWord is a word that makes a key that of a secret.
+type secretWord struct {
+	text         string
+	ends, begins bool // where no other word does
+}
 
 // text is what is looked at without being copied.
 type text interface{ ~string | ~[]byte }
@@ -24,12 +46,26 @@ func IsSecretKey(key string) bool { return isSecretKey(key) }
 func isSecretKey[T text](key T) bool {
 	for i := range len(key) {
 		for _, word := range byLetter[key[i]] {
-			if hasWord(key, i, word) && (word != "auth" || !isAuthor(key, i)) {
+			switch {
+			case !hasWord(key, i, word.text), word.text == "auth" && isAuthor(key, i):
+			case word.ends && !isBorder(key, i+len(word.text)), word.begins && !isBorder(key, i):
+			default:
 				return true
 			}
 		}
 	}
-	return hasWord(key, len(key)-len("pass"), "pass")
+	return false
+}
+
+// isBorder reports whether one word ends before i in s, and another may begin there: in
+// passFile and pass_file, but not in passive.
+func isBorder[T text](s T, i int) bool {
+	if i == 0 || i == len(s) {
+		return true
+	}
+	isLetter := func(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+	isUpper := func(c byte) bool { return isLetter(c) && c&0x20 == 0 }
+	return !isLetter(s[i-1]) || !isLetter(s[i]) || isUpper(s[i]) && !isUpper(s[i-1])
 }
 
 // hasWord reports whether word, in any case, is at i in s.

@@ -15,6 +15,7 @@ func TestIsSecretKey(t *testing.T) {
 		"password", "DB_PASSWORD", "PGPASSWORD", "mysql.passwd", "secret", "clientSecret", "x-auth-token", "API_KEY", "apikey",
 		"ssh_key", "credentials", "AWS_CREDS", "Authorization", "authorization", "bearer", "set-cookie", "SESSION_ID", "jwt",
 		"db_pass", "PASS", "SENTRY_DSN", "pwd", "example.org/secret.name", "monkey",
+		"db_pw", "PW", "dbPw", "passcode", "pass_file", "dbPassFile", "PASS2", "sig", "url.sig", "X-Amz-Signature",
 	} {
 		if !IsSecretKey(key) {
 			t.Errorf("%q is none", key)
@@ -23,6 +24,7 @@ func TestIsSecretKey(t *testing.T) {
 	for _, key := range []string{
 		"", "a", "team", "owner", "path", "passthrough", "author", "org.opencontainers.image.authors", "labels", "spec", "image", "rootfs",
 		"namespaces", "capabilities", "destination", "options", "readonlyPaths", "noNewPrivileges", "seccomp", "rlimits", "hostname",
+		"passive", "passenger", "PASSTHROUGH", "upward", "pwnat", "design", "signal", "sigma",
 	} {
 		if IsSecretKey(key) {
 			t.Errorf("%q is one", key)
@@ -52,6 +54,30 @@ func TestText(t *testing.T) {
 		"system call":   {"request_key", "request_key"},
 		"capability":    {"CAP_SYS_ADMIN", "CAP_SYS_ADMIN"},
 		"words":         {"the secret of monkey business", "the secret of monkey business"},
+		"shell":         {`sh -c "export DB_PASS=hunter2; run"`, `sh -c "export DB_PASS=***; run"`},
+		"list":          {"user=a,pass=hunter2", "user=a,pass=***"},
+		"flag, short":   {"x --pass hunter2", "x --pass ***"},
+		"YAML":          {"user: a\npass: hunter2", "user: a\npass: ***"},
+		"JSON, short":   {`{"pass":"hunter2"}`, `{"pass":***}`},
+		"JSON in JSON":  {`{\"pass\":\"hunter2\"}`, `{\"pass\":***`},
+		"shortest":      {"pw=x", "pw=***"},
+		"signature":     {"https://x.example/?sv=1&sig=abc%2F&y=1", "https://x.example/?sv=1&sig=***&y=1"},
+		"camel case":    {"dbPw: hunter2", "dbPw: ***"},
+		"JSON array":    {`{"tokens": ["a", "b]"], "x": 1}`, `{"tokens": ***, "x": 1}`},
+		"JSON object":   {`{"secret": {"a": {"b": "c"}}, "x": 1}`, `{"secret": ***, "x": 1}`},
+		"YAML list":     {"password:\n  - x\n  - y\nz: 1", "password:\n  ***\nz: 1"},
+		"YAML list, at": {"a:\n  password:\n  - x\n  - y\n  z: 1", "a:\n  password:\n  ***\n  z: 1"},
+		"YAML map":      {"secret:\n  a: x\n\n  b: y\nz: 1", "secret:\n  ***\nz: 1"},
+		"YAML block":    {"key: |-\n  line one\n  line two\nz: 1", "key: ***\nz: 1"},
+		"YAML element":  {"- password: |\n    one\n  user: x", "- password: ***\n  user: x"},
+		"next line":     {"password:\nhunter2 x", "password:\n*** x"},
+		"in JSON below": {"{\n  \"password\":\n    \"two words\",\n  \"x\": 1\n}", "{\n  \"password\":\n    ***,\n  \"x\": 1\n}"},
+		"not closed":    {`password="two words`, `password=***`},
+		"escaped":       {`password="a\"b c" x`, `password=*** x`},
+		"glued quotes":  {`password=a'b'"c" x`, `password=*** x`},
+		"brackets open": {`password=[a, b`, `password=***`},
+		"no value":      {"password=", "password="},
+		"passive":       {"passive: yes", "passive: yes"},
 		"bearer":        {"say Bearer abc.def to it", "say Bearer *** to it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +100,15 @@ func TestArgs(t *testing.T) {
 		"port":            {[]string{"-p", "8080:80", "-port", "80"}, []string{"-p", "8080:80", "-port", "80"}},
 		"user number":     {[]string{"-u", "1000"}, []string{"-u", "1000"}},
 		"script":          {[]string{"sh", "-c", "export PASSWORD=x; run --token y"}, []string{"sh", "-c", "export PASSWORD=***; run --token ***"}},
+		"script, mysql":   {[]string{"sh", "-c", "mysql -u root -phunter -e 'select 1'"}, []string{"sh", "-c", "mysql -u *** -p*** -e 'select 1'"}},
+		"script, curl":    {[]string{"sh", "-c", "curl -u a:hunter2 https://x"}, []string{"sh", "-c", "curl -u *** https://x"}},
+		"script, quoted":  {[]string{"sh", "-c", `ssh h "login -p 'a b' x"; ls -a b`}, []string{"sh", "-c", `ssh h "login -p '***' x"; ls -a b`}},
+		"script, sshpass": {[]string{"sshpass -p 1234 ssh h"}, []string{"sshpass -p *** ssh h"}},
+		"script, next":    {[]string{"run --password; ls x"}, []string{"run --password; ls x"}},
+		"script assigned": {[]string{"CMD=redis-cli -a x"}, []string{"CMD=redis-cli -a ***"}},
+		"redis":           {[]string{"/usr/bin/redis-cli", "-h", "db", "-a", "1234"}, []string{"/usr/bin/redis-cli", "-h", "db", "-a", "***"}},
+		"passcode":        {[]string{"--passcode", "x"}, []string{"--passcode", "***"}},
+		"all":             {[]string{"ls", "-a", "x"}, []string{"ls", "-a", "x"}},
 		"random":          {[]string{"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1"}, []string{"***"}},
 		"random, named":   {[]string{"--x=d41d8cd98f00b204e9800998ecf8427e"}, []string{"--x=***"}},
 		"digest":          {[]string{"nginx@sha256:d41d8cd98f00b204e9800998ecf8427e"}, []string{"nginx@sha256:d41d8cd98f00b204e9800998ecf8427e"}},
@@ -93,6 +128,8 @@ func TestDocument(t *testing.T) {
 		"env of a hook":   {`{"hooks":{"poststart":[{"env":["A=b"]}]}}`, `{"hooks":{"poststart":[{"env":["A=***"]}]}}`},
 		"env by name":     {`{"env":{"A":"b","N":1,"none":null}}`, `{"env":{"A":"***","N":"***","none":null}}`},
 		"args":            {`{"args":["x","--password","y"]}`, `{"args":["x","--password","***"]}`},
+		"object in args":  {`{"args":["--password",{"a":"b"},{"a":"b"},"-u",["x"],"y"]}`, `{"args":["--password","***",{"a":"b"},"-u","***","y"]}`},
+		"text":            {`{"note":"user: a\npass: hunter2","db_pw":"x"}`, `{"note":"user: a\npass: ***","db_pw":"***"}`},
 		"labels":          {`{"labels":{"team":"core","api-key":"x"}}`, `{"labels":{"team":"core","api-key":"***"}}`},
 		"escaped key":     {`{"labels":{"api\u002dkey":"x"}}`, `{"labels":{"api\u002dkey":"***"}}`},
 		"value of a key":  {`{"secret":{"a":["b"]},"token":[1],"key":7,"auth":true,"pwd":null}`, `{"secret":"***","token":"***","key":"***","auth":"***","pwd":null}`},
@@ -170,6 +207,30 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
+// Whatever surrounds it, a secret is not in what is shown of text that says what it is.
+func FuzzText(f *testing.F) {
+	f.Add("a: b\n", " x", "pass")
+	f.Add(`{"`, `"}`, "token")
+	f.Add(`sh -c "`, `"`, "DB_PW")
+	f.Fuzz(func(t *testing.T, before, after, key string) {
+		for i := range len(key) {
+			if !isNameByte(key[i]) {
+				return
+			}
+		}
+		if !IsSecretKey(key) {
+			key += "_pass"
+		}
+		for _, text := range []string{key + "=CANARY", key + ": CANARY", key + `":"CANARY"`, "--" + key + " CANARY"} {
+			shown := Text(before + " " + text + after)
+			if at := strings.Index(shown, "CANARY"); at >= 0 && !strings.Contains(before+after+key, "CANARY") {
+				t.Errorf("%q became %q", before+" "+text+after, shown)
+			}
+			_ = Args([]string{before + text + after})
+		}
+	})
+}
+
 // What is shown of a document is one again.
 func FuzzDocumentIsStable(f *testing.F) {
 	f.Add(`{"object":{"labels":{"team":"core"},"spec":{"process":{"env":["A=b"],"args":["--password","x"]}}}}`)
@@ -200,6 +261,24 @@ func BenchmarkDocument(b *testing.B) {
 	for b.Loop() {
 		if _, err := Document(doc); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Text that is made to take long takes as long for each byte as any other.
+func BenchmarkText(b *testing.B) {
+	for name, part := range map[string]string{
+		"plain": "a word, and another ", "names": "pass ", "assigned": "pass=x ", "quotes": `pass="x' `, "brackets": "pass=[{", "blocks": "pass: |",
+		"lines": "pass:\n", "lists": "pass:\n- x\n", "flags": "--pass ", "escapes": `pass\":\`, "URLs": "://a:b", "pem": "-----BEGIN x-----",
+	} {
+		for _, size := range []int{1 << 12, 1 << 18} {
+			text := strings.Repeat(part, size/len(part))
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					Args([]string{text})
+				}
+			})
 		}
 	}
 }

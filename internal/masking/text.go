@@ -9,10 +9,6 @@ import (
 var (
 	// userinfo is the password of a URL.
 	userinfo = regexp.MustCompile(`(://[^/\s:@]*):[^/\s]*@`)
-	// assignment is a value that text gives to the name of a secret: with = or :, or after
-	// a flag. What stands in quotes is one value.
-	assignment = regexp.MustCompile(`(?i)((?:` + secretName + `["']?\s*[=:]\s*|-` + secretName + `\s+)(?:(?:bearer|basic|token)\s+)?|\bbearer\s+)` +
-		`("[^"]*"|'[^']*'|[^\s"',;&]+)`)
 	// token is what says by its form that it is a secret.
 	token = regexp.MustCompile(`gh[pousr]_\w{16,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}|A[KS]IA[0-9A-Z]{16}|` +
 		`AIza[\w-]{30,}|sk-[\w-]{16,}|sk_live_\w{10,}|npm_\w{30,}|hvs\.[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`)
@@ -22,9 +18,6 @@ var (
 	word = regexp.MustCompile(`[A-Za-z0-9+/_=-]{20,}`)
 )
 
-// secretName is a name that IsSecretKey.
-const secretName = `(?:[\w.-]*(?:passw|passphrase|pwd|secret|token|key|cred|auth|bearer|cookie|session|jwt|dsn)[\w.-]*|\w*pass)`
-
 // Text returns s, which may be any text that people write, without what in it looks like
 // a secret.
 func Text(s string) string {
@@ -33,15 +26,14 @@ func Text(s string) string {
 	}
 	s = userinfo.ReplaceAllString(s, "$1:"+Mask+"@")
 	s = pem.ReplaceAllString(s, Mask)
-	s = assignment.ReplaceAllString(s, "${1}"+Mask)
-	return token.ReplaceAllString(s, Mask)
+	return token.ReplaceAllString(assignments(s), Mask)
 }
 
 // isSuspect reports whether Text would have to look closer. Almost all that specs have is
 // no suspect, and a scan is all that it costs.
 func isSuspect[T text](s T) bool {
 	const (
-		shortestSecret = 8
+		shortestSecret = 4 // pw=x
 		shortestToken  = 14
 	)
 	if len(s) < shortestSecret {

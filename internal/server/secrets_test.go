@@ -36,15 +36,19 @@ func secretive(id string, labels ...string) *plimsollv1.Container {
 	spec := strings.ReplaceAll(`{
 		"ociVersion": "1.3.0",
 		"process": {
-			"args": ["run", "--password", "SECRET", "--api-token=SECRET", "DB_PASSWORD=SECRET", "-pSECRET", "sh -c 'login --token SECRET'", "https://ann:SECRET@host/"],
+			"args": ["run", "--password", "SECRET", "--api-token=SECRET", "DB_PASSWORD=SECRET", "-pSECRET", "sh -c 'login --token SECRET'", "https://ann:SECRET@host/",
+				"sh -c \"export DB_PASS=SECRET; run\"", "user=a,pass=SECRET", "x --pass SECRET", "mysql -u root -pSECRET", "curl -u a:SECRET", "sshpass -p SECRET x",
+				"redis-cli", "-a", "SECRET", "--passcode", "SECRET", "{\"pass\":\"SECRET\"}", "mysql --defaults-extra-file=<(printf '[client]\npassword = SECRET')"],
 			"env": ["PATH=/bin", "A=SECRET", "B_C=SECRET", "TOKEN=SECRET"],
 			"cwd": "not/absolute", "user": {"uid": 0, "gid": 0},
 			"capabilities": {"bounding": ["CAP_SYS_ADMIN", "CAP_NOT_THERE"]}, "rlimits": [{"type": "RLIMIT_X", "soft": 2, "hard": 1}]
 		},
 		"root": {"path": "rootfs"},
 		"mounts": [{"destination": "relative", "type": "bind", "source": "/var/run/docker.sock", "options": ["rbind", "password=SECRET"]}],
-		"hooks": {"prestart": [{"path": "/bin/hook", "args": ["hook", "--secret", "SECRET"], "env": ["B=SECRET"]}]},
-		"annotations": {"example.org/auth-token": "SECRET", "credentials": "SECRET", "note": "password: SECRET"},
+		"hooks": {"poststop": [{"path": "/bin/hook", "args": ["hook", "--password", {"a": "SECRET"}, "--password", ["SECRET"]]}], "prestart": [{"path": "/bin/hook", "args": ["hook", "--secret", "SECRET"], "env": ["B=SECRET"]}]},
+		"annotations": {"example.org/auth-token": "SECRET", "credentials": "SECRET", "note": "password: SECRET", "db_pw": "SECRET",
+			"url": "https://example.org/blob?sv=1&sig=SECRET", "yaml": "user: a\npass: SECRET", "list": "password:\n  - SECRET", "json": "{\"pass\":\"SECRET\"}",
+			"shell": "sh -c \"export DB_PASS=SECRET; run\"", "pairs": "user=a,pass=SECRET"},
 		"linux": {"namespaces": [{"type": "pid", "path": "/proc/1/ns/pid"}], "resources": {"devices": [{"allow": true, "access": "rwm"}]}, "secret": {"deep": "SECRET"}}
 	}`, "SECRET", canary)
 	c := &plimsollv1.Container{
