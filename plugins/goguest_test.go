@@ -129,7 +129,11 @@ func TestGoGuest(t *testing.T) {
 
 // TestGuideConfig reads the configuration in the guide.
 func TestGuideConfig(t *testing.T) {
-	_, errs := parseConfig(block(t, "yaml"))
+	_, config, ok := strings.Cut(string(block(t, "yaml\nvalidators:")), "\n")
+	if !ok {
+		t.Fatal("the block is empty")
+	}
+	_, errs := parseConfig([]byte("validators:\n" + config))
 	if diff := cmp.Diff([]error(nil), errs); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}

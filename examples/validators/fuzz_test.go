@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -46,6 +47,10 @@ var hostile = []string{
 	`{"mounts":[{}` + strings.Repeat(`,{"destination":"a","type":1,"options":["a=b=c"]}`, 2_000) + `],"linux":{}}`,
 }
 
+// general are those that read requests with what their ABI or language has for everything,
+// and take more fuel for it than there is by default.
+var general = []string{"env-secrets", "pod-security", "seccomp-audit"}
+
 // loadAll binds every validator here that has cases, for all runtimes, without settings.
 func loadAll(t testing.TB) *plugins.Validators {
 	t.Helper()
@@ -58,9 +63,13 @@ func loadAll(t testing.TB) *plugins.Validators {
 		}
 		digest := sha256.Sum256(module)
 		fsys[name+".wasm"] = &fstest.MapFile{Data: module}
-		bindings = append(bindings, map[string]any{
+		binding := map[string]any{
 			"module": name + ".wasm", "sha256": hex.EncodeToString(digest[:]), "match": map[string]any{"runtimes": []string{"*"}},
-		})
+		}
+		if slices.Contains(general, name) {
+			binding["limits"] = map[string]any{"fuel": 1_000_000_000, "memory": "256MiB"}
+		}
+		bindings = append(bindings, binding)
 	}
 	fsys["validators.yaml"] = &fstest.MapFile{Data: encode(t, map[string]any{"validators": bindings})}
 	return load(t, plugins.FS(fsys, "validators.yaml"))

@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/plimsoll-project/plimsoll/plugins"
+	"github.com/plimsoll-project/plimsoll/storage/badgerstore"
 )
 
 // survivors are the digests of jobs that went well, so that reloading is quick. A job
@@ -58,9 +58,9 @@ func hashOf(b []byte) []byte {
 const cacheDir = "compiled-validators"
 
 // moduleCacheDir returns where what was compiled is kept, below a data directory. Nothing is
-// kept in one that is empty: it is for the store to begin one.
+// kept in one that the store has not begun yet: it may be somebody else's.
 func moduleCacheDir(data string) string {
-	if entries, err := os.ReadDir(data); err == nil && len(entries) > 0 {
+	if badgerstore.IsData(data) {
 		return filepath.Join(data, cacheDir)
 	}
 	return ""

@@ -43,7 +43,7 @@ const trialTimeout = 2 * toolTimeout
 func newTrial(manifest ManifestReader, timeout time.Duration) *trial {
 	t := &trial{store: memstore.New(), manifest: manifest, user: plimsoll.User{Via: "anonymous"}}
 	t.service = service.New(t.store, service.Options{
-		MutationTimeout: timeout,
+		MutationTimeout: timeout, OpenNamespaceLabels: true,
 		OnDecision: func(d plimsoll.Decision) {
 			t.mu.Lock()
 			defer t.mu.Unlock()

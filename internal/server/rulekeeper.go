@@ -110,8 +110,8 @@ func (c Config) checkPolicySources() []error {
 // of its own, and around it, where they would change with each write.
 func (c Config) checkApart(key string, paths []string) []error {
 	data, err := filepath.Abs(c.Data)
-	if err != nil {
-		return nil // what is wrong there is said when it is opened
+	if c.Data == "" || err != nil {
+		return nil // what is wrong there is said elsewhere
 	}
 	var problems []error
 	for _, path := range paths {

@@ -152,3 +152,9 @@ func (d *directory) writeFormat() error {
 func (d *directory) database() string { return filepath.Join(d.path, databaseDir) }
 
 func (d *directory) unlock() error { return d.lock.Close() }
+
+// IsData reports whether a directory is one that a store keeps its data in.
+func IsData(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, formatFile))
+	return err == nil && info.Mode().IsRegular()
+}

@@ -266,7 +266,8 @@ static void inspect(int t, char *buffer) {
 		}
 		if (!inside && *p == 'e' && jwt(p, end)) return report(t, "jwt", "a JSON Web Token");
 		if (*p == '-' && starts(p, end, "-----BEGIN ")) {
-			size_t label = run(p + 11, end, printable);
+			// Labels are short, and there may be many beginnings.
+			size_t label = run(p + 11, end - p > 80 ? p + 80 : end, printable);
 			for (size_t i = 0; i + 16 <= label && i < 40; i++)
 				if (memcmp(p + 11 + i, "PRIVATE KEY-----", 16) == 0) return report(t, "private-key", "a private key");
 		}
