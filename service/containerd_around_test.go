@@ -49,7 +49,7 @@ func namespaceNames(ctx context.Context, t *testing.T, client namespacesapi.Name
 // namespace lose them by deleting it. On TCP nobody is known to be an operator.
 func TestNamespaceLabelsAreForOperators(t *testing.T) {
 	store := memstore.New()
-	defer store.Close() //nolint:errcheck // in memory
+	defer store.Close()
 	serve := func(open bool) namespacesapi.NamespacesClient {
 		svc := service.New(store, service.Options{OpenNamespaceLabels: open})
 		return namespacesapi.NewNamespacesClient(dialContainerd(t, new(fixture).serveHandler(t, svc.Handler())))

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestAuditReports(t *testing.T) {
 		}
 		for d := xml.NewDecoder(&junit); ; {
 			_, err := d.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -29,7 +29,7 @@ type arguments struct {
 // commands are those with short flags whose values are secrets.
 var commands = map[string]string{
 	"sshpass": "-p", "redis-cli": "-a", "valkey-cli": "-a", "ldapsearch": "-w", "ldapmodify": "-w", "ldapadd": "-w", "ldapwhoami": "-w",
-	"mosquitto_pub": "-P", "mosquitto_sub": "-P", "mysql": "-p…", "mysqldump": "-p…", "mysqladmin": "-p…", "mariadb": "-p…", "mariadb-dump": "-p…",
+	"mosquitto_pub": "-P", "mosquitto_sub": "-P", "mysql": "-p…", "mysqldump": "-p…", "mysqladmin": "-p…", "mariadb": "-p…", "mariadb-dump": "-p…", //nolint:misspell // a program's name
 }
 
 // note looks whether an argument is a command with such flags.

@@ -35,9 +35,9 @@ func testMain(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is in the way of nobody
+	defer os.RemoveAll(dir)
 	compileProgram = filepath.Join(dir, "plimsoll")
-	build := exec.Command("go", "build", "-o", compileProgram, "../../cmd/plimsoll") //nolint:noctx // go test has a timeout
+	build := exec.Command("go", "build", "-o", compileProgram, "../../cmd/plimsoll")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)
