@@ -105,10 +105,17 @@ func (e *FaultError) Unwrap() []error { return []error{ErrFault, e.Err} }
 // time. It is an [ErrOutOfTime].
 type TimeoutError struct {
 	Source Source
+	// OutOfFuel says that a validator used up its fuel: it would with the same input every
+	// time, on every machine.
+	OutOfFuel bool
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("%s %s ran out of time", e.Source.Kind, e.Source)
+	resource := "time"
+	if e.OutOfFuel {
+		resource = "fuel"
+	}
+	return fmt.Sprintf("%s %s ran out of %s", e.Source.Kind, e.Source, resource)
 }
 
 // Unwrap makes a TimeoutError an [ErrOutOfTime].

@@ -225,8 +225,8 @@ func (b *binding) failure(err error) error {
 		return fmt.Errorf("waiting for validator %s: %w", source, err)
 	case errors.Is(err, puddle.ErrClosedPool):
 		return fmt.Errorf("validator %s was closed: %w", source, plimsoll.ErrNotReady)
-	case errors.Is(err, errOutOfTime):
-		return &plimsoll.TimeoutError{Source: source}
+	case errors.Is(err, errOutOfTime), errors.Is(err, errOutOfFuel):
+		return &plimsoll.TimeoutError{Source: source, OutOfFuel: errors.Is(err, errOutOfFuel)}
 	}
 	if trap, ok := errors.AsType[*trapError](err); ok {
 		b.log.Warn("validator trapped", "validator", source.String(), "trace", trap.trace())

@@ -129,11 +129,7 @@ func TestGoGuest(t *testing.T) {
 
 // TestGuideConfig reads the configuration in the guide.
 func TestGuideConfig(t *testing.T) {
-	_, config, ok := strings.Cut(string(block(t, "yaml\nvalidators:")), "\n")
-	if !ok {
-		t.Fatal("the block is empty")
-	}
-	_, errs := parseConfig([]byte("validators:\n" + config))
+	_, errs := parseConfig(append([]byte("validators:\n"), block(t, "yaml\nvalidators:")...))
 	if diff := cmp.Diff([]error(nil), errs); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}

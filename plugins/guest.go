@@ -150,7 +150,7 @@ func (i *instance) charge(fuel uint64) {
 	left := int64(i.fuel.Get()) - int64(fuel)
 	i.fuel.Set(uint64(left))
 	if left < 0 {
-		panic(errOutOfTime)
+		panic(errOutOfFuel)
 	}
 }
 

@@ -15,8 +15,11 @@ import (
 	"github.com/plimsoll-project/plimsoll/plugins/internal/wasm"
 )
 
-// errOutOfTime says that a call used up its fuel or took too long.
+// errOutOfTime says that a call took too long.
 var errOutOfTime = errors.New("out of time")
+
+// errOutOfFuel says that it used up its fuel.
+var errOutOfFuel = errors.New("out of fuel")
 
 // keepGrown is how much an instance may have grown in a call to be worth keeping.
 // Zeroing more than that takes longer than making another.
@@ -202,7 +205,7 @@ func (i *instance) runStack(fn api.Function, stack []uint64) error {
 	case err == nil:
 		return nil
 	case int64(i.fuel.Get()) < 0:
-		return errOutOfTime
+		return errOutOfFuel
 	case int64(i.depth.Get()) < 0, firstLine(err).Error() == "stack overflow": // the interpreter's own, lower bound
 		return errors.New("its calls nest too deep")
 	default:

@@ -233,7 +233,7 @@ func TestVerdictIsComplete(t *testing.T) {
 }
 
 func TestWarnPassesFaultsOver(t *testing.T) {
-	for name, word := range map[string]string{"trap": "failed", "spin": "ran out of time"} {
+	for name, word := range map[string]string{"trap": "failed", "spin": "ran out of fuel"} {
 		t.Run(name, func(t *testing.T) {
 			v := load(t, name, "enforcement: warn", "limits: {fuel: 100000}")
 			verdict, err := v.Judge(t.Context(), input(smallSpec))

@@ -51,7 +51,7 @@ func TestRefusedModules(t *testing.T) {
 		{"refused-opa-builtin", []string{"uses the builtin http.send", "uses the builtin time.now_ns", "there are crypto.sha256"}},
 		{"refused-memory", []string{"starts with 64 MiB of memory, more than the limit of 32 MiB", "limits.memory"}},
 		{"refused-invalid", []string{"compiling the module"}},
-		{"initialize-spin", []string{"_initialize: out of time"}},
+		{"initialize-spin", []string{"_initialize: out of fuel"}},
 		{"initialize-trap", []string{"_initialize: it trapped: unreachable"}},
 		{"settings-trap", []string{"validators[0].settings: checking them", "unreachable"}},
 	} {

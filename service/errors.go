@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -131,8 +130,7 @@ func statusOf(err error) status {
 	case is(plimsoll.ErrRequestReused):
 		return status{code: connect.CodeAborted, reason: ReasonRequestReused}
 	case is(plimsoll.ErrFailedPrecondition):
-		message := strings.TrimSuffix(err.Error(), ": "+plimsoll.ErrFailedPrecondition.Error()) // which the code says
-		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition, message: message}
+		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
 	case is(plimsoll.ErrCompacted):
 		return status{code: connect.CodeOutOfRange, reason: ReasonCompacted}
 	case is(errNotAlone):

@@ -45,7 +45,7 @@ func commands() []Module {
 	}
 	answer := write(bufferList, 1)
 	return []Module{
-		m("endless", "never ends", Timeout, "ran out of time", forever()),
+		m("endless", "never ends", Timeout, "ran out of fuel", forever()),
 		m("flood", "writes verdicts without end", Fault, "more than the limit", forever(answer)),
 		m("silent", "writes nothing", Fault, "wrote nothing", opNop),
 		m("twice", "writes two verdicts", Fault, "not a verdict", answer, answer),
@@ -57,7 +57,7 @@ func commands() []Module {
 		m("list-endless", "writes a list of 2³²-1 buffers", Fault, "wrote nothing", write(bufferList, math.MaxUint32)),
 		m("list-wrap", "writes a list at the end of addresses", Fault, "wrote nothing", write(math.MaxUint32-7, 2)),
 		m("read-outside", "reads to an address outside memory, and answers", Valid, "", num(0), num(page-4), num(1), num(resultAt), call(cmdRead), opDrop, answer),
-		m("read-endless", "reads its input again and again", Timeout, "ran out of time", forever(num(0), num(bufferList), num(1), num(resultAt), call(cmdRead), opDrop)),
+		m("read-endless", "reads its input again and again", Timeout, "ran out of fuel", forever(num(0), num(bufferList), num(1), num(resultAt), call(cmdRead), opDrop)),
 		m("state", "writes nothing if it has run before", Valid, "", opGlobalGet, 0, opI32Eqz, opIf, emptyBlock, answer, opEnd, num(1), opGlobalSet, 0),
 	}
 }
@@ -104,15 +104,15 @@ func extisms() []Module {
 	alloc := func(n uint64) []byte { return seq(long(n), call(extAlloc)) }
 	most := uint64(math.MaxUint64)
 	return []Module{
-		m("endless", "never ends", Timeout, "ran out of time", forever()),
+		m("endless", "never ends", Timeout, "ran out of fuel", forever()),
 		m("silent", "sets no output", Fault, "set no output", opNop),
 		m("error", "sets an error", Fault, "set an error", alloc(8), call(extError)),
-		m("alloc-all", "asks for 2⁶⁴-1 bytes", Timeout, "ran out of time", alloc(most), opDrop),
+		m("alloc-all", "asks for 2⁶⁴-1 bytes", Timeout, "ran out of fuel", alloc(most), opDrop),
 		{
 			Name: "extism-alloc-large", Does: "asks for more than its memory may be", Want: Fault, Says: "more than the limit", Limits: "memory: 1MiB",
 			Wasm: extism(alloc(600<<10), opDrop, alloc(600<<10), opDrop, num(0)),
 		},
-		m("alloc-many", "asks for a byte without end", Timeout, "ran out of time", forever(alloc(1), opDrop)),
+		m("alloc-many", "asks for a byte without end", Timeout, "ran out of fuel", forever(alloc(1), opDrop)),
 		m("output-outside", "sets output that is outside its memory", Fault, "which it does not have", long(16), long(8), call(extOutput)),
 		m("output-wrap", "sets output at the end of addresses", Fault, "which it does not have", long(most-8), long(64), call(extOutput)),
 		m("output-all", "sets output of 2⁶⁴-1 bytes", Fault, "more than the limit of 65536", alloc(8), long(most), call(extOutput)),
@@ -121,6 +121,6 @@ func extisms() []Module {
 		m("store-outside", "writes a byte beyond a block", Fault, "which it does not have", alloc(8), long(4096), opI64Add, num(1), call(extStore)),
 		m("input-outside", "reads beyond its input", Fault, "of its input", long(1<<32), call(extInput), opDrop),
 		m("free-twice", "frees what is free, and what never was", Fault, "set no output", alloc(8), call(extFree), long(16), call(extFree), long(most), call(extFree)),
-		m("variable-large", "sets a variable again and again", Timeout, "ran out of time", forever(alloc(8), alloc(8), call(extVarSet))),
+		m("variable-large", "sets a variable again and again", Timeout, "ran out of fuel", forever(alloc(8), alloc(8), call(extVarSet))),
 	}
 }

@@ -6,7 +6,7 @@ const quick = "fuel: 2000000"
 // endless are validators whose calls never end by themselves.
 func endless() []Module {
 	m := func(n, does string, v validator) Module {
-		return Module{Name: "endless-" + n, Does: does, Wasm: v.assemble(), Want: Timeout, Says: "ran out of time", Limits: quick}
+		return Module{Name: "endless-" + n, Does: does, Wasm: v.assemble(), Want: Timeout, Says: "ran out of fuel", Limits: quick}
 	}
 	withWASI := func(function string, params []byte, code ...any) validator {
 		return validator{
@@ -32,7 +32,7 @@ func endless() []Module {
 	}.function(typeNone, noLocals, opNop)
 	const kib = 32 << 10
 	return []Module{
-		{Name: "endless-by-default", Does: "a loop, with the default budget", Wasm: judging(never(forever())), Want: Timeout, Says: "ran out of time"},
+		{Name: "endless-by-default", Does: "a loop, with the default budget", Wasm: judging(never(forever())), Want: Timeout, Says: "ran out of fuel"},
 		m("loop", "a loop of nothing", validator{judge: never(forever())}),
 		m("loop-in-alloc", "a loop in the allocator", validator{alloc: never(forever())}),
 		m("loop-if", "a loop by br_if", validator{judge: then(opLoop, emptyBlock, num(1), opBrIf, 0, opEnd)}),
@@ -91,16 +91,16 @@ func growth() []Module {
 		return Module{Name: "grow-" + n, Does: does, Wasm: v.assemble(), Want: want, Says: says, Limits: limits}
 	}
 	return []Module{
-		m("for-ever", "memory, page by page, and on when there is no more", Timeout, "ran out of time", "fuel: 20000000", validator{judge: never(forever(grow(1), opDrop))}),
-		m("by-all", "4 GiB at once, which costs more than any budget", Timeout, "ran out of time", "", validator{judge: then(grow(65_535), opDrop)}),
-		m("by-minus-one", "a negative number of pages", Timeout, "ran out of time", "", validator{judge: then(grow(-1), opDrop)}),
+		m("for-ever", "memory, page by page, and on when there is no more", Timeout, "ran out of fuel", "fuel: 20000000", validator{judge: never(forever(grow(1), opDrop))}),
+		m("by-all", "4 GiB at once, which costs more than any budget", Timeout, "ran out of fuel", "", validator{judge: then(grow(65_535), opDrop)}),
+		m("by-minus-one", "a negative number of pages", Timeout, "ran out of fuel", "", validator{judge: then(grow(-1), opDrop)}),
 		m("beyond-limit", "a page more than its limit, and goes on without", Valid, "", "memory: 1MiB", validator{judge: then(grow(16), num(-1), 0x47, opIf, emptyBlock, opUnreachable, opEnd)}),
 		m("and-trap", "memory until it gets no more, and traps", Fault, "it trapped: unreachable", "memory: 16MiB", validator{
 			judge: never(opLoop, emptyBlock, grow(8), num(-1), 0x47, opBrIf, 0, opEnd),
 		}),
 		m("and-keep", "8 MiB, and does not give it back", Valid, "", "memory: 16MiB", validator{judge: then(grow(128), opDrop)}),
-		m("in-alloc", "memory in the allocator, without end", Timeout, "ran out of time", "fuel: 20000000", validator{alloc: never(forever(grow(1), opDrop))}),
-		m("and-touch", "memory, and writes to every page of it", Timeout, "ran out of time", "fuel: 4000000", validator{
+		m("in-alloc", "memory in the allocator, without end", Timeout, "ran out of fuel", "fuel: 20000000", validator{alloc: never(forever(grow(1), opDrop))}),
+		m("and-touch", "memory, and writes to every page of it", Timeout, "ran out of fuel", "fuel: 4000000", validator{
 			judgeLocals: vec(seq(1, i32)),
 			judge: never(forever(grow(1), opDrop, local(2), num(1), opI32Store, 2, 0, local(2), num(4096), opI32Add,
 				opMemorySize, 0, num(page), opI32Mul, opI32RemU, opLocalSet, 2)),

@@ -48,10 +48,18 @@ type remotePolicies = remote[[]byte]
 
 // The errors of rollbacks.
 var (
-	errNoPrevious      = fmt.Errorf("there are no earlier rules to go back to: %w", plimsoll.ErrFailedPrecondition)
+	errNoPrevious      = preconditionError("there are no earlier rules to go back to")
 	errNotKept         = fmt.Errorf("no rules of that digest are kept: plimsoll policy history shows those that are: %w", plimsoll.ErrNotFound)
 	errAmbiguousDigest = &plimsoll.RequestError{Field: "digest", Problem: "several that are kept begin like this: give more of it"}
 )
+
+// preconditionError is an [plimsoll.ErrFailedPrecondition] whose text does not end in that.
+type preconditionError string
+
+func (e preconditionError) Error() string { return string(e) }
+
+// Unwrap makes it what it is.
+func (e preconditionError) Unwrap() error { return plimsoll.ErrFailedPrecondition }
 
 // newRulekeeper loads the rules that are to judge first. Nothing is written yet.
 func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulekeeper, error) {

@@ -93,3 +93,6 @@ func (r Result) write(b *strings.Builder) {
 		}
 	}
 }
+
+// NoneRun reports whether all tests were skipped.
+func (r *Report) NoneRun() bool { return r.Count(Skipped) == len(r.Results) }
