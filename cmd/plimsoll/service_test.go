@@ -160,7 +160,7 @@ func TestWatchGoesOn(t *testing.T) {
 			shown: "a\na\nb\n",
 		},
 		{
-			name: "silence", args: []string{"--timeout", "50ms"},
+			name: "silence", args: []string{"--timeout", "500ms"},
 			streams: []fakeStream{{[]*plimsollv1.WatchResponse{bookmarkOf(3)}, nil}},
 			want:    []*plimsollv1.WatchRequest{{}, {AfterRevision: proto.Uint64(3)}},
 		},

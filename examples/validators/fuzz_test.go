@@ -18,10 +18,14 @@ import (
 // output that the host would refuse. judge fails the test otherwise.
 func FuzzSpec(f *testing.F) {
 	v := loadAll(f)
+	seeds := uint64(100)
+	if raceEnabled { // these make one call at a time
+		seeds = 5
+	}
 	for _, name := range []string{"linux-default", "linux-rlimits-devices", "linux-userns", "windows"} {
 		spec := fixture(f, name)
 		f.Add(spec)
-		for seed := range uint64(100) {
+		for seed := range seeds {
 			f.Add(mutated(spec, seed))
 		}
 	}
