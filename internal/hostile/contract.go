@@ -116,7 +116,7 @@ func starts() []Module {
 		start("recursion", "a start function that calls itself", "it has a start function", call(funcMore)),
 		{Name: "start-type", Does: "a start function with parameters", Wasm: validator{start: u(funcAlloc)}.assemble(), Want: Refused, Says: "start"},
 		{Name: "start-nothing", Does: "a start function that is not there", Wasm: validator{start: u(99)}.assemble(), Want: Refused, Says: "function 99 does not exist"},
-		initialize("endless", "an _initialize without end", "_initialize: out of time", forever()),
+		initialize("endless", "an _initialize without end", "_initialize: out of fuel", forever()),
 		initialize("trap", "an _initialize that traps", "_initialize: it trapped", opUnreachable),
 		initialize("recursion", "an _initialize that calls itself", "_initialize: its calls nest too deep", call(funcMore)),
 		initialize("memory", "an _initialize that takes memory until it gets no more, and traps", "_initialize: it trapped",

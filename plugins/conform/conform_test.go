@@ -82,7 +82,7 @@ func TestNotConforming(t *testing.T) {
 		{"counter", conform.Options{}, map[string]string{"large": "outside its memory", "settings": "outside its memory"}, false},
 		{"command-mirror", conform.Options{}, map[string]string{"ordinary": "not a verdict", "unknown-fields": "not a verdict"}, false},
 		{"extism-hog", conform.Options{}, map[string]string{"ordinary": "more than the limit of 32 MiB", "limits": "took 32 MiB of memory"}, false},
-		{"spin", conform.Options{}, map[string]string{"ordinary": "ran out of time", "limits": "took 50,000,000 of fuel"}, false},
+		{"spin", conform.Options{}, map[string]string{"ordinary": "ran out of fuel", "limits": "took 50,000,000 of fuel"}, false},
 		{"opa-undefined", conform.Options{}, map[string]string{"ordinary": "undefined", "payloads": "not JSON"}, false},
 	} {
 		t.Run(tt.guest, func(t *testing.T) {
