@@ -35,6 +35,7 @@ type Policies struct {
 	grants   grants
 	// overrides of enforcement: the first that covers a package and a namespace counts.
 	overrides []Override
+	canaries  bool // whether METADATA makes a canary of any rule
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -93,6 +94,7 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
 		overrides: options.Enforcement,
+		canaries:  slices.ContainsFunc(rules, func(r rule) bool { return r.enforcement.IsCanary() }),
 	}, nil
 }
 

@@ -206,6 +206,14 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 	return r
 }
 
+// strictness is what becomes of what r says.
+func (r *rule) strictness() Enforcement {
+	if r.warns {
+		return Warn
+	}
+	return r.enforcement
+}
+
 func (r *rule) patches() bool { return r.source.Rule == patchName }
 
 // packageName is how people write a package's path: without the leading data.

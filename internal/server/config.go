@@ -134,7 +134,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("policy-poll", d.PolicyPoll, "how often policies and validators are looked at again; files are also watched")
 	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies and validators over plain HTTP from beyond loopback")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
-	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
+	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce|canary:PERCENT%`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.StringSlice("validator-keys", nil, "`file` with a public key of minisign, with one of which all validators but embedded ones must then be signed; repeatable\n(default: none: signatures are not looked at)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
