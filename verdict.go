@@ -139,6 +139,15 @@ type Source struct {
 	Line int
 }
 
+// RuleName is what the rule or validator is called wherever it stands: labels.required.deny
+// or runc-spec.
+func (s Source) RuleName() string {
+	if s.Kind == SourcePolicy && s.Rule != "" {
+		return s.Name + "." + s.Rule
+	}
+	return s.Name
+}
+
 // String is how people refer to a source: "labels.required policies/labels.rego:12"
 // or "runc-spec 1.0.0".
 func (s Source) String() string {

@@ -143,7 +143,14 @@ type Decision struct {
 	InputRecorded bool `protobuf:"varint,22,opt,name=input_recorded,json=inputRecorded,proto3" json:"input_recorded,omitempty"`
 	// What validators in shadow said: they have no say, and callers are not told. At most
 	// 100.
-	Shadows       []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	Shadows []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	// The reason that the caller gave to override the rules by, in the request header
+	// `plimsoll-break-glass`; empty if none was given.
+	BreakGlass string `protobuf:"bytes,30,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	// How many warnings are violations that exemptions cover.
+	Exempted int32 `protobuf:"varint,31,opt,name=exempted,proto3" json:"exempted,omitempty"`
+	// How many warnings are violations, or rules without a verdict, that were overridden.
+	Overridden    int32 `protobuf:"varint,32,opt,name=overridden,proto3" json:"overridden,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +344,27 @@ func (x *Decision) GetShadows() []*Shadow {
 		return x.Shadows
 	}
 	return nil
+}
+
+func (x *Decision) GetBreakGlass() string {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return ""
+}
+
+func (x *Decision) GetExempted() int32 {
+	if x != nil {
+		return x.Exempted
+	}
+	return 0
+}
+
+func (x *Decision) GetOverridden() int32 {
+	if x != nil {
+		return x.Overridden
+	}
+	return 0
 }
 
 // Shadow is what a rule on trial said.
@@ -776,7 +804,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xb2\x06\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8f\a\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -802,7 +830,13 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\brevision\x18\x14 \x01(\x04R\brevision\x12%\n" +
 	"\x0estate_revision\x18\x15 \x01(\x04R\rstateRevision\x12%\n" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
-	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\"\xe0\x01\n" +
+	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1f\n" +
+	"\vbreak_glass\x18\x1e \x01(\tR\n" +
+	"breakGlass\x12\x1a\n" +
+	"\bexempted\x18\x1f \x01(\x05R\bexempted\x12\x1e\n" +
+	"\n" +
+	"overridden\x18  \x01(\x05R\n" +
+	"overridden\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
 	"\n" +
