@@ -77,6 +77,18 @@ type Violation struct {
 	Waiver *Waiver
 }
 
+// Leniency says why a warning is no violation, if it would be one: "would be denied,
+// canary:10%", or what its waiver says; empty otherwise.
+func (v *Violation) Leniency() string {
+	switch {
+	case v.Waiver != nil:
+		return v.Waiver.String()
+	case v.Enforcement != "":
+		return "would be denied, " + string(v.Enforcement)
+	}
+	return ""
+}
+
 // WaiverKind is why a violation does not count.
 type WaiverKind string
 

@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	glass     *prometheus.CounterVec
+	exempted  prometheus.Counter
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -31,7 +33,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 13), // 0.1 ms to 6 s
 		}, []string{"operation"}),
 	}
-	registry.MustRegister(m.decisions, m.duration)
+	m.glass = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_break_glass_total",
+		Help: "Attempts to override rules by break-glass, by outcome. Any deserves a look.",
+	}, []string{"outcome"})
+	m.exempted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_exempted_decisions_total",
+		Help: "Changes that were admitted because exemptions cover what they violate.",
+	})
+	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted)
 	return m
 }
 
@@ -40,7 +50,13 @@ func (m *metrics) decided(d *plimsoll.Decision) {
 	operation := string(d.Operation)
 	m.decisions.WithLabelValues(operation, string(d.Outcome)).Inc()
 	m.duration.WithLabelValues(operation).Observe(d.Duration.Seconds())
+	if exempted, _ := countWaived(d.Verdict.Warnings); exempted > 0 && d.Outcome == plimsoll.OutcomeAdmitted {
+		m.exempted.Inc()
+	}
 }
+
+// brokeGlass counts a use of break-glass.
+func (m *metrics) brokeGlass(d *plimsoll.Decision) { m.glass.WithLabelValues(string(d.Outcome)).Inc() }
 
 // metricsHandler serves the registry in the formats of Prometheus.
 func (s *Service) metricsHandler() http.Handler {
