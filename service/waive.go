@@ -83,8 +83,12 @@ func (s *Service) overrideFault(ctx context.Context, r *result, verdict plimsoll
 	}
 	s.options.Logger.ErrorContext(ctx, "break-glass: a rule came to no verdict, which is overridden",
 		"decision", r.decision.ID, "source", source.String(), "error", err.Error())
+	message := source.String() + " came to no verdict, so that no policy judged"
+	if source.Kind == plimsoll.SourceValidator {
+		message = source.String() + " came to no verdict, and validators after it were not asked"
+	}
 	return plimsoll.Verdict{Warnings: []plimsoll.Violation{{
-		Message: source.String() + " came to no verdict; what else it stands for was not judged", Source: source,
+		Message: message, Source: source,
 		Waiver: &plimsoll.Waiver{Kind: plimsoll.WaiverBreakGlass, Fault: true},
 	}}}, nil
 }

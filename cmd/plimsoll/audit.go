@@ -129,7 +129,11 @@ func opinionRows(o *plimsollv1.Opinion) []opinionRow {
 		rows = append(rows, opinionRow{"failed", ruleOf(o.GetFailed()), o.GetError()})
 	}
 	for _, v := range o.GetVerdict().GetViolations() {
-		rows = append(rows, opinionRow{"denied", ruleOf(v.GetSource()), v.GetMessage()})
+		row := opinionRow{"denied", ruleOf(v.GetSource()), v.GetMessage()}
+		if standing := standingOf(v); standing != "" {
+			row.message += " (" + standing + ")"
+		}
+		rows = append(rows, row)
 	}
 	for _, v := range o.GetVerdict().GetWarnings() {
 		row := opinionRow{"warned", ruleOf(v.GetSource()), v.GetMessage()}
