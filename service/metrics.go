@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	dropped   *prometheus.CounterVec
+	log       logMetrics
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -31,7 +33,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 13), // 0.1 ms to 6 s
 		}, []string{"operation"}),
 	}
-	registry.MustRegister(m.decisions, m.duration)
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_decisions_dropped_total",
+		Help: "Decisions that changed nothing and were not recorded, by reason: queue (more than can be written), caller (more of one caller than are kept), total (more than are kept), failed (the store failed).",
+	}, []string{"reason"})
+	for _, why := range dropReasons { // so that an alert sees the first one
+		m.dropped.WithLabelValues(string(why))
+	}
+	m.log = newLogMetrics()
+	registry.MustRegister(m.decisions, m.duration, m.dropped, m.log.bytes, m.log.records, m.log.trimmed)
 	return m
 }
 
