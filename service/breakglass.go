@@ -58,7 +58,7 @@ func (s *Service) checkBreakGlass(m *plimsoll.Mutation) error {
 		return nil
 	case m.User.Name == "" || m.User.Via == anonymous || !slices.Contains(s.options.BreakGlass, m.User.Name):
 		return errNoBreakGlass
-	case s.recorder.retention == 0:
+	case !s.recorder.records:
 		return errNotRecorded
 	}
 	return nil

@@ -17,6 +17,8 @@ type metrics struct {
 	duration  *prometheus.HistogramVec
 	glass     *prometheus.CounterVec
 	exempted  prometheus.Counter
+	dropped   *prometheus.CounterVec
+	log       logMetrics
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -41,7 +43,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		Name: "plimsoll_exempted_decisions_total",
 		Help: "Changes that were admitted because exemptions cover what they violate.",
 	})
-	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted)
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_decisions_dropped_total",
+		Help: "Decisions that changed nothing and were not recorded, by reason: queue (more than can be written), caller (more of one caller than are kept), total (more than are kept), failed (the store failed).",
+	}, []string{"reason"})
+	for _, why := range dropReasons { // so that an alert sees the first one
+		m.dropped.WithLabelValues(string(why))
+	}
+	m.log = newLogMetrics()
+	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed)
 	return m
 }
 

@@ -144,13 +144,19 @@ type Decision struct {
 	// What validators in shadow said: they have no say, and callers are not told. At most
 	// 100.
 	Shadows []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	// Its number in the log of decisions, which has no gaps; 0 if it is not written yet. In
+	// between there are numbers of what else the log keeps.
+	Sequence uint64 `protobuf:"varint,30,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The link that chains it to the record before it in the log, in hexadecimal: see
+	// docs/operations.md. Empty if it is not written yet.
+	Link string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
 	// The reason that the caller gave to override the rules by, in the request header
 	// `plimsoll-break-glass`; empty if none was given.
-	BreakGlass string `protobuf:"bytes,30,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	BreakGlass string `protobuf:"bytes,40,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
 	// How many warnings are violations that exemptions cover.
-	Exempted int32 `protobuf:"varint,31,opt,name=exempted,proto3" json:"exempted,omitempty"`
+	Exempted int32 `protobuf:"varint,41,opt,name=exempted,proto3" json:"exempted,omitempty"`
 	// How many warnings are violations, or rules without a verdict, that were overridden.
-	Overridden    int32 `protobuf:"varint,32,opt,name=overridden,proto3" json:"overridden,omitempty"`
+	Overridden    int32 `protobuf:"varint,42,opt,name=overridden,proto3" json:"overridden,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -344,6 +350,20 @@ func (x *Decision) GetShadows() []*Shadow {
 		return x.Shadows
 	}
 	return nil
+}
+
+func (x *Decision) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Decision) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
 }
 
 func (x *Decision) GetBreakGlass() string {
@@ -804,7 +824,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8f\a\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xbf\a\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -830,12 +850,14 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\brevision\x18\x14 \x01(\x04R\brevision\x12%\n" +
 	"\x0estate_revision\x18\x15 \x01(\x04R\rstateRevision\x12%\n" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
-	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1f\n" +
-	"\vbreak_glass\x18\x1e \x01(\tR\n" +
+	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1a\n" +
+	"\bsequence\x18\x1e \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04link\x18\x1f \x01(\tR\x04link\x12\x1f\n" +
+	"\vbreak_glass\x18( \x01(\tR\n" +
 	"breakGlass\x12\x1a\n" +
-	"\bexempted\x18\x1f \x01(\x05R\bexempted\x12\x1e\n" +
+	"\bexempted\x18) \x01(\x05R\bexempted\x12\x1e\n" +
 	"\n" +
-	"overridden\x18  \x01(\x05R\n" +
+	"overridden\x18* \x01(\x05R\n" +
 	"overridden\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
