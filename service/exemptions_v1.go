@@ -68,7 +68,7 @@ func (s exemptionsV1) create(ctx context.Context, req *plimsollv1.CreateExemptio
 		if err := change.checkRevision(entry.EntryKey, nil); err != nil {
 			return nil, err
 		}
-		return []storage.Write{{Operation: plimsoll.OperationCreate, Entry: entry}}, nil
+		return exemptionWrites(ctx, view, plimsoll.OperationCreate, entry)
 	}
 	if e.Revision, err = s.commitEntry(ctx, change); err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (s exemptionsV1) delete(ctx context.Context, id string) (*plimsoll.Exemptio
 		if err := change.checkRevision(entry.EntryKey, &plimsoll.Entry{Revision: now.Revision}); err != nil {
 			return nil, err
 		}
-		return []storage.Write{{Operation: plimsoll.OperationDelete, Entry: entry}}, nil
+		return exemptionWrites(ctx, view, plimsoll.OperationDelete, entry)
 	}
 	revision, err := s.commitEntry(ctx, change)
 	if err != nil {

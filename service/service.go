@@ -175,19 +175,20 @@ func (o Options) withDefaults() Options {
 
 // Service answers containers API calls. Make one with [New].
 type Service struct {
-	store    storage.Store
-	options  Options
-	ruleset  rulesetInUse
-	inFlight *semaphore.Weighted
-	pages    pageViews
-	lane     lane
-	recorder *recorder
-	metrics  *metrics
-	explains *semaphore.Weighted // for whoever explains
-	surveys  *semaphore.Weighted // for one at a time
-	watches  atomic.Int64        // how many there are
-	drain    sync.Once           // closes draining
-	draining chan struct{}       // closed when callers are to go elsewhere
+	store      storage.Store
+	options    Options
+	ruleset    rulesetInUse
+	inFlight   *semaphore.Weighted
+	pages      pageViews
+	lane       lane
+	recorder   *recorder
+	exemptions latestExemptions
+	metrics    *metrics
+	explains   *semaphore.Weighted // for whoever explains
+	surveys    *semaphore.Weighted // for one at a time
+	watches    atomic.Int64        // how many there are
+	drain      sync.Once           // closes draining
+	draining   chan struct{}       // closed when callers are to go elsewhere
 }
 
 // New returns a Service over store. It refuses mutations until it is given a

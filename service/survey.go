@@ -255,5 +255,5 @@ func (s *Service) judgeStored(ctx context.Context, rules *Ruleset, c *surveyed, 
 	if err != nil {
 		return err
 	}
-	return waive(ctx, &exemptionsOf{view: c.view}, r)
+	return waive(ctx, s.exemptionsOf(c.view), r)
 }
