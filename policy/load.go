@@ -35,6 +35,9 @@ type Policies struct {
 	grants   grants
 	// overrides of enforcement: the first that covers a package and a namespace counts.
 	overrides []Override
+	// parts are the packages that judge; patchDigest is that of the rules that patch.
+	parts       []plimsoll.Part
+	patchDigest string
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -89,11 +92,12 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	if err != nil {
 		return nil, err
 	}
-	return &Policies{
+	policies := &Policies{
 		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
 		overrides: options.Enforcement,
-	}, nil
+	}
+	return policies, policies.addParts(files, data)
 }
 
 func describe(sources []Source) string {
