@@ -85,6 +85,13 @@ type Config struct {
 	RequestRetention time.Duration `koanf:"request_retention"`
 	// DecisionRetention is how long decisions are kept; 0 for not at all.
 	DecisionRetention time.Duration `koanf:"decision_retention"`
+	// AuditInterval is how often the continuous audit looks for what has changed; 0 for no
+	// continuous audit.
+	AuditInterval time.Duration `koanf:"audit_interval"`
+	// BackgroundShare is how much of one processor audits, impacts and replays together
+	// take, and BackgroundInFlight how many of their judgements there are at once.
+	BackgroundShare    float64 `koanf:"background_share"`
+	BackgroundInFlight int     `koanf:"background_in_flight"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -96,6 +103,10 @@ type Config struct {
 
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
+
+// maxBackgroundShare bounds the processors, and the judgements at once, of work in the
+// background.
+const maxBackgroundShare = 256
 
 // DefaultListen is the default address: the port is the year of the Merchant
 // Shipping Act that made the load line compulsory.
@@ -114,6 +125,9 @@ func DefaultConfig() Config {
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
 		DecisionRetention:  24 * time.Hour,
+		AuditInterval:      5 * time.Second,
+		BackgroundShare:    0.5,
+		BackgroundInFlight: 1,
 		EventLimit:         1_000_000,
 		ShutdownTimeout:    20 * time.Second,
 		LogFormat:          "text",
@@ -149,6 +163,9 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
+	flags.Duration("audit-interval", d.AuditInterval, "how often the continuous audit of what is stored looks for changes; 0: no continuous audit")
+	flags.Float64("background-share", d.BackgroundShare, "how much of one processor audits, impacts and replays take together")
+	flags.Int("background-in-flight", d.BackgroundInFlight, "how many judgements of audits, impacts and replays there are at once")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -313,6 +330,15 @@ func (c Config) Validate() error {
 	}
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
+	}
+	if c.AuditInterval < 0 {
+		problem("audit-interval: cannot be negative; 0 switches the continuous audit off")
+	}
+	if !(c.BackgroundShare > 0) || c.BackgroundShare > maxBackgroundShare {
+		problem("background-share: must be more than 0, and at most %d", maxBackgroundShare)
+	}
+	if c.BackgroundInFlight < 1 || c.BackgroundInFlight > maxBackgroundShare {
+		problem("background-in-flight: must be at least 1, and at most %d", maxBackgroundShare)
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

@@ -90,6 +90,9 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		RequestRetention:    config.RequestRetention,
 		DecisionRetention:   decisionRetention(config),
 		CORSOrigins:         config.CORSOrigins,
+		AuditInterval:       config.AuditInterval,
+		BackgroundShare:     config.BackgroundShare,
+		BackgroundInFlight:  config.BackgroundInFlight,
 		Rulesets:            rules,
 		Logger:              log,
 		OnDecision:          onDecision,
@@ -100,6 +103,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	serving, stopWorking := context.WithCancel(ctx)
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
 	working.Go(func() { rules.run(serving, options.Hangup) })
+	working.Go(func() { svc.AuditContinuously(serving) })
 	defer func() {
 		stopWorking()
 		working.Wait()
