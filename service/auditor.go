@@ -271,7 +271,7 @@ func (a *auditor) finish(revision plimsoll.Revision, rules *rulesUnderAudit, beg
 	a.status.Progress = nil
 	if !changed && a.status.GetSummary() != nil {
 		a.status.Summary.Revision = uint64(revision)
-		a.metrics.auditRevision.Set(float64(revision))
+		a.metrics.audit.revision.Set(float64(revision))
 		return
 	}
 	tally := newAuditTally(rules.digest, revision)
@@ -280,7 +280,7 @@ func (a *auditor) finish(revision plimsoll.Revision, rules *rulesUnderAudit, beg
 		return true
 	})
 	a.status.Summary, a.status.Time = tally.summary(), timestamp(a.options.Now())
-	a.metrics.audit(a.status.GetSummary())
+	a.metrics.audit.tell(a.status.GetSummary())
 }
 
 // shown is the opinion of a container.

@@ -259,7 +259,7 @@ func (r *auditRound) count(c *surveyed, p *auditPlan) {
 		r.status.Kept++
 		how = "kept"
 	}
-	r.metrics.audited.WithLabelValues(how).Inc()
+	r.metrics.audit.judged.WithLabelValues(how).Inc()
 }
 
 // judgeOne carries out a plan.

@@ -133,6 +133,10 @@ func TestDecisionsAreRecorded(t *testing.T) {
 			before := c.get(t, strings.ToLower(made.ID))
 			f.flushed(t)
 			got := c.get(t, made.ID)
+			if got.GetSequence() == 0 || len(got.GetLink()) != 64 {
+				t.Errorf("decision is %v", got)
+			}
+			got.Sequence, got.Link, before.Sequence, before.Link = 0, "", 0, ""
 			if diff := cmp.Diff(before, got, protocmp.Transform()); diff != "" {
 				t.Errorf("it changed when it was written:\n%s", diff)
 			}
@@ -248,20 +252,20 @@ func TestDecisionsThatAreNotThere(t *testing.T) {
 	}
 }
 
-// stuckStore is a store whose notes wait.
+// stuckStore is a store whose log waits.
 type stuckStore struct {
 	storage.Store
 	release chan struct{}
 	mu      sync.Mutex
-	noted   int
+	logged  int
 }
 
-func (s *stuckStore) Note(ctx context.Context, notes []plimsoll.Entry) error {
+func (s *stuckStore) Append(ctx context.Context, records []storage.Record) error {
 	<-s.release // however slow the machine is that floods
 	s.mu.Lock()
-	s.noted += len(notes)
+	s.logged += len(records)
 	s.mu.Unlock()
-	return s.Store.Note(context.WithoutCancel(ctx), notes)
+	return s.Store.Append(context.WithoutCancel(ctx), records)
 }
 
 // A flood of denials waits for nothing, costs no revision and no more memory than there is
@@ -284,8 +288,8 @@ func TestFloodOfDenials(t *testing.T) {
 	}
 	close(store.release)
 	f.flushed(t)
-	if store.noted < 4096 || store.noted >= denials {
-		t.Errorf("%d of %d decisions were recorded", store.noted, denials)
+	if store.logged < 4096 || store.logged >= denials {
+		t.Errorf("%d of %d decisions were recorded", store.logged, denials)
 	}
 	if log := f.log.String(); !strings.Contains(log, "decisions that changed nothing were not recorded") || !strings.Contains(log, "dropped=1 ") {
 		t.Errorf("the log is %s", log)
@@ -295,20 +299,22 @@ func TestFloodOfDenials(t *testing.T) {
 	}
 }
 
-// badNotes is a store that takes no notes.
-type badNotes struct{ storage.Store }
+// badLog is a store whose log takes nothing but what comes with changes.
+type badLog struct{ storage.Store }
 
-func (badNotes) Note(context.Context, []plimsoll.Entry) error { return errors.New("no room") }
+func (badLog) Append(context.Context, []storage.Record) error { return errors.New("no room") }
 
 // Records that cannot be written hurt nobody.
 func TestRecordsThatCannotBeWritten(t *testing.T) {
-	f := newFixture(t, badNotes{memstore.New()}, service.Options{})
+	f := newFixture(t, badLog{memstore.New()}, service.Options{})
 	c := f.decisionClients(t)
 	_, _, err := c.create(t.Context(), nil, container("web", "policy", "1"))
 	if codeOf(err) != connect.CodePermissionDenied {
 		t.Fatal(err)
 	}
-	f.flushed(t)
+	if err := f.Flush(t.Context()); err == nil { // not even that it was dropped
+		t.Error("a flush says that all was written")
+	}
 	if !strings.Contains(f.log.String(), "no room") {
 		t.Errorf("the log is %s", f.log.String())
 	}
@@ -408,7 +414,7 @@ func TestExplainDecision(t *testing.T) {
 
 // Large inputs are not recorded, and what was not judged has nothing to explain.
 func TestExplainWithoutInput(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused})
 	c := f.decisionClients(t)
 	set := labelRules()
 	set.Policies = explainer{set.Policies, func(context.Context, *plimsoll.Input, []byte) (*plimsoll.Explanation, error) {
@@ -431,8 +437,8 @@ func TestExplainWithoutInput(t *testing.T) {
 	made := f.decisions
 	f.mu.Unlock()
 	want := []string{
-		"what was judged was too large to be recorded", "ended before any rule judged it", "what was created has been changed or deleted since",
-		"ended before any rule judged it", "of changes that were admitted, what was judged is not recorded",
+		"what was judged was not recorded, or was too large for that", "ended before any rule judged it", "what was created has been changed or deleted since",
+		"ended before any rule judged it", "of this change, what was judged was not recorded",
 	}
 	for i, d := range made {
 		res, err := c.ExplainDecision(t.Context(), &plimsollv1.ExplainDecisionRequest{Id: d.ID})
@@ -442,6 +448,67 @@ func TestExplainWithoutInput(t *testing.T) {
 		if notes := strings.Join(res.GetExplanation().GetNotes(), "\n"); !strings.Contains(notes, want[i]) {
 			t.Errorf("decision %d (%s): notes are %q, want %q", i, d.Outcome, notes, want[i])
 		}
+	}
+}
+
+// What was admitted can be judged again, too, whatever became of it, unless its input is
+// not to be recorded; and nothing secret is recorded.
+func TestAdmittedInputs(t *testing.T) {
+	for _, inputs := range []service.DecisionInputs{service.InputsAll, service.InputsRefused, service.InputsNone} {
+		t.Run(string(inputs), func(t *testing.T) {
+			f := newFixture(t, nil, service.Options{DecisionInputs: inputs})
+			c := f.decisionClients(t)
+			var documents []string
+			set := labelRules()
+			set.Policies = explainer{set.Policies, func(_ context.Context, _ *plimsoll.Input, document []byte) (*plimsoll.Explanation, error) {
+				documents = append(documents, string(document))
+				return &plimsoll.Explanation{}, nil
+			}}
+			f.SetRuleset(set)
+			web := container("web")
+			web.Spec.Value = []byte(`{"process":{"env":["PASSWORD=CANARY"]}}`)
+			if _, _, err := c.create(t.Context(), nil, web); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.update(t.Context(), nil, container("web", "tier", "1"), "labels.tier"); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.create(t.Context(), nil, container("other", "policy", "1")); codeOf(err) != connect.CodePermissionDenied {
+				t.Fatal(err)
+			}
+			if err := f.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			f.mu.Lock()
+			made := f.decisions
+			f.mu.Unlock()
+			recorded := map[service.DecisionInputs][]bool{
+				service.InputsAll: {true, true, true}, service.InputsRefused: {false, false, true}, service.InputsNone: {false, false, false},
+			}
+			for i, d := range made {
+				res, err := c.ExplainDecision(t.Context(), &plimsollv1.ExplainDecisionRequest{Id: d.ID})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e := res.GetExplanation(); e.GetReevaluated() != recorded[inputs][i] {
+					t.Errorf("decision %d (%s): evaluated again: %v, notes %q", i, d.Outcome, e.GetReevaluated(), e.GetNotes())
+				}
+			}
+			if all := strings.Join(documents, ""); strings.Contains(all, "CANARY") || inputs == service.InputsAll && !strings.Contains(all, `"PASSWORD=***"`) {
+				t.Errorf("documents are %s", all)
+			}
+			for logged, err := range f.store.Log(t.Context(), 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(string(logged.Value), "CANARY") {
+					t.Errorf("a secret is in record %d", logged.Sequence)
+				}
+				if state := viewOf(t, f.store).LogState(); logged.Sequence == state.Head.Sequence {
+					break
+				}
+			}
+		})
 	}
 }
 
@@ -534,16 +601,13 @@ func TestReviewExplains(t *testing.T) {
 	}
 }
 
-// Decisions are gone when their time is up.
-func TestDecisionsExpire(t *testing.T) {
-	f := newFixture(t, nil, service.Options{DecisionRetention: time.Hour, Now: func() time.Time { return time.Now().Add(-2 * time.Hour) }})
-	c := f.decisionClients(t)
-	_, meta, err := c.create(t.Context(), nil, container("web"))
+// viewOf is the latest state, until the test ends.
+func viewOf(t *testing.T, store storage.Store) storage.View {
+	t.Helper()
+	view, err := store.View(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.GetDecision(t.Context(), &plimsollv1.GetDecisionRequest{Id: meta.Get("plimsoll-decision")})
-	if codeOf(err) != connect.CodeNotFound || !strings.Contains(err.Error(), "not kept any more") {
-		t.Error(err)
-	}
+	t.Cleanup(func() { _ = view.Close() })
+	return view
 }

@@ -143,7 +143,7 @@ func (a *attempts) next(ctx context.Context) (page []*storagev1.Decision, more b
 	}
 	defer func() { _ = view.Close() }()
 	n := 0
-	for entry, err := range view.Entries(ctx, plimsoll.KindDecision, "", a.after) {
+	for entry, err := range view.Records(ctx, plimsoll.KindDecision, "", a.after) {
 		if err != nil {
 			return nil, false, err
 		}

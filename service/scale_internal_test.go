@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -120,7 +119,7 @@ func newScale(t *testing.T) *scale {
 	}
 	commit(writes)
 
-	var notes []plimsoll.Entry
+	var records []storage.Record
 	for i := range scaleSize {
 		c := randomCase(random, fmt.Sprintf("attempt-%d", i))
 		d := w.newDecision(&plimsoll.Mutation{Operation: plimsoll.OperationCreate, Key: plimsoll.Key{Namespace: c.namespace, ID: c.id}})
@@ -137,9 +136,9 @@ func newScale(t *testing.T) *scale {
 		if err != nil {
 			t.Fatal(err)
 		}
-		notes = append(notes, plimsoll.Entry{EntryKey: decisionKey(c.namespace, d.ID), Value: value, ExpiresAt: time.Now().Add(time.Hour)})
+		records = append(records, storage.Record{EntryKey: decisionKey(c.namespace, d.ID), Value: value, Time: d.Time})
 	}
-	if err := w.store.Note(t.Context(), notes); err != nil {
+	if err := w.store.Append(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -64,6 +64,9 @@ type Options struct {
 	RequestRetention time.Duration
 	// DecisionRetention is how long decisions are kept; negative: none is. Default: 24 h.
 	DecisionRetention time.Duration
+	// DecisionLimit is how many bytes of decisions are kept: see [Service.TrimDecisions].
+	// Those that changed nothing get half of it. Default: [DefaultDecisionLimit].
+	DecisionLimit int64
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
@@ -77,6 +80,8 @@ type Options struct {
 	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
 	// served.
 	Rulesets RulesetControl
+	// DecisionInputs says which inputs are recorded with decisions. Default: all.
+	DecisionInputs DecisionInputs
 	// BackgroundShare is how much of one processor all audits, impacts and replays
 	// together take, and BackgroundInFlight how many of their judgements there are at
 	// once. Default: 0.5, 1.
@@ -116,6 +121,8 @@ const (
 	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
 	// are told otherwise, containerd's 16.
 	MaxListBytes = 16 << 20
+	// DefaultDecisionLimit is far more than a usual day of decisions takes.
+	DefaultDecisionLimit = 2 << 30
 	// DefaultMaxRequestBytes leaves room for a spec of the largest size as base64
 	// in JSON, and for the rest of the container.
 	DefaultMaxRequestBytes = 4 << 20
@@ -149,8 +156,14 @@ func (o Options) withDefaults() Options {
 	if o.DecisionRetention == 0 {
 		o.DecisionRetention = 24 * time.Hour
 	}
+	if o.DecisionLimit == 0 {
+		o.DecisionLimit = DefaultDecisionLimit
+	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	if o.DecisionInputs == "" {
+		o.DecisionInputs = InputsAll
 	}
 	if o.BackgroundShare == 0 {
 		o.BackgroundShare = 0.5
@@ -185,28 +198,31 @@ type Service struct {
 	jobs       *semaphore.Weighted // for one at a time
 	paused     pausedJobs
 	auditor    *auditor
-	watches    atomic.Int64  // how many there are
-	drain      sync.Once     // closes draining
-	draining   chan struct{} // closed when callers are to go elsewhere
+	inputs     *inputRecorder // nil: they are not recorded
+	watches    atomic.Int64   // how many there are
+	drain      sync.Once      // closes draining
+	draining   chan struct{}  // closed when callers are to go elsewhere
 }
 
 // New returns a Service over store. It refuses mutations until it is given a
 // ruleset; reads work at once.
 func New(store storage.Store, options Options) *Service {
 	options = options.withDefaults()
+	metrics := newMetrics(options.Metrics)
 	draining := make(chan struct{})
 	s := &Service{
 		store:      store,
 		options:    options,
 		inFlight:   semaphore.NewWeighted(int64(options.MaxInFlight)),
-		recorder:   newRecorder(store, options),
-		metrics:    newMetrics(options.Metrics),
+		recorder:   newRecorder(store, options, metrics),
+		metrics:    metrics,
 		explains:   semaphore.NewWeighted(maxExplains),
 		background: newBackground(options.BackgroundShare, options.BackgroundInFlight, draining),
 		jobs:       semaphore.NewWeighted(1),
 		draining:   draining,
 	}
 	s.auditor = newAuditor(s)
+	s.inputs = newInputRecorder(store, options, s.background)
 	return s
 }
 
@@ -221,7 +237,9 @@ func (s *Service) Drain() {
 
 // Flush writes the records of decisions that are still queued. It is to be called when no
 // more requests are served, and before the store is closed.
-func (s *Service) Flush(ctx context.Context) error { return s.recorder.flush(ctx) }
+func (s *Service) Flush(ctx context.Context) error {
+	return errors.Join(s.recorder.flush(ctx), s.inputs.flush(ctx))
+}
 
 var errDraining = errors.New("the server is shutting down")
 

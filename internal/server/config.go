@@ -13,6 +13,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/containerd/containerd/v2/pkg/identifiers"
+	"github.com/dustin/go-humanize"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -22,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // Config is everything that can be configured. Each value comes from, in this
@@ -85,6 +87,9 @@ type Config struct {
 	RequestRetention time.Duration `koanf:"request_retention"`
 	// DecisionRetention is how long decisions are kept; 0 for not at all.
 	DecisionRetention time.Duration `koanf:"decision_retention"`
+	// DecisionInputs says of which attempts the input that rules judged is recorded: all,
+	// refused or none.
+	DecisionInputs string `koanf:"decision_inputs"`
 	// AuditInterval is how often the continuous audit looks for what has changed; 0 for no
 	// continuous audit.
 	AuditInterval time.Duration `koanf:"audit_interval"`
@@ -92,6 +97,8 @@ type Config struct {
 	// take, and BackgroundInFlight how many of their judgements there are at once.
 	BackgroundShare    float64 `koanf:"background_share"`
 	BackgroundInFlight int     `koanf:"background_in_flight"`
+	// DecisionLimit is how much room decisions may take, such as 2GiB.
+	DecisionLimit string `koanf:"decision_limit"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -100,6 +107,9 @@ type Config struct {
 	LogFormat string `koanf:"log_format"`
 	LogLevel  string `koanf:"log_level"`
 }
+
+// minDecisionLimit leaves room for some thousands of decisions.
+const minDecisionLimit = 16 << 20
 
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
@@ -125,9 +135,11 @@ func DefaultConfig() Config {
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
 		DecisionRetention:  24 * time.Hour,
+		DecisionInputs:     string(service.InputsAll),
 		AuditInterval:      5 * time.Second,
 		BackgroundShare:    0.5,
 		BackgroundInFlight: 1,
+		DecisionLimit:      "2GiB",
 		EventLimit:         1_000_000,
 		ShutdownTimeout:    20 * time.Second,
 		LogFormat:          "text",
@@ -163,9 +175,11 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
+	flags.String("decision-inputs", d.DecisionInputs, "of which attempts what was judged is recorded, secrets apart, to explain and replay them: all, refused or none")
 	flags.Duration("audit-interval", d.AuditInterval, "how often the continuous audit of what is stored looks for changes; 0: no continuous audit")
 	flags.Float64("background-share", d.BackgroundShare, "how much of one processor audits, impacts and replays take together")
 	flags.Int("background-in-flight", d.BackgroundInFlight, "how many judgements of audits, impacts and replays there are at once")
+	flags.String("decision-limit", d.DecisionLimit, "how many `bytes` of decisions are kept, such as 2GiB; the oldest go first")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -331,6 +345,9 @@ func (c Config) Validate() error {
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
 	}
+	if !slices.Contains([]string{string(service.InputsAll), string(service.InputsRefused), string(service.InputsNone)}, c.DecisionInputs) {
+		problem("decision-inputs: %q is none of all, refused and none", c.DecisionInputs)
+	}
 	if c.AuditInterval < 0 {
 		problem("audit-interval: cannot be negative; 0 switches the continuous audit off")
 	}
@@ -339,6 +356,9 @@ func (c Config) Validate() error {
 	}
 	if c.BackgroundInFlight < 1 || c.BackgroundInFlight > maxBackgroundShare {
 		problem("background-in-flight: must be at least 1, and at most %d", maxBackgroundShare)
+	}
+	if limit, err := humanize.ParseBytes(c.DecisionLimit); err != nil || limit < minDecisionLimit {
+		problem("decision-limit: %q must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none", c.DecisionLimit)
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

@@ -10,9 +10,12 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -89,7 +92,9 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MaxInFlight:         config.MaxInFlight,
 		RequestRetention:    config.RequestRetention,
 		DecisionRetention:   decisionRetention(config),
+		DecisionLimit:       decisionLimit(config),
 		CORSOrigins:         config.CORSOrigins,
+		DecisionInputs:      service.DecisionInputs(config.DecisionInputs),
 		AuditInterval:       config.AuditInterval,
 		BackgroundShare:     config.BackgroundShare,
 		BackgroundInFlight:  config.BackgroundInFlight,
@@ -102,6 +107,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 
 	serving, stopWorking := context.WithCancel(ctx)
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
+	working.Go(func() { runTrimming(serving, svc.TrimDecisions, log) })
 	working.Go(func() { rules.run(serving, options.Hangup) })
 	working.Go(func() { svc.AuditContinuously(serving) })
 	defer func() {
@@ -172,6 +178,12 @@ func decisionRetention(config Config) time.Duration {
 		return -1
 	}
 	return config.DecisionRetention
+}
+
+// decisionLimit is the configured one in bytes. Validate has checked it.
+func decisionLimit(config Config) int64 {
+	limit, _ := humanize.ParseBytes(config.DecisionLimit)
+	return int64(min(limit, math.MaxInt64)) //nolint:gosec // bounded
 }
 
 // listen opens the TCP address and, if configured, the unix socket.
