@@ -41,7 +41,7 @@ func (s rolloutV1) beginReplay(ctx context.Context, req *plimsollv1.ReplayReques
 	if err != nil {
 		return err
 	}
-	candidate, err := s.candidate(ctx, req.GetPolicies())
+	candidate, err := s.Service.candidate(ctx, req.GetCandidate())
 	if err != nil {
 		return err
 	}

@@ -162,13 +162,13 @@ type candidates struct {
 	rules *Ruleset
 }
 
-func (c candidates) Candidate(context.Context, []PolicyBundle) (*Ruleset, error) {
+func (c candidates) Candidate(context.Context, Candidate) (*Ruleset, error) {
 	rules := *c.rules
 	rules.Release = func() {}
 	return &rules, nil
 }
 
-var oneBundle = []*plimsollv1.PolicyBundle{{Name: "x"}}
+var oneCandidate = &plimsollv1.Candidate{Digest: "x"}
 
 // Over a hundred thousand stored containers and as many attempts, audit, impact and replay
 // say what follows from the rules by hand; and a change of one rule has the audit judge by
@@ -232,7 +232,7 @@ func TestScaleAgreesWithBruteForce(t *testing.T) {
 		}
 		got := map[string]plimsollv1.Effect{}
 		j := newJob[*surveyed, plimsollv1.ImpactResponse](w.Service)
-		if err := rollouts.beginImpact(t.Context(), &plimsollv1.ImpactRequest{Policies: oneBundle}, j); err != nil {
+		if err := rollouts.beginImpact(t.Context(), &plimsollv1.ImpactRequest{Candidate: oneCandidate}, j); err != nil {
 			t.Fatal(err)
 		}
 		var summary *plimsollv1.ImpactSummary
@@ -269,7 +269,7 @@ func TestScaleAgreesWithBruteForce(t *testing.T) {
 		}
 		got := map[string]plimsollv1.Effect{}
 		j := newJob[*storagev1.Decision, plimsollv1.ReplayResponse](w.Service)
-		if err := rollouts.beginReplay(t.Context(), &plimsollv1.ReplayRequest{Policies: oneBundle}, j); err != nil {
+		if err := rollouts.beginReplay(t.Context(), &plimsollv1.ReplayRequest{Candidate: oneCandidate}, j); err != nil {
 			t.Fatal(err)
 		}
 		var summary *plimsollv1.ReplaySummary

@@ -274,5 +274,5 @@ func (s *Service) judgeAgain(ctx context.Context, rules *Ruleset, r *result, in 
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
-	return s.applyRules(ctx, rules, r, in)
+	return s.applyRules(plimsoll.InBackground(ctx), rules, r, in)
 }

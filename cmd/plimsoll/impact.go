@@ -13,32 +13,30 @@ import (
 
 func newImpact() *cobra.Command {
 	var (
-		c       surveyCommand
-		byLabel string
+		c         surveyCommand
+		candidate candidateFlags
+		byLabel   string
 	)
 	cmd := &cobra.Command{
-		Use: "impact PATH…", Short: "Say what other policies would break, before they judge", GroupID: "rules",
-		Long: `Have a server judge the containers that are stored by other policies, and by those that
+		Use: "impact [PATH…]", Short: "Say what other rules would break, before they judge", GroupID: "rules", Args: cobra.ArbitraryArgs,
+		Long: `Have a server judge the containers that are stored by other rules, and by those that
 judge now, and show for which of them that makes a difference, and by which rules. The
-exit code is 3 if any would be newly denied, and 1 if the policies come to no verdict on
+exit code is 3 if any would be newly denied, and 1 if the rules come to no verdict on
 any. Nothing changes.
-
-A PATH is a directory, a file or a bundle tarball, or an oci:// or https:// URL of one;
-several are one set. Signatures are not looked at. Validators and settings of the server
-stay as they are.
-` + surveyHelp + selectHelp,
+` + candidateHelp + surveyHelp + selectHelp,
 		Example: `  plimsoll impact policies/ --address unix:///run/plimsoll/plimsoll.sock
   plimsoll impact policies/ --namespaces 'prod-*' --by-label team
+  plimsoll impact --validators validators.yaml
   plimsoll impact policies/ --jq '.affected[] | select(.effect == "EFFECT_NEWLY_DENIED") | .container.id'`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.impact(cmd, args, byLabel) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.impact(cmd, &candidate, args, byLabel) },
 	}
 	c.add(cmd, []string{"table", "json", "yaml", "jsonl"})
-	cmd.Args = c.pathsOrResume
+	candidate.add(cmd)
 	cmd.Flags().StringVar(&byLabel, "by-label", "", "also count by the values of the label with this `key`")
 	return cmd
 }
 
-func (c *surveyCommand) impact(cmd *cobra.Command, paths []string, byLabel string) error {
+func (c *surveyCommand) impact(cmd *cobra.Command, flags *candidateFlags, paths []string, byLabel string) error {
 	req := &plimsollv1.ImpactRequest{GroupByLabel: byLabel, Resume: c.resume}
 	var err error
 	if req.Selection, err = c.selection(); err != nil {
@@ -48,7 +46,7 @@ func (c *surveyCommand) impact(cmd *cobra.Command, paths []string, byLabel strin
 	if err != nil {
 		return err
 	}
-	if req.Policies, err = bundlesOf(cmd.Context(), paths); err != nil {
+	if req.Candidate, err = c.candidate(cmd.Context(), flags, paths); err != nil {
 		return err
 	}
 	s, err := client.Impact(cmd.Context(), req)

@@ -16,6 +16,7 @@ import (
 // replayCommand is `plimsoll replay`.
 type replayCommand struct {
 	jobCommand
+	rules        candidateFlags
 	since, until time.Duration
 	outcomes     []string
 	byLabel      string
@@ -24,16 +25,12 @@ type replayCommand struct {
 func newReplay() *cobra.Command {
 	var c replayCommand
 	cmd := &cobra.Command{
-		Use: "replay PATH…", Short: "Say what other policies would have decided about what was attempted", GroupID: "rules",
-		Long: `Have a server judge the attempts that it has recorded, by other policies and by those that
+		Use: "replay [PATH…]", Short: "Say what other rules would have decided about what was attempted", GroupID: "rules", Args: cobra.ArbitraryArgs,
+		Long: `Have a server judge the attempts that it has recorded, by other rules and by those that
 judge now, and show for which of them that makes a difference, and by which rules. The
-exit code is 3 if any would be newly denied, and 1 if the policies come to no verdict on
+exit code is 3 if any would be newly denied, and 1 if the rules come to no verdict on
 any. Nothing changes.
-
-A PATH is a directory, a file or a bundle tarball, or an oci:// or https:// URL of one;
-several are one set. Signatures are not looked at. Validators and settings of the server
-stay as they are.
-
+` + candidateHelp + `
 Each attempt is judged as it was recorded: as what rules had patched, and without
 secrets, which are *** in what is recorded. Rules that look at those may say something
 else than they did; for how many the rules of now come to another result than was
@@ -48,7 +45,7 @@ more. How many were judged in which way is shown.
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
 	}
 	c.add(cmd, []string{"table", "json", "yaml", "jsonl"})
-	cmd.Args = c.pathsOrResume
+	c.rules.add(cmd)
 	cmd.Flags().DurationVar(&c.since, "since", 0, "only attempts of the last hours, such as `24h` (default: all that are kept)")
 	cmd.Flags().DurationVar(&c.until, "until", 0, "only attempts from before the last hours, such as `1h`")
 	cmd.Flags().StringSliceVar(&c.outcomes, "outcome", nil, "only attempts that ended so: `outcomes`, of "+strings.Join(outcomeNames, ", "))
@@ -77,7 +74,7 @@ func (c *replayCommand) request(paths []string, cmd *cobra.Command) (*plimsollv1
 		req.Outcomes = append(req.Outcomes, plimsollv1.Outcome(outcome))
 	}
 	var err error
-	req.Policies, err = bundlesOf(cmd.Context(), paths)
+	req.Candidate, err = c.candidate(cmd.Context(), &c.rules, paths)
 	return req, err
 }
 

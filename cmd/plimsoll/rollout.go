@@ -16,7 +16,6 @@ import (
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/gen/plimsoll/v1/plimsollv1connect"
-	"github.com/plimsoll-project/plimsoll/internal/server"
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
@@ -94,26 +93,12 @@ func (c *surveyCommand) selection() (*plimsollv1.Selection, error) {
 	return &plimsollv1.Selection{Namespaces: patterns, Filters: filters}, nil
 }
 
-// pathsOrResume are the arguments of a command that takes paths, unless it takes something
-// up.
-func (c *jobCommand) pathsOrResume(cmd *cobra.Command, args []string) error {
-	if c.resume != "" {
-		return cobra.NoArgs(cmd, args)
+// candidate is the rules to try; nil if something is taken up.
+func (c *jobCommand) candidate(ctx context.Context, flags *candidateFlags, paths []string) (*plimsollv1.Candidate, error) {
+	if c.resume != "" && len(paths)+len(flags.validators) == 0 && flags.ruleset == "" {
+		return nil, nil //nolint:nilnil // nil is the answer
 	}
-	return cobra.MinimumNArgs(1)(cmd, args)
-}
-
-// bundlesOf are the policies at paths.
-func bundlesOf(ctx context.Context, paths []string) ([]*plimsollv1.PolicyBundle, error) {
-	var bundles []*plimsollv1.PolicyBundle
-	for _, path := range paths {
-		archive, err := server.Bundle{Path: path}.Archive(ctx)
-		if err != nil {
-			return nil, err
-		}
-		bundles = append(bundles, &plimsollv1.PolicyBundle{Name: strings.TrimRight(path, "/"), Archive: archive})
-	}
-	return bundles, nil
+	return flags.candidate(ctx, paths)
 }
 
 // followJob shows how far a server has come with a job, and returns what it found and the

@@ -476,67 +476,11 @@ func (x *RuleCount) GetFailed() int64 {
 	return 0
 }
 
-// PolicyBundle is a candidate's policies.
-type PolicyBundle struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What its files are reported under.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A .tar.gz archive, as `plimsoll policy pull` writes it.
-	Archive       []byte `protobuf:"bytes,2,opt,name=archive,proto3" json:"archive,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PolicyBundle) Reset() {
-	*x = PolicyBundle{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PolicyBundle) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PolicyBundle) ProtoMessage() {}
-
-func (x *PolicyBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PolicyBundle.ProtoReflect.Descriptor instead.
-func (*PolicyBundle) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *PolicyBundle) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *PolicyBundle) GetArchive() []byte {
-	if x != nil {
-		return x.Archive
-	}
-	return nil
-}
-
 // ImpactRequest says what to judge by.
 type ImpactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The candidate's policies, which are not asked to be signed: nothing is admitted by
-	// them. The validators and settings are those of now. Required; at most 64.
-	Policies []*PolicyBundle `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// The other rules. Required.
+	Candidate *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	// Which containers.
 	Selection *Selection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
 	// A label by whose values the effects are counted, too.
@@ -549,7 +493,7 @@ type ImpactRequest struct {
 
 func (x *ImpactRequest) Reset() {
 	*x = ImpactRequest{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +505,7 @@ func (x *ImpactRequest) String() string {
 func (*ImpactRequest) ProtoMessage() {}
 
 func (x *ImpactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,12 +518,12 @@ func (x *ImpactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactRequest.ProtoReflect.Descriptor instead.
 func (*ImpactRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{6}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ImpactRequest) GetPolicies() []*PolicyBundle {
+func (x *ImpactRequest) GetCandidate() *Candidate {
 	if x != nil {
-		return x.Policies
+		return x.Candidate
 	}
 	return nil
 }
@@ -624,7 +568,7 @@ type ImpactResponse struct {
 
 func (x *ImpactResponse) Reset() {
 	*x = ImpactResponse{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +580,7 @@ func (x *ImpactResponse) String() string {
 func (*ImpactResponse) ProtoMessage() {}
 
 func (x *ImpactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +593,7 @@ func (x *ImpactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactResponse.ProtoReflect.Descriptor instead.
 func (*ImpactResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{7}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ImpactResponse) GetEvent() isImpactResponse_Event {
@@ -728,7 +672,7 @@ type AffectedContainer struct {
 
 func (x *AffectedContainer) Reset() {
 	*x = AffectedContainer{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +684,7 @@ func (x *AffectedContainer) String() string {
 func (*AffectedContainer) ProtoMessage() {}
 
 func (x *AffectedContainer) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +697,7 @@ func (x *AffectedContainer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AffectedContainer.ProtoReflect.Descriptor instead.
 func (*AffectedContainer) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{8}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AffectedContainer) GetContainer() *ContainerRef {
@@ -804,7 +748,7 @@ type ImpactSummary struct {
 
 func (x *ImpactSummary) Reset() {
 	*x = ImpactSummary{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +760,7 @@ func (x *ImpactSummary) String() string {
 func (*ImpactSummary) ProtoMessage() {}
 
 func (x *ImpactSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +773,7 @@ func (x *ImpactSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactSummary.ProtoReflect.Descriptor instead.
 func (*ImpactSummary) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{9}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ImpactSummary) GetActiveRuleset() string {
@@ -886,7 +830,7 @@ type EffectGroup struct {
 
 func (x *EffectGroup) Reset() {
 	*x = EffectGroup{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +842,7 @@ func (x *EffectGroup) String() string {
 func (*EffectGroup) ProtoMessage() {}
 
 func (x *EffectGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +855,7 @@ func (x *EffectGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectGroup.ProtoReflect.Descriptor instead.
 func (*EffectGroup) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{10}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EffectGroup) GetBy() string {
@@ -968,7 +912,7 @@ type EffectCounts struct {
 
 func (x *EffectCounts) Reset() {
 	*x = EffectCounts{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +924,7 @@ func (x *EffectCounts) String() string {
 func (*EffectCounts) ProtoMessage() {}
 
 func (x *EffectCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +937,7 @@ func (x *EffectCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectCounts.ProtoReflect.Descriptor instead.
 func (*EffectCounts) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{11}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EffectCounts) GetStillAdmitted() int64 {
@@ -1034,8 +978,8 @@ func (x *EffectCounts) GetFailed() int64 {
 // ReplayRequest says what to judge, and by what.
 type ReplayRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The candidate's policies, as in ImpactRequest.
-	Policies []*PolicyBundle `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// The rules to compare with those of now. Required.
+	Candidate *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	// Only attempts since then. Not set stands for all that are recorded.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
 	// Only attempts before then.
@@ -1055,7 +999,7 @@ type ReplayRequest struct {
 
 func (x *ReplayRequest) Reset() {
 	*x = ReplayRequest{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[12]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1011,7 @@ func (x *ReplayRequest) String() string {
 func (*ReplayRequest) ProtoMessage() {}
 
 func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[12]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,12 +1024,12 @@ func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayRequest.ProtoReflect.Descriptor instead.
 func (*ReplayRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{12}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *ReplayRequest) GetPolicies() []*PolicyBundle {
+func (x *ReplayRequest) GetCandidate() *Candidate {
 	if x != nil {
-		return x.Policies
+		return x.Candidate
 	}
 	return nil
 }
@@ -1151,7 +1095,7 @@ type ReplayResponse struct {
 
 func (x *ReplayResponse) Reset() {
 	*x = ReplayResponse{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[13]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1107,7 @@ func (x *ReplayResponse) String() string {
 func (*ReplayResponse) ProtoMessage() {}
 
 func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[13]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1120,7 @@ func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayResponse.ProtoReflect.Descriptor instead.
 func (*ReplayResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{13}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReplayResponse) GetEvent() isReplayResponse_Event {
@@ -1268,7 +1212,7 @@ type AffectedAttempt struct {
 
 func (x *AffectedAttempt) Reset() {
 	*x = AffectedAttempt{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[14]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1224,7 @@ func (x *AffectedAttempt) String() string {
 func (*AffectedAttempt) ProtoMessage() {}
 
 func (x *AffectedAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[14]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1237,7 @@ func (x *AffectedAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AffectedAttempt.ProtoReflect.Descriptor instead.
 func (*AffectedAttempt) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{14}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AffectedAttempt) GetDecisionId() string {
@@ -1391,7 +1335,7 @@ type ReplaySummary struct {
 
 func (x *ReplaySummary) Reset() {
 	*x = ReplaySummary{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[15]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1347,7 @@ func (x *ReplaySummary) String() string {
 func (*ReplaySummary) ProtoMessage() {}
 
 func (x *ReplaySummary) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[15]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1360,7 @@ func (x *ReplaySummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaySummary.ProtoReflect.Descriptor instead.
 func (*ReplaySummary) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{15}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReplaySummary) GetActiveRuleset() string {
@@ -1488,7 +1432,7 @@ type ContextCount struct {
 
 func (x *ContextCount) Reset() {
 	*x = ContextCount{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[16]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1444,7 @@ func (x *ContextCount) String() string {
 func (*ContextCount) ProtoMessage() {}
 
 func (x *ContextCount) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[16]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1457,7 @@ func (x *ContextCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContextCount.ProtoReflect.Descriptor instead.
 func (*ContextCount) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{16}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ContextCount) GetContext() ReplayContext {
@@ -1543,7 +1487,7 @@ type SkippedCount struct {
 
 func (x *SkippedCount) Reset() {
 	*x = SkippedCount{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[17]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1499,7 @@ func (x *SkippedCount) String() string {
 func (*SkippedCount) ProtoMessage() {}
 
 func (x *SkippedCount) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[17]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1512,7 @@ func (x *SkippedCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkippedCount.ProtoReflect.Descriptor instead.
 func (*SkippedCount) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{17}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SkippedCount) GetReason() string {
@@ -1594,7 +1538,7 @@ type GetAuditStatusRequest struct {
 
 func (x *GetAuditStatusRequest) Reset() {
 	*x = GetAuditStatusRequest{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[18]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1550,7 @@ func (x *GetAuditStatusRequest) String() string {
 func (*GetAuditStatusRequest) ProtoMessage() {}
 
 func (x *GetAuditStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[18]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +1563,7 @@ func (x *GetAuditStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetAuditStatusRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{18}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{17}
 }
 
 // GetAuditStatusResponse has the status.
@@ -1633,7 +1577,7 @@ type GetAuditStatusResponse struct {
 
 func (x *GetAuditStatusResponse) Reset() {
 	*x = GetAuditStatusResponse{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[19]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1645,7 +1589,7 @@ func (x *GetAuditStatusResponse) String() string {
 func (*GetAuditStatusResponse) ProtoMessage() {}
 
 func (x *GetAuditStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[19]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1658,7 +1602,7 @@ func (x *GetAuditStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuditStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetAuditStatusResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{19}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetAuditStatusResponse) GetStatus() *AuditStatus {
@@ -1703,7 +1647,7 @@ type AuditStatus struct {
 
 func (x *AuditStatus) Reset() {
 	*x = AuditStatus{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[20]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1659,7 @@ func (x *AuditStatus) String() string {
 func (*AuditStatus) ProtoMessage() {}
 
 func (x *AuditStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[20]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1672,7 @@ func (x *AuditStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditStatus.ProtoReflect.Descriptor instead.
 func (*AuditStatus) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{20}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AuditStatus) GetSummary() *AuditSummary {
@@ -1830,7 +1774,7 @@ type ListAuditResultsRequest struct {
 
 func (x *ListAuditResultsRequest) Reset() {
 	*x = ListAuditResultsRequest{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[21]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1786,7 @@ func (x *ListAuditResultsRequest) String() string {
 func (*ListAuditResultsRequest) ProtoMessage() {}
 
 func (x *ListAuditResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[21]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +1799,7 @@ func (x *ListAuditResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResultsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditResultsRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{21}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListAuditResultsRequest) GetStandings() []Standing {
@@ -1906,7 +1850,7 @@ type ListAuditResultsResponse struct {
 
 func (x *ListAuditResultsResponse) Reset() {
 	*x = ListAuditResultsResponse{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[22]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +1862,7 @@ func (x *ListAuditResultsResponse) String() string {
 func (*ListAuditResultsResponse) ProtoMessage() {}
 
 func (x *ListAuditResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[22]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +1875,7 @@ func (x *ListAuditResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResultsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResultsResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{22}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListAuditResultsResponse) GetResults() []*AuditFinding {
@@ -1952,7 +1896,7 @@ var File_plimsoll_v1_rollout_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\n" +
-	"!plimsoll/v1/rollout_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x19plimsoll/v1/rollout.proto\x1a\x19plimsoll/v1/verdict.proto\"\\\n" +
+	"!plimsoll/v1/rollout_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/candidate.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x19plimsoll/v1/rollout.proto\x1a\x19plimsoll/v1/verdict.proto\"\\\n" +
 	"\fAuditRequest\x124\n" +
 	"\tselection\x18\x01 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\x12\x16\n" +
 	"\x06resume\x18\x02 \x01(\tR\x06resume\"\xbb\x01\n" +
@@ -1976,12 +1920,9 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\x03R\x06denied\x12\x16\n" +
 	"\x06warned\x18\x03 \x01(\x03R\x06warned\x12\x16\n" +
-	"\x06failed\x18\x04 \x01(\x03R\x06failed\"<\n" +
-	"\fPolicyBundle\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aarchive\x18\x02 \x01(\fR\aarchive\"\xba\x01\n" +
-	"\rImpactRequest\x125\n" +
-	"\bpolicies\x18\x01 \x03(\v2\x19.plimsoll.v1.PolicyBundleR\bpolicies\x124\n" +
+	"\x06failed\x18\x04 \x01(\x03R\x06failed\"\xb9\x01\n" +
+	"\rImpactRequest\x124\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x16.plimsoll.v1.CandidateR\tcandidate\x124\n" +
 	"\tselection\x18\x02 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\x12$\n" +
 	"\x0egroup_by_label\x18\x03 \x01(\tR\fgroupByLabel\x12\x16\n" +
 	"\x06resume\x18\n" +
@@ -2013,9 +1954,9 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\fstill_denied\x18\x02 \x01(\x03R\vstillDenied\x12!\n" +
 	"\fnewly_denied\x18\x03 \x01(\x03R\vnewlyDenied\x12%\n" +
 	"\x0enewly_admitted\x18\x04 \x01(\x03R\rnewlyAdmitted\x12\x16\n" +
-	"\x06failed\x18\x05 \x01(\x03R\x06failed\"\xba\x02\n" +
-	"\rReplayRequest\x125\n" +
-	"\bpolicies\x18\x01 \x03(\v2\x19.plimsoll.v1.PolicyBundleR\bpolicies\x120\n" +
+	"\x06failed\x18\x05 \x01(\x03R\x06failed\"\xb9\x02\n" +
+	"\rReplayRequest\x124\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x16.plimsoll.v1.CandidateR\tcandidate\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x120\n" +
 	"\boutcomes\x18\x04 \x03(\x0e2\x14.plimsoll.v1.OutcomeR\boutcomes\x12\x1e\n" +
@@ -2113,7 +2054,7 @@ func file_plimsoll_v1_rollout_service_proto_rawDescGZIP() []byte {
 }
 
 var file_plimsoll_v1_rollout_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plimsoll_v1_rollout_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_plimsoll_v1_rollout_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_plimsoll_v1_rollout_service_proto_goTypes = []any{
 	(ReplayContext)(0),               // 0: plimsoll.v1.ReplayContext
 	(*AuditRequest)(nil),             // 1: plimsoll.v1.AuditRequest
@@ -2121,29 +2062,29 @@ var file_plimsoll_v1_rollout_service_proto_goTypes = []any{
 	(*AuditFinding)(nil),             // 3: plimsoll.v1.AuditFinding
 	(*AuditSummary)(nil),             // 4: plimsoll.v1.AuditSummary
 	(*RuleCount)(nil),                // 5: plimsoll.v1.RuleCount
-	(*PolicyBundle)(nil),             // 6: plimsoll.v1.PolicyBundle
-	(*ImpactRequest)(nil),            // 7: plimsoll.v1.ImpactRequest
-	(*ImpactResponse)(nil),           // 8: plimsoll.v1.ImpactResponse
-	(*AffectedContainer)(nil),        // 9: plimsoll.v1.AffectedContainer
-	(*ImpactSummary)(nil),            // 10: plimsoll.v1.ImpactSummary
-	(*EffectGroup)(nil),              // 11: plimsoll.v1.EffectGroup
-	(*EffectCounts)(nil),             // 12: plimsoll.v1.EffectCounts
-	(*ReplayRequest)(nil),            // 13: plimsoll.v1.ReplayRequest
-	(*ReplayResponse)(nil),           // 14: plimsoll.v1.ReplayResponse
-	(*AffectedAttempt)(nil),          // 15: plimsoll.v1.AffectedAttempt
-	(*ReplaySummary)(nil),            // 16: plimsoll.v1.ReplaySummary
-	(*ContextCount)(nil),             // 17: plimsoll.v1.ContextCount
-	(*SkippedCount)(nil),             // 18: plimsoll.v1.SkippedCount
-	(*GetAuditStatusRequest)(nil),    // 19: plimsoll.v1.GetAuditStatusRequest
-	(*GetAuditStatusResponse)(nil),   // 20: plimsoll.v1.GetAuditStatusResponse
-	(*AuditStatus)(nil),              // 21: plimsoll.v1.AuditStatus
-	(*ListAuditResultsRequest)(nil),  // 22: plimsoll.v1.ListAuditResultsRequest
-	(*ListAuditResultsResponse)(nil), // 23: plimsoll.v1.ListAuditResultsResponse
-	(*Selection)(nil),                // 24: plimsoll.v1.Selection
-	(*Progress)(nil),                 // 25: plimsoll.v1.Progress
-	(*ContainerRef)(nil),             // 26: plimsoll.v1.ContainerRef
-	(*Opinion)(nil),                  // 27: plimsoll.v1.Opinion
-	(*Source)(nil),                   // 28: plimsoll.v1.Source
+	(*ImpactRequest)(nil),            // 6: plimsoll.v1.ImpactRequest
+	(*ImpactResponse)(nil),           // 7: plimsoll.v1.ImpactResponse
+	(*AffectedContainer)(nil),        // 8: plimsoll.v1.AffectedContainer
+	(*ImpactSummary)(nil),            // 9: plimsoll.v1.ImpactSummary
+	(*EffectGroup)(nil),              // 10: plimsoll.v1.EffectGroup
+	(*EffectCounts)(nil),             // 11: plimsoll.v1.EffectCounts
+	(*ReplayRequest)(nil),            // 12: plimsoll.v1.ReplayRequest
+	(*ReplayResponse)(nil),           // 13: plimsoll.v1.ReplayResponse
+	(*AffectedAttempt)(nil),          // 14: plimsoll.v1.AffectedAttempt
+	(*ReplaySummary)(nil),            // 15: plimsoll.v1.ReplaySummary
+	(*ContextCount)(nil),             // 16: plimsoll.v1.ContextCount
+	(*SkippedCount)(nil),             // 17: plimsoll.v1.SkippedCount
+	(*GetAuditStatusRequest)(nil),    // 18: plimsoll.v1.GetAuditStatusRequest
+	(*GetAuditStatusResponse)(nil),   // 19: plimsoll.v1.GetAuditStatusResponse
+	(*AuditStatus)(nil),              // 20: plimsoll.v1.AuditStatus
+	(*ListAuditResultsRequest)(nil),  // 21: plimsoll.v1.ListAuditResultsRequest
+	(*ListAuditResultsResponse)(nil), // 22: plimsoll.v1.ListAuditResultsResponse
+	(*Selection)(nil),                // 23: plimsoll.v1.Selection
+	(*Progress)(nil),                 // 24: plimsoll.v1.Progress
+	(*ContainerRef)(nil),             // 25: plimsoll.v1.ContainerRef
+	(*Opinion)(nil),                  // 26: plimsoll.v1.Opinion
+	(*Source)(nil),                   // 27: plimsoll.v1.Source
+	(*Candidate)(nil),                // 28: plimsoll.v1.Candidate
 	(Effect)(0),                      // 29: plimsoll.v1.Effect
 	(*timestamppb.Timestamp)(nil),    // 30: google.protobuf.Timestamp
 	(Outcome)(0),                     // 31: plimsoll.v1.Outcome
@@ -2151,63 +2092,63 @@ var file_plimsoll_v1_rollout_service_proto_goTypes = []any{
 	(Standing)(0),                    // 33: plimsoll.v1.Standing
 }
 var file_plimsoll_v1_rollout_service_proto_depIdxs = []int32{
-	24, // 0: plimsoll.v1.AuditRequest.selection:type_name -> plimsoll.v1.Selection
-	25, // 1: plimsoll.v1.AuditResponse.progress:type_name -> plimsoll.v1.Progress
+	23, // 0: plimsoll.v1.AuditRequest.selection:type_name -> plimsoll.v1.Selection
+	24, // 1: plimsoll.v1.AuditResponse.progress:type_name -> plimsoll.v1.Progress
 	3,  // 2: plimsoll.v1.AuditResponse.finding:type_name -> plimsoll.v1.AuditFinding
 	4,  // 3: plimsoll.v1.AuditResponse.summary:type_name -> plimsoll.v1.AuditSummary
-	26, // 4: plimsoll.v1.AuditFinding.container:type_name -> plimsoll.v1.ContainerRef
-	27, // 5: plimsoll.v1.AuditFinding.opinion:type_name -> plimsoll.v1.Opinion
+	25, // 4: plimsoll.v1.AuditFinding.container:type_name -> plimsoll.v1.ContainerRef
+	26, // 5: plimsoll.v1.AuditFinding.opinion:type_name -> plimsoll.v1.Opinion
 	5,  // 6: plimsoll.v1.AuditSummary.rules:type_name -> plimsoll.v1.RuleCount
-	28, // 7: plimsoll.v1.RuleCount.source:type_name -> plimsoll.v1.Source
-	6,  // 8: plimsoll.v1.ImpactRequest.policies:type_name -> plimsoll.v1.PolicyBundle
-	24, // 9: plimsoll.v1.ImpactRequest.selection:type_name -> plimsoll.v1.Selection
-	25, // 10: plimsoll.v1.ImpactResponse.progress:type_name -> plimsoll.v1.Progress
-	9,  // 11: plimsoll.v1.ImpactResponse.affected:type_name -> plimsoll.v1.AffectedContainer
-	10, // 12: plimsoll.v1.ImpactResponse.summary:type_name -> plimsoll.v1.ImpactSummary
-	26, // 13: plimsoll.v1.AffectedContainer.container:type_name -> plimsoll.v1.ContainerRef
+	27, // 7: plimsoll.v1.RuleCount.source:type_name -> plimsoll.v1.Source
+	28, // 8: plimsoll.v1.ImpactRequest.candidate:type_name -> plimsoll.v1.Candidate
+	23, // 9: plimsoll.v1.ImpactRequest.selection:type_name -> plimsoll.v1.Selection
+	24, // 10: plimsoll.v1.ImpactResponse.progress:type_name -> plimsoll.v1.Progress
+	8,  // 11: plimsoll.v1.ImpactResponse.affected:type_name -> plimsoll.v1.AffectedContainer
+	9,  // 12: plimsoll.v1.ImpactResponse.summary:type_name -> plimsoll.v1.ImpactSummary
+	25, // 13: plimsoll.v1.AffectedContainer.container:type_name -> plimsoll.v1.ContainerRef
 	29, // 14: plimsoll.v1.AffectedContainer.effect:type_name -> plimsoll.v1.Effect
-	27, // 15: plimsoll.v1.AffectedContainer.active:type_name -> plimsoll.v1.Opinion
-	27, // 16: plimsoll.v1.AffectedContainer.candidate:type_name -> plimsoll.v1.Opinion
-	12, // 17: plimsoll.v1.ImpactSummary.all:type_name -> plimsoll.v1.EffectCounts
-	11, // 18: plimsoll.v1.ImpactSummary.groups:type_name -> plimsoll.v1.EffectGroup
-	12, // 19: plimsoll.v1.EffectGroup.counts:type_name -> plimsoll.v1.EffectCounts
-	26, // 20: plimsoll.v1.EffectGroup.samples:type_name -> plimsoll.v1.ContainerRef
-	6,  // 21: plimsoll.v1.ReplayRequest.policies:type_name -> plimsoll.v1.PolicyBundle
+	26, // 15: plimsoll.v1.AffectedContainer.active:type_name -> plimsoll.v1.Opinion
+	26, // 16: plimsoll.v1.AffectedContainer.candidate:type_name -> plimsoll.v1.Opinion
+	11, // 17: plimsoll.v1.ImpactSummary.all:type_name -> plimsoll.v1.EffectCounts
+	10, // 18: plimsoll.v1.ImpactSummary.groups:type_name -> plimsoll.v1.EffectGroup
+	11, // 19: plimsoll.v1.EffectGroup.counts:type_name -> plimsoll.v1.EffectCounts
+	25, // 20: plimsoll.v1.EffectGroup.samples:type_name -> plimsoll.v1.ContainerRef
+	28, // 21: plimsoll.v1.ReplayRequest.candidate:type_name -> plimsoll.v1.Candidate
 	30, // 22: plimsoll.v1.ReplayRequest.since:type_name -> google.protobuf.Timestamp
 	30, // 23: plimsoll.v1.ReplayRequest.until:type_name -> google.protobuf.Timestamp
 	31, // 24: plimsoll.v1.ReplayRequest.outcomes:type_name -> plimsoll.v1.Outcome
-	25, // 25: plimsoll.v1.ReplayResponse.progress:type_name -> plimsoll.v1.Progress
-	15, // 26: plimsoll.v1.ReplayResponse.affected:type_name -> plimsoll.v1.AffectedAttempt
-	16, // 27: plimsoll.v1.ReplayResponse.summary:type_name -> plimsoll.v1.ReplaySummary
+	24, // 25: plimsoll.v1.ReplayResponse.progress:type_name -> plimsoll.v1.Progress
+	14, // 26: plimsoll.v1.ReplayResponse.affected:type_name -> plimsoll.v1.AffectedAttempt
+	15, // 27: plimsoll.v1.ReplayResponse.summary:type_name -> plimsoll.v1.ReplaySummary
 	30, // 28: plimsoll.v1.AffectedAttempt.time:type_name -> google.protobuf.Timestamp
 	32, // 29: plimsoll.v1.AffectedAttempt.operation:type_name -> plimsoll.v1.Operation
-	26, // 30: plimsoll.v1.AffectedAttempt.container:type_name -> plimsoll.v1.ContainerRef
+	25, // 30: plimsoll.v1.AffectedAttempt.container:type_name -> plimsoll.v1.ContainerRef
 	31, // 31: plimsoll.v1.AffectedAttempt.outcome:type_name -> plimsoll.v1.Outcome
 	29, // 32: plimsoll.v1.AffectedAttempt.effect:type_name -> plimsoll.v1.Effect
-	27, // 33: plimsoll.v1.AffectedAttempt.active:type_name -> plimsoll.v1.Opinion
-	27, // 34: plimsoll.v1.AffectedAttempt.candidate:type_name -> plimsoll.v1.Opinion
+	26, // 33: plimsoll.v1.AffectedAttempt.active:type_name -> plimsoll.v1.Opinion
+	26, // 34: plimsoll.v1.AffectedAttempt.candidate:type_name -> plimsoll.v1.Opinion
 	0,  // 35: plimsoll.v1.AffectedAttempt.context:type_name -> plimsoll.v1.ReplayContext
-	12, // 36: plimsoll.v1.ReplaySummary.all:type_name -> plimsoll.v1.EffectCounts
-	11, // 37: plimsoll.v1.ReplaySummary.groups:type_name -> plimsoll.v1.EffectGroup
-	17, // 38: plimsoll.v1.ReplaySummary.contexts:type_name -> plimsoll.v1.ContextCount
-	18, // 39: plimsoll.v1.ReplaySummary.skipped:type_name -> plimsoll.v1.SkippedCount
+	11, // 36: plimsoll.v1.ReplaySummary.all:type_name -> plimsoll.v1.EffectCounts
+	10, // 37: plimsoll.v1.ReplaySummary.groups:type_name -> plimsoll.v1.EffectGroup
+	16, // 38: plimsoll.v1.ReplaySummary.contexts:type_name -> plimsoll.v1.ContextCount
+	17, // 39: plimsoll.v1.ReplaySummary.skipped:type_name -> plimsoll.v1.SkippedCount
 	0,  // 40: plimsoll.v1.ContextCount.context:type_name -> plimsoll.v1.ReplayContext
-	21, // 41: plimsoll.v1.GetAuditStatusResponse.status:type_name -> plimsoll.v1.AuditStatus
+	20, // 41: plimsoll.v1.GetAuditStatusResponse.status:type_name -> plimsoll.v1.AuditStatus
 	4,  // 42: plimsoll.v1.AuditStatus.summary:type_name -> plimsoll.v1.AuditSummary
 	30, // 43: plimsoll.v1.AuditStatus.time:type_name -> google.protobuf.Timestamp
-	25, // 44: plimsoll.v1.AuditStatus.progress:type_name -> plimsoll.v1.Progress
+	24, // 44: plimsoll.v1.AuditStatus.progress:type_name -> plimsoll.v1.Progress
 	33, // 45: plimsoll.v1.ListAuditResultsRequest.standings:type_name -> plimsoll.v1.Standing
 	3,  // 46: plimsoll.v1.ListAuditResultsResponse.results:type_name -> plimsoll.v1.AuditFinding
 	1,  // 47: plimsoll.v1.RolloutService.Audit:input_type -> plimsoll.v1.AuditRequest
-	7,  // 48: plimsoll.v1.RolloutService.Impact:input_type -> plimsoll.v1.ImpactRequest
-	13, // 49: plimsoll.v1.RolloutService.Replay:input_type -> plimsoll.v1.ReplayRequest
-	19, // 50: plimsoll.v1.RolloutService.GetAuditStatus:input_type -> plimsoll.v1.GetAuditStatusRequest
-	22, // 51: plimsoll.v1.RolloutService.ListAuditResults:input_type -> plimsoll.v1.ListAuditResultsRequest
+	6,  // 48: plimsoll.v1.RolloutService.Impact:input_type -> plimsoll.v1.ImpactRequest
+	12, // 49: plimsoll.v1.RolloutService.Replay:input_type -> plimsoll.v1.ReplayRequest
+	18, // 50: plimsoll.v1.RolloutService.GetAuditStatus:input_type -> plimsoll.v1.GetAuditStatusRequest
+	21, // 51: plimsoll.v1.RolloutService.ListAuditResults:input_type -> plimsoll.v1.ListAuditResultsRequest
 	2,  // 52: plimsoll.v1.RolloutService.Audit:output_type -> plimsoll.v1.AuditResponse
-	8,  // 53: plimsoll.v1.RolloutService.Impact:output_type -> plimsoll.v1.ImpactResponse
-	14, // 54: plimsoll.v1.RolloutService.Replay:output_type -> plimsoll.v1.ReplayResponse
-	20, // 55: plimsoll.v1.RolloutService.GetAuditStatus:output_type -> plimsoll.v1.GetAuditStatusResponse
-	23, // 56: plimsoll.v1.RolloutService.ListAuditResults:output_type -> plimsoll.v1.ListAuditResultsResponse
+	7,  // 53: plimsoll.v1.RolloutService.Impact:output_type -> plimsoll.v1.ImpactResponse
+	13, // 54: plimsoll.v1.RolloutService.Replay:output_type -> plimsoll.v1.ReplayResponse
+	19, // 55: plimsoll.v1.RolloutService.GetAuditStatus:output_type -> plimsoll.v1.GetAuditStatusResponse
+	22, // 56: plimsoll.v1.RolloutService.ListAuditResults:output_type -> plimsoll.v1.ListAuditResultsResponse
 	52, // [52:57] is the sub-list for method output_type
 	47, // [47:52] is the sub-list for method input_type
 	47, // [47:47] is the sub-list for extension type_name
@@ -2220,6 +2161,7 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 	if File_plimsoll_v1_rollout_service_proto != nil {
 		return
 	}
+	file_plimsoll_v1_candidate_proto_init()
 	file_plimsoll_v1_container_proto_init()
 	file_plimsoll_v1_decision_proto_init()
 	file_plimsoll_v1_rollout_proto_init()
@@ -2229,12 +2171,12 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 		(*AuditResponse_Finding)(nil),
 		(*AuditResponse_Summary)(nil),
 	}
-	file_plimsoll_v1_rollout_service_proto_msgTypes[7].OneofWrappers = []any{
+	file_plimsoll_v1_rollout_service_proto_msgTypes[6].OneofWrappers = []any{
 		(*ImpactResponse_Progress)(nil),
 		(*ImpactResponse_Affected)(nil),
 		(*ImpactResponse_Summary)(nil),
 	}
-	file_plimsoll_v1_rollout_service_proto_msgTypes[13].OneofWrappers = []any{
+	file_plimsoll_v1_rollout_service_proto_msgTypes[12].OneofWrappers = []any{
 		(*ReplayResponse_Progress)(nil),
 		(*ReplayResponse_Affected)(nil),
 		(*ReplayResponse_Summary)(nil),
@@ -2245,7 +2187,7 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_rollout_service_proto_rawDesc), len(file_plimsoll_v1_rollout_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
