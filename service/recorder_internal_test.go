@@ -134,7 +134,12 @@ func TestDropsAreRecorded(t *testing.T) {
 	}
 	logged := func() (decisions int, counts []map[string]uint64) {
 		t.Helper()
-		if _, err := store.VerifyLog(t.Context(), func(e *storage.Logged) error {
+		view, err := store.View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer view.Close()
+		if err := view.VerifyLog(t.Context(), func(e *storage.Logged) error {
 			if e.Kind == plimsoll.KindDecision {
 				decisions++
 				return nil

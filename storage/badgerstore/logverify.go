@@ -9,17 +9,12 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
-// VerifyLog implements [storage.Store].
-func (s *Store) VerifyLog(ctx context.Context, visit func(*storage.Logged) error) (storage.LogState, error) {
-	if err := s.usable(ctx); err != nil {
-		return storage.LogState{}, err
+// VerifyLog implements [storage.View].
+func (v *view) VerifyLog(ctx context.Context, visit func(*storage.Logged) error) error {
+	if err := v.usable(ctx); err != nil {
+		return err
 	}
-	snap := s.acquire()
-	defer s.give(snap)
-	if err := s.verifyLog(ctx, snap, visit); err != nil {
-		return storage.LogState{}, err
-	}
-	return snap.log, nil
+	return v.store.verifyLog(ctx, v.snapshot, visit)
 }
 
 func (s *Store) verifyLog(ctx context.Context, snap *snapshot, visit func(*storage.Logged) error) error {
@@ -30,7 +25,7 @@ func (s *Store) verifyLog(ctx context.Context, snap *snapshot, visit func(*stora
 	return nil
 }
 
-// logVerification is a VerifyLog under way.
+// logVerification is a verification under way.
 type logVerification struct {
 	verification
 	last    storage.Position // of the record that was checked last
