@@ -143,7 +143,15 @@ type Decision struct {
 	InputRecorded bool `protobuf:"varint,22,opt,name=input_recorded,json=inputRecorded,proto3" json:"input_recorded,omitempty"`
 	// What validators in shadow said: they have no say, and callers are not told. At most
 	// 100.
-	Shadows       []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	Shadows []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	// What masks of policies (`data.system.log.mask`) removed, as JSON pointers into the
+	// event such as `/input/object/labels/customer`.
+	Erased []string `protobuf:"bytes,30,rep,name=erased,proto3" json:"erased,omitempty"`
+	// What masks of policies replaced, likewise.
+	Masked []string `protobuf:"bytes,31,rep,name=masked,proto3" json:"masked,omitempty"`
+	// Why masks of policies came to no result; empty if they did, or if there are none. Then
+	// neither the input nor any text or value of what the rules found was recorded.
+	MaskError     string `protobuf:"bytes,32,opt,name=mask_error,json=maskError,proto3" json:"mask_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +345,27 @@ func (x *Decision) GetShadows() []*Shadow {
 		return x.Shadows
 	}
 	return nil
+}
+
+func (x *Decision) GetErased() []string {
+	if x != nil {
+		return x.Erased
+	}
+	return nil
+}
+
+func (x *Decision) GetMasked() []string {
+	if x != nil {
+		return x.Masked
+	}
+	return nil
+}
+
+func (x *Decision) GetMaskError() string {
+	if x != nil {
+		return x.MaskError
+	}
+	return ""
 }
 
 // Shadow is what a rule on trial said.
@@ -776,7 +805,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xb2\x06\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x81\a\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -802,7 +831,11 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\brevision\x18\x14 \x01(\x04R\brevision\x12%\n" +
 	"\x0estate_revision\x18\x15 \x01(\x04R\rstateRevision\x12%\n" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
-	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\"\xe0\x01\n" +
+	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x16\n" +
+	"\x06erased\x18\x1e \x03(\tR\x06erased\x12\x16\n" +
+	"\x06masked\x18\x1f \x03(\tR\x06masked\x12\x1d\n" +
+	"\n" +
+	"mask_error\x18  \x01(\tR\tmaskError\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
 	"\n" +

@@ -11,6 +11,8 @@ package plimsollv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -132,7 +134,24 @@ type ListDecisionsRequest struct {
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before; empty for the first. Everything else but
 	// page_size must be as in the request for the first page.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those in which this policy package found or patched something.
+	Policy string `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Only those in which this validator found something, in shadow too.
+	Validator string `protobuf:"bytes,8,opt,name=validator,proto3" json:"validator,omitempty"`
+	// Only those in which this rule found or patched something, in shadow too: its name such
+	// as `deny`, in full with the package such as `labels.deny`, its code, or its
+	// `FILE:LINE`.
+	Rule string `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only those that began at this time or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
+	// Only those that began before this time.
+	Until *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=until,proto3" json:"until,omitempty"`
+	// Only those about this operation.
+	Operation Operation `protobuf:"varint,12,opt,name=operation,proto3,enum=plimsoll.v1.Operation" json:"operation,omitempty"`
+	// Those of all namespaces. This is for operators: root and the server's user, on its unix
+	// socket.
+	AllNamespaces bool `protobuf:"varint,13,opt,name=all_namespaces,json=allNamespaces,proto3" json:"all_namespaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,6 +228,55 @@ func (x *ListDecisionsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListDecisionsRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetValidator() string {
+	if x != nil {
+		return x.Validator
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetOperation() Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return Operation_OPERATION_UNSPECIFIED
+}
+
+func (x *ListDecisionsRequest) GetAllNamespaces() bool {
+	if x != nil {
+		return x.AllNamespaces
+	}
+	return false
+}
+
 // ListDecisionsResponse carries a page of decisions.
 type ListDecisionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -216,6 +284,9 @@ type ListDecisionsResponse struct {
 	Decisions []*Decision `protobuf:"bytes,1,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	// What to ask the next page with; empty after the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The sequence number of the last decision that was recorded when the first page was
+	// made: TailDecisions goes on after it.
+	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +335,226 @@ func (x *ListDecisionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListDecisionsResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+// TailDecisionsRequest selects decisions: those that match everything in it.
+type TailDecisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those that ended like this.
+	Outcome Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=plimsoll.v1.Outcome" json:"outcome,omitempty"`
+	// Only those about the container with this id.
+	ContainerId string `protobuf:"bytes,2,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
+	// Only those that a user with this name asked for.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// Only those in which this policy package or validator found something.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Begin with the decision after the one with this sequence number; 0: with all that are
+	// kept. Without it: with the next one.
+	AfterSequence *uint64 `protobuf:"varint,5,opt,name=after_sequence,json=afterSequence,proto3,oneof" json:"after_sequence,omitempty"`
+	// How often to say something when there is nothing to tell. Default: 10 s; at least 1 s.
+	BookmarkInterval *durationpb.Duration `protobuf:"bytes,6,opt,name=bookmark_interval,json=bookmarkInterval,proto3" json:"bookmark_interval,omitempty"`
+	// Only those in which this policy package found or patched something.
+	Policy string `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Only those in which this validator found something, in shadow too.
+	Validator string `protobuf:"bytes,8,opt,name=validator,proto3" json:"validator,omitempty"`
+	// Only those in which this rule found or patched something, in shadow too: its name such
+	// as `deny`, in full with the package such as `labels.deny`, its code, or its
+	// `FILE:LINE`.
+	Rule string `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only those that began at this time or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
+	// Only those that began before this time.
+	Until *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=until,proto3" json:"until,omitempty"`
+	// Only those about this operation.
+	Operation Operation `protobuf:"varint,12,opt,name=operation,proto3,enum=plimsoll.v1.Operation" json:"operation,omitempty"`
+	// Those of all namespaces. This is for operators: root and the server's user, on its unix
+	// socket.
+	AllNamespaces bool `protobuf:"varint,13,opt,name=all_namespaces,json=allNamespaces,proto3" json:"all_namespaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailDecisionsRequest) Reset() {
+	*x = TailDecisionsRequest{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailDecisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailDecisionsRequest) ProtoMessage() {}
+
+func (x *TailDecisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailDecisionsRequest.ProtoReflect.Descriptor instead.
+func (*TailDecisionsRequest) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TailDecisionsRequest) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *TailDecisionsRequest) GetContainerId() string {
+	if x != nil {
+		return x.ContainerId
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetAfterSequence() uint64 {
+	if x != nil && x.AfterSequence != nil {
+		return *x.AfterSequence
+	}
+	return 0
+}
+
+func (x *TailDecisionsRequest) GetBookmarkInterval() *durationpb.Duration {
+	if x != nil {
+		return x.BookmarkInterval
+	}
+	return nil
+}
+
+func (x *TailDecisionsRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetValidator() string {
+	if x != nil {
+		return x.Validator
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *TailDecisionsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *TailDecisionsRequest) GetOperation() Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return Operation_OPERATION_UNSPECIFIED
+}
+
+func (x *TailDecisionsRequest) GetAllNamespaces() bool {
+	if x != nil {
+		return x.AllNamespaces
+	}
+	return false
+}
+
+// TailDecisionsResponse is one step of a tail.
+type TailDecisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far this has come: what to go on with as after_sequence.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// A decision; none if there is nothing to tell.
+	Decision      *Decision `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailDecisionsResponse) Reset() {
+	*x = TailDecisionsResponse{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailDecisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailDecisionsResponse) ProtoMessage() {}
+
+func (x *TailDecisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailDecisionsResponse.ProtoReflect.Descriptor instead.
+func (*TailDecisionsResponse) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TailDecisionsResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *TailDecisionsResponse) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
 // ExplainDecisionRequest names a decision.
 type ExplainDecisionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -275,7 +566,7 @@ type ExplainDecisionRequest struct {
 
 func (x *ExplainDecisionRequest) Reset() {
 	*x = ExplainDecisionRequest{}
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +578,7 @@ func (x *ExplainDecisionRequest) String() string {
 func (*ExplainDecisionRequest) ProtoMessage() {}
 
 func (x *ExplainDecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +591,7 @@ func (x *ExplainDecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDecisionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainDecisionRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExplainDecisionRequest) GetId() string {
@@ -321,7 +612,7 @@ type ExplainDecisionResponse struct {
 
 func (x *ExplainDecisionResponse) Reset() {
 	*x = ExplainDecisionResponse{}
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +624,7 @@ func (x *ExplainDecisionResponse) String() string {
 func (*ExplainDecisionResponse) ProtoMessage() {}
 
 func (x *ExplainDecisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +637,7 @@ func (x *ExplainDecisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDecisionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainDecisionResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{5}
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExplainDecisionResponse) GetExplanation() *Explanation {
@@ -360,11 +651,11 @@ var File_plimsoll_v1_decision_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_service_proto_rawDesc = "" +
 	"\n" +
-	"\"plimsoll/v1/decision_service.proto\x12\vplimsoll.v1\x1a\x1aplimsoll/v1/decision.proto\"$\n" +
+	"\"plimsoll/v1/decision_service.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\"$\n" +
 	"\x12GetDecisionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"H\n" +
 	"\x13GetDecisionResponse\x121\n" +
-	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\"\xd1\x01\n" +
+	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\"\xdc\x03\n" +
 	"\x14ListDecisionsRequest\x12.\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x14.plimsoll.v1.OutcomeR\aoutcome\x12!\n" +
 	"\fcontainer_id\x18\x02 \x01(\tR\vcontainerId\x12\x12\n" +
@@ -372,17 +663,46 @@ const file_plimsoll_v1_decision_service_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06policy\x18\a \x01(\tR\x06policy\x12\x1c\n" +
+	"\tvalidator\x18\b \x01(\tR\tvalidator\x12\x12\n" +
+	"\x04rule\x18\t \x01(\tR\x04rule\x120\n" +
+	"\x05since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x124\n" +
+	"\toperation\x18\f \x01(\x0e2\x16.plimsoll.v1.OperationR\toperation\x12%\n" +
+	"\x0eall_namespaces\x18\r \x01(\bR\rallNamespaces\"\x90\x01\n" +
 	"\x15ListDecisionsResponse\x123\n" +
 	"\tdecisions\x18\x01 \x03(\v2\x15.plimsoll.v1.DecisionR\tdecisions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"(\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xa7\x04\n" +
+	"\x14TailDecisionsRequest\x12.\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x14.plimsoll.v1.OutcomeR\aoutcome\x12!\n" +
+	"\fcontainer_id\x18\x02 \x01(\tR\vcontainerId\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12*\n" +
+	"\x0eafter_sequence\x18\x05 \x01(\x04H\x00R\rafterSequence\x88\x01\x01\x12F\n" +
+	"\x11bookmark_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x10bookmarkInterval\x12\x16\n" +
+	"\x06policy\x18\a \x01(\tR\x06policy\x12\x1c\n" +
+	"\tvalidator\x18\b \x01(\tR\tvalidator\x12\x12\n" +
+	"\x04rule\x18\t \x01(\tR\x04rule\x120\n" +
+	"\x05since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x124\n" +
+	"\toperation\x18\f \x01(\x0e2\x16.plimsoll.v1.OperationR\toperation\x12%\n" +
+	"\x0eall_namespaces\x18\r \x01(\bR\rallNamespacesB\x11\n" +
+	"\x0f_after_sequence\"f\n" +
+	"\x15TailDecisionsResponse\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x121\n" +
+	"\bdecision\x18\x02 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\"(\n" +
 	"\x16ExplainDecisionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"U\n" +
 	"\x17ExplainDecisionResponse\x12:\n" +
-	"\vexplanation\x18\x01 \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation2\x99\x02\n" +
+	"\vexplanation\x18\x01 \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation2\xf3\x02\n" +
 	"\x0fDecisionService\x12P\n" +
 	"\vGetDecision\x12\x1f.plimsoll.v1.GetDecisionRequest\x1a .plimsoll.v1.GetDecisionResponse\x12V\n" +
-	"\rListDecisions\x12!.plimsoll.v1.ListDecisionsRequest\x1a\".plimsoll.v1.ListDecisionsResponse\x12\\\n" +
+	"\rListDecisions\x12!.plimsoll.v1.ListDecisionsRequest\x1a\".plimsoll.v1.ListDecisionsResponse\x12X\n" +
+	"\rTailDecisions\x12!.plimsoll.v1.TailDecisionsRequest\x1a\".plimsoll.v1.TailDecisionsResponse0\x01\x12\\\n" +
 	"\x0fExplainDecision\x12#.plimsoll.v1.ExplainDecisionRequest\x1a$.plimsoll.v1.ExplainDecisionResponseBAZ?github.com/plimsoll-project/plimsoll/gen/plimsoll/v1;plimsollv1b\x06proto3"
 
 var (
@@ -397,34 +717,50 @@ func file_plimsoll_v1_decision_service_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_decision_service_proto_rawDescData
 }
 
-var file_plimsoll_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_plimsoll_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_plimsoll_v1_decision_service_proto_goTypes = []any{
 	(*GetDecisionRequest)(nil),      // 0: plimsoll.v1.GetDecisionRequest
 	(*GetDecisionResponse)(nil),     // 1: plimsoll.v1.GetDecisionResponse
 	(*ListDecisionsRequest)(nil),    // 2: plimsoll.v1.ListDecisionsRequest
 	(*ListDecisionsResponse)(nil),   // 3: plimsoll.v1.ListDecisionsResponse
-	(*ExplainDecisionRequest)(nil),  // 4: plimsoll.v1.ExplainDecisionRequest
-	(*ExplainDecisionResponse)(nil), // 5: plimsoll.v1.ExplainDecisionResponse
-	(*Decision)(nil),                // 6: plimsoll.v1.Decision
-	(Outcome)(0),                    // 7: plimsoll.v1.Outcome
-	(*Explanation)(nil),             // 8: plimsoll.v1.Explanation
+	(*TailDecisionsRequest)(nil),    // 4: plimsoll.v1.TailDecisionsRequest
+	(*TailDecisionsResponse)(nil),   // 5: plimsoll.v1.TailDecisionsResponse
+	(*ExplainDecisionRequest)(nil),  // 6: plimsoll.v1.ExplainDecisionRequest
+	(*ExplainDecisionResponse)(nil), // 7: plimsoll.v1.ExplainDecisionResponse
+	(*Decision)(nil),                // 8: plimsoll.v1.Decision
+	(Outcome)(0),                    // 9: plimsoll.v1.Outcome
+	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
+	(Operation)(0),                  // 11: plimsoll.v1.Operation
+	(*durationpb.Duration)(nil),     // 12: google.protobuf.Duration
+	(*Explanation)(nil),             // 13: plimsoll.v1.Explanation
 }
 var file_plimsoll_v1_decision_service_proto_depIdxs = []int32{
-	6, // 0: plimsoll.v1.GetDecisionResponse.decision:type_name -> plimsoll.v1.Decision
-	7, // 1: plimsoll.v1.ListDecisionsRequest.outcome:type_name -> plimsoll.v1.Outcome
-	6, // 2: plimsoll.v1.ListDecisionsResponse.decisions:type_name -> plimsoll.v1.Decision
-	8, // 3: plimsoll.v1.ExplainDecisionResponse.explanation:type_name -> plimsoll.v1.Explanation
-	0, // 4: plimsoll.v1.DecisionService.GetDecision:input_type -> plimsoll.v1.GetDecisionRequest
-	2, // 5: plimsoll.v1.DecisionService.ListDecisions:input_type -> plimsoll.v1.ListDecisionsRequest
-	4, // 6: plimsoll.v1.DecisionService.ExplainDecision:input_type -> plimsoll.v1.ExplainDecisionRequest
-	1, // 7: plimsoll.v1.DecisionService.GetDecision:output_type -> plimsoll.v1.GetDecisionResponse
-	3, // 8: plimsoll.v1.DecisionService.ListDecisions:output_type -> plimsoll.v1.ListDecisionsResponse
-	5, // 9: plimsoll.v1.DecisionService.ExplainDecision:output_type -> plimsoll.v1.ExplainDecisionResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	8,  // 0: plimsoll.v1.GetDecisionResponse.decision:type_name -> plimsoll.v1.Decision
+	9,  // 1: plimsoll.v1.ListDecisionsRequest.outcome:type_name -> plimsoll.v1.Outcome
+	10, // 2: plimsoll.v1.ListDecisionsRequest.since:type_name -> google.protobuf.Timestamp
+	10, // 3: plimsoll.v1.ListDecisionsRequest.until:type_name -> google.protobuf.Timestamp
+	11, // 4: plimsoll.v1.ListDecisionsRequest.operation:type_name -> plimsoll.v1.Operation
+	8,  // 5: plimsoll.v1.ListDecisionsResponse.decisions:type_name -> plimsoll.v1.Decision
+	9,  // 6: plimsoll.v1.TailDecisionsRequest.outcome:type_name -> plimsoll.v1.Outcome
+	12, // 7: plimsoll.v1.TailDecisionsRequest.bookmark_interval:type_name -> google.protobuf.Duration
+	10, // 8: plimsoll.v1.TailDecisionsRequest.since:type_name -> google.protobuf.Timestamp
+	10, // 9: plimsoll.v1.TailDecisionsRequest.until:type_name -> google.protobuf.Timestamp
+	11, // 10: plimsoll.v1.TailDecisionsRequest.operation:type_name -> plimsoll.v1.Operation
+	8,  // 11: plimsoll.v1.TailDecisionsResponse.decision:type_name -> plimsoll.v1.Decision
+	13, // 12: plimsoll.v1.ExplainDecisionResponse.explanation:type_name -> plimsoll.v1.Explanation
+	0,  // 13: plimsoll.v1.DecisionService.GetDecision:input_type -> plimsoll.v1.GetDecisionRequest
+	2,  // 14: plimsoll.v1.DecisionService.ListDecisions:input_type -> plimsoll.v1.ListDecisionsRequest
+	4,  // 15: plimsoll.v1.DecisionService.TailDecisions:input_type -> plimsoll.v1.TailDecisionsRequest
+	6,  // 16: plimsoll.v1.DecisionService.ExplainDecision:input_type -> plimsoll.v1.ExplainDecisionRequest
+	1,  // 17: plimsoll.v1.DecisionService.GetDecision:output_type -> plimsoll.v1.GetDecisionResponse
+	3,  // 18: plimsoll.v1.DecisionService.ListDecisions:output_type -> plimsoll.v1.ListDecisionsResponse
+	5,  // 19: plimsoll.v1.DecisionService.TailDecisions:output_type -> plimsoll.v1.TailDecisionsResponse
+	7,  // 20: plimsoll.v1.DecisionService.ExplainDecision:output_type -> plimsoll.v1.ExplainDecisionResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_decision_service_proto_init() }
@@ -432,14 +768,16 @@ func file_plimsoll_v1_decision_service_proto_init() {
 	if File_plimsoll_v1_decision_service_proto != nil {
 		return
 	}
+	file_plimsoll_v1_container_proto_init()
 	file_plimsoll_v1_decision_proto_init()
+	file_plimsoll_v1_decision_service_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_decision_service_proto_rawDesc), len(file_plimsoll_v1_decision_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -6,6 +6,10 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Operation } from "./container_pb.js";
+import { file_plimsoll_v1_container } from "./container_pb.js";
 import type { Decision, Explanation, Outcome } from "./decision_pb.js";
 import { file_plimsoll_v1_decision } from "./decision_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/decision_service.proto.
  */
 export const file_plimsoll_v1_decision_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJwbGltc29sbC92MS9kZWNpc2lvbl9zZXJ2aWNlLnByb3RvEgtwbGltc29sbC52MSIgChJHZXREZWNpc2lvblJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0RGVjaXNpb25SZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uIpgBChRMaXN0RGVjaXNpb25zUmVxdWVzdBIlCgdvdXRjb21lGAEgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIUCgxjb250YWluZXJfaWQYAiABKAkSDAoEdXNlchgDIAEoCRIOCgZzb3VyY2UYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiWgoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEigKCWRlY2lzaW9ucxgBIAMoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChZFeHBsYWluRGVjaXNpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkgKF0V4cGxhaW5EZWNpc2lvblJlc3BvbnNlEi0KC2V4cGxhbmF0aW9uGAEgASgLMhgucGxpbXNvbGwudjEuRXhwbGFuYXRpb24ymQIKD0RlY2lzaW9uU2VydmljZRJQCgtHZXREZWNpc2lvbhIfLnBsaW1zb2xsLnYxLkdldERlY2lzaW9uUmVxdWVzdBogLnBsaW1zb2xsLnYxLkdldERlY2lzaW9uUmVzcG9uc2USVgoNTGlzdERlY2lzaW9ucxIhLnBsaW1zb2xsLnYxLkxpc3REZWNpc2lvbnNSZXF1ZXN0GiIucGxpbXNvbGwudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlElwKD0V4cGxhaW5EZWNpc2lvbhIjLnBsaW1zb2xsLnYxLkV4cGxhaW5EZWNpc2lvblJlcXVlc3QaJC5wbGltc29sbC52MS5FeHBsYWluRGVjaXNpb25SZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_plimsoll_v1_decision]);
+  fileDesc("CiJwbGltc29sbC92MS9kZWNpc2lvbl9zZXJ2aWNlLnByb3RvEgtwbGltc29sbC52MSIgChJHZXREZWNpc2lvblJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0RGVjaXNpb25SZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uIuICChRMaXN0RGVjaXNpb25zUmVxdWVzdBIlCgdvdXRjb21lGAEgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIUCgxjb250YWluZXJfaWQYAiABKAkSDAoEdXNlchgDIAEoCRIOCgZzb3VyY2UYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkSDgoGcG9saWN5GAcgASgJEhEKCXZhbGlkYXRvchgIIAEoCRIMCgRydWxlGAkgASgJEikKBXNpbmNlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoJb3BlcmF0aW9uGAwgASgOMhYucGxpbXNvbGwudjEuT3BlcmF0aW9uEhYKDmFsbF9uYW1lc3BhY2VzGA0gASgIImwKFUxpc3REZWNpc2lvbnNSZXNwb25zZRIoCglkZWNpc2lvbnMYASADKAsyFS5wbGltc29sbC52MS5EZWNpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEAoIc2VxdWVuY2UYAyABKAQioQMKFFRhaWxEZWNpc2lvbnNSZXF1ZXN0EiUKB291dGNvbWUYASABKA4yFC5wbGltc29sbC52MS5PdXRjb21lEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIMCgR1c2VyGAMgASgJEg4KBnNvdXJjZRgEIAEoCRIbCg5hZnRlcl9zZXF1ZW5jZRgFIAEoBEgAiAEBEjQKEWJvb2ttYXJrX2ludGVydmFsGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnBvbGljeRgHIAEoCRIRCgl2YWxpZGF0b3IYCCABKAkSDAoEcnVsZRgJIAEoCRIpCgVzaW5jZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgMIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIWCg5hbGxfbmFtZXNwYWNlcxgNIAEoCEIRCg9fYWZ0ZXJfc2VxdWVuY2UiUgoVVGFpbERlY2lzaW9uc1Jlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEicKCGRlY2lzaW9uGAIgASgLMhUucGxpbXNvbGwudjEuRGVjaXNpb24iJAoWRXhwbGFpbkRlY2lzaW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJIChdFeHBsYWluRGVjaXNpb25SZXNwb25zZRItCgtleHBsYW5hdGlvbhgBIAEoCzIYLnBsaW1zb2xsLnYxLkV4cGxhbmF0aW9uMvMCCg9EZWNpc2lvblNlcnZpY2USUAoLR2V0RGVjaXNpb24SHy5wbGltc29sbC52MS5HZXREZWNpc2lvblJlcXVlc3QaIC5wbGltc29sbC52MS5HZXREZWNpc2lvblJlc3BvbnNlElYKDUxpc3REZWNpc2lvbnMSIS5wbGltc29sbC52MS5MaXN0RGVjaXNpb25zUmVxdWVzdBoiLnBsaW1zb2xsLnYxLkxpc3REZWNpc2lvbnNSZXNwb25zZRJYCg1UYWlsRGVjaXNpb25zEiEucGxpbXNvbGwudjEuVGFpbERlY2lzaW9uc1JlcXVlc3QaIi5wbGltc29sbC52MS5UYWlsRGVjaXNpb25zUmVzcG9uc2UwARJcCg9FeHBsYWluRGVjaXNpb24SIy5wbGltc29sbC52MS5FeHBsYWluRGVjaXNpb25SZXF1ZXN0GiQucGxpbXNvbGwudjEuRXhwbGFpbkRlY2lzaW9uUmVzcG9uc2VCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_decision]);
 
 /**
  * GetDecisionRequest names a decision.
@@ -108,6 +112,58 @@ export type ListDecisionsRequest = Message<"plimsoll.v1.ListDecisionsRequest"> &
    * @generated from field: string page_token = 6;
    */
   pageToken: string;
+
+  /**
+   * Only those in which this policy package found or patched something.
+   *
+   * @generated from field: string policy = 7;
+   */
+  policy: string;
+
+  /**
+   * Only those in which this validator found something, in shadow too.
+   *
+   * @generated from field: string validator = 8;
+   */
+  validator: string;
+
+  /**
+   * Only those in which this rule found or patched something, in shadow too: its name such
+   * as `deny`, in full with the package such as `labels.deny`, its code, or its
+   * `FILE:LINE`.
+   *
+   * @generated from field: string rule = 9;
+   */
+  rule: string;
+
+  /**
+   * Only those that began at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 10;
+   */
+  since?: Timestamp;
+
+  /**
+   * Only those that began before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 11;
+   */
+  until?: Timestamp;
+
+  /**
+   * Only those about this operation.
+   *
+   * @generated from field: plimsoll.v1.Operation operation = 12;
+   */
+  operation: Operation;
+
+  /**
+   * Those of all namespaces. This is for operators: root and the server's user, on its unix
+   * socket.
+   *
+   * @generated from field: bool all_namespaces = 13;
+   */
+  allNamespaces: boolean;
 };
 
 /**
@@ -136,6 +192,14 @@ export type ListDecisionsResponse = Message<"plimsoll.v1.ListDecisionsResponse">
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The sequence number of the last decision that was recorded when the first page was
+   * made: TailDecisions goes on after it.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
 };
 
 /**
@@ -144,6 +208,143 @@ export type ListDecisionsResponse = Message<"plimsoll.v1.ListDecisionsResponse">
  */
 export const ListDecisionsResponseSchema: GenMessage<ListDecisionsResponse> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_decision_service, 3);
+
+/**
+ * TailDecisionsRequest selects decisions: those that match everything in it.
+ *
+ * @generated from message plimsoll.v1.TailDecisionsRequest
+ */
+export type TailDecisionsRequest = Message<"plimsoll.v1.TailDecisionsRequest"> & {
+  /**
+   * Only those that ended like this.
+   *
+   * @generated from field: plimsoll.v1.Outcome outcome = 1;
+   */
+  outcome: Outcome;
+
+  /**
+   * Only those about the container with this id.
+   *
+   * @generated from field: string container_id = 2;
+   */
+  containerId: string;
+
+  /**
+   * Only those that a user with this name asked for.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Only those in which this policy package or validator found something.
+   *
+   * @generated from field: string source = 4;
+   */
+  source: string;
+
+  /**
+   * Begin with the decision after the one with this sequence number; 0: with all that are
+   * kept. Without it: with the next one.
+   *
+   * @generated from field: optional uint64 after_sequence = 5;
+   */
+  afterSequence?: bigint;
+
+  /**
+   * How often to say something when there is nothing to tell. Default: 10 s; at least 1 s.
+   *
+   * @generated from field: google.protobuf.Duration bookmark_interval = 6;
+   */
+  bookmarkInterval?: Duration;
+
+  /**
+   * Only those in which this policy package found or patched something.
+   *
+   * @generated from field: string policy = 7;
+   */
+  policy: string;
+
+  /**
+   * Only those in which this validator found something, in shadow too.
+   *
+   * @generated from field: string validator = 8;
+   */
+  validator: string;
+
+  /**
+   * Only those in which this rule found or patched something, in shadow too: its name such
+   * as `deny`, in full with the package such as `labels.deny`, its code, or its
+   * `FILE:LINE`.
+   *
+   * @generated from field: string rule = 9;
+   */
+  rule: string;
+
+  /**
+   * Only those that began at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 10;
+   */
+  since?: Timestamp;
+
+  /**
+   * Only those that began before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 11;
+   */
+  until?: Timestamp;
+
+  /**
+   * Only those about this operation.
+   *
+   * @generated from field: plimsoll.v1.Operation operation = 12;
+   */
+  operation: Operation;
+
+  /**
+   * Those of all namespaces. This is for operators: root and the server's user, on its unix
+   * socket.
+   *
+   * @generated from field: bool all_namespaces = 13;
+   */
+  allNamespaces: boolean;
+};
+
+/**
+ * Describes the message plimsoll.v1.TailDecisionsRequest.
+ * Use `create(TailDecisionsRequestSchema)` to create a new message.
+ */
+export const TailDecisionsRequestSchema: GenMessage<TailDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 4);
+
+/**
+ * TailDecisionsResponse is one step of a tail.
+ *
+ * @generated from message plimsoll.v1.TailDecisionsResponse
+ */
+export type TailDecisionsResponse = Message<"plimsoll.v1.TailDecisionsResponse"> & {
+  /**
+   * How far this has come: what to go on with as after_sequence.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * A decision; none if there is nothing to tell.
+   *
+   * @generated from field: plimsoll.v1.Decision decision = 2;
+   */
+  decision?: Decision;
+};
+
+/**
+ * Describes the message plimsoll.v1.TailDecisionsResponse.
+ * Use `create(TailDecisionsResponseSchema)` to create a new message.
+ */
+export const TailDecisionsResponseSchema: GenMessage<TailDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 5);
 
 /**
  * ExplainDecisionRequest names a decision.
@@ -164,7 +365,7 @@ export type ExplainDecisionRequest = Message<"plimsoll.v1.ExplainDecisionRequest
  * Use `create(ExplainDecisionRequestSchema)` to create a new message.
  */
 export const ExplainDecisionRequestSchema: GenMessage<ExplainDecisionRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision_service, 4);
+  messageDesc(file_plimsoll_v1_decision_service, 6);
 
 /**
  * ExplainDecisionResponse carries an explanation.
@@ -185,14 +386,15 @@ export type ExplainDecisionResponse = Message<"plimsoll.v1.ExplainDecisionRespon
  * Use `create(ExplainDecisionResponseSchema)` to create a new message.
  */
 export const ExplainDecisionResponseSchema: GenMessage<ExplainDecisionResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision_service, 5);
+  messageDesc(file_plimsoll_v1_decision_service, 7);
 
 /**
  * DecisionService tells what was decided about attempts to change containers: those that
  * were admitted, denied, failed or only tried.
  *
  * Every call concerns the decisions of one namespace, given in the request header
- * `containerd-namespace`; without it the server's default namespace is used.
+ * `containerd-namespace`; without it the server's default namespace is used. Operators may
+ * ask for those of all namespaces.
  *
  * Decisions are kept for as long as the server is configured to, a day by default. Those
  * that changed nothing are recorded soon after the answer, as far as there is room: when
@@ -221,6 +423,18 @@ export const DecisionService: GenService<{
     methodKind: "unary";
     input: typeof ListDecisionsRequestSchema;
     output: typeof ListDecisionsResponseSchema;
+  },
+  /**
+   * TailDecisions returns decisions in the order in which they are recorded, those to come
+   * too, until the caller leaves or the server stops (UNAVAILABLE). The first message comes
+   * at once. OUT_OF_RANGE says that decisions to begin with are not kept any more.
+   *
+   * @generated from rpc plimsoll.v1.DecisionService.TailDecisions
+   */
+  tailDecisions: {
+    methodKind: "server_streaming";
+    input: typeof TailDecisionsRequestSchema;
+    output: typeof TailDecisionsResponseSchema;
   },
   /**
    * ExplainDecision returns one decision and how it came about. As long as the rules that
