@@ -34,7 +34,7 @@ func (s *Service) recordsOf(results []*result) ([]plimsoll.Entry, error) {
 	for _, r := range results {
 		r.decision.Duration = s.options.Now().Sub(r.decision.Time)
 		record := recordOf(r, plimsoll.OutcomeAdmitted, nil)
-		record.input, record.shown = nil, nil // what it costs is in docs/rationale.md
+		record.omitInput = true // what it costs is in docs/rationale.md
 		note, err := record.note(s.recorder.retention)
 		if err != nil {
 			return nil, err

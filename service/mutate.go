@@ -41,6 +41,7 @@ type result struct {
 	unpatched   *plimsoll.Input // the same before rules patched it
 	shown       []byte
 	shownObject *node
+	mask        *mask // what is not recorded of it
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -151,7 +152,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 
 	// 2. to 4. Judge each, whatever was found of the others: a caller wants to know
 	// everything that is wrong.
-	refused, replayed := false, 0
+	refused, replayed, mask := false, 0, s.maskOf(rules)
 	on := &basis{
 		rules: rules, view: view, namespace: namespace, earlier: map[plimsoll.Key]*plimsoll.Container{},
 		requestExpires: first.decision.Time.Add(s.options.RequestRetention), // the same for all
@@ -162,7 +163,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 			continue
 		}
 		r.decision.Attempts++
-		r.decision.Ruleset, r.decision.Replayed = rules.Digest, false
+		r.decision.Ruleset, r.decision.Replayed, r.mask = rules.Digest, false, mask
 		r.state = view.Revision()
 		writes, err := s.judge(ctx, on, r)
 		switch {

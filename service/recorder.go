@@ -23,6 +23,8 @@ const (
 	// that wait for company.
 	recordBatch    = 256
 	recordInterval = 100 * time.Millisecond
+	// masksTimeout bounds what policies' masks may take for all records of one write.
+	masksTimeout = 2 * time.Second
 	// recordTimeout bounds one write.
 	recordTimeout = 10 * time.Second
 	// maxRecordedBytes bounds the records of decisions that changed nothing, over the time
@@ -125,7 +127,10 @@ func (r *recorder) next() []*record {
 func (r *recorder) write(batch []*record) {
 	notes := make([]plimsoll.Entry, 0, len(batch))
 	over := 0
+	masking, done := context.WithTimeout(context.Background(), masksTimeout)
+	defer done()
 	for _, record := range batch {
+		record.seal(masking)
 		note, err := record.note(r.retention)
 		if err != nil || !r.budget.AllowN(r.now(), len(note.Value)) {
 			over++
