@@ -125,7 +125,7 @@ func decisionCells(d *plimsollv1.Decision, wide, namespaces bool) []string {
 	if d != nil {
 		cells = []string{
 			d.GetTime().AsTime().Local().Format(time.DateTime), outcomeName(d), operationOf(d.GetOperation()), cell(d.GetContainerId()),
-			cell(userOf(d.GetUser())), cell(ruleOf(d)), cell(d.GetId()),
+			cell(userOf(d.GetUser())), cell(saidBy(d)), cell(d.GetId()),
 		}
 		more = []string{cell(d.GetReason()), orDash(revisionOf(d.GetRevision())), orDash(short(d.GetRuleset())), rounded(d.GetTimings().GetTotal())}
 		namespace = cell(d.GetNamespace())
@@ -156,9 +156,9 @@ func outcomeName(d *plimsollv1.Decision) string {
 	return "unknown"
 }
 
-// ruleOf names the first rule that said no, and how many others did, or else the reason of
+// saidBy names the first rule that said no, and how many others did, or else the reason of
 // the error.
-func ruleOf(d *plimsollv1.Decision) string {
+func saidBy(d *plimsollv1.Decision) string {
 	violations := d.GetVerdict().GetViolations()
 	if len(violations) == 0 {
 		return strings.ToLower(strings.ReplaceAll(d.GetReason(), "_", " "))
