@@ -27,7 +27,7 @@ import (
 const compressMinBytes = 64 << 10
 
 // Handler serves the APIs over Connect, gRPC and gRPC-Web, and with them gRPC
-// health checking, gRPC server reflection, /livez and /readyz. It works behind
+// health checking, gRPC server reflection, /livez, /readyz and /metrics. It works behind
 // HTTP/1.1 and HTTP/2; gRPC needs the latter.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -65,8 +65,9 @@ func (s *Service) Handler() http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	root.Handle("GET /metrics", s.metricsHandler())
 	mux.Handle("/", s.unserved(names, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz",
+		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz, metrics at /metrics",
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})))
 	// One envelope header of gRPC is on top of the message.

@@ -32,6 +32,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -82,6 +83,9 @@ type Options struct {
 	// OnDecision, if set, is called with every decision, before the caller gets
 	// the answer. It must be quick and safe for concurrent use.
 	OnDecision func(plimsoll.Decision)
+	// Metrics is where the service's metrics are registered, and what /metrics shows.
+	// Default: a registry of its own.
+	Metrics *prometheus.Registry
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -143,6 +147,9 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -158,6 +165,7 @@ type Service struct {
 	pages    pageViews
 	lane     lane
 	recorder *recorder
+	metrics  *metrics
 	explains *semaphore.Weighted // for whoever explains
 	surveys  *semaphore.Weighted // for one at a time
 	watches  atomic.Int64        // how many there are
@@ -174,6 +182,7 @@ func New(store storage.Store, options Options) *Service {
 		options:  options,
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
 		recorder: newRecorder(store, options),
+		metrics:  newMetrics(options.Metrics),
 		explains: semaphore.NewWeighted(maxExplains),
 		surveys:  semaphore.NewWeighted(1),
 		draining: make(chan struct{}),
@@ -251,7 +260,11 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 	}
 	d.Err = err
 	d.Duration = s.options.Now().Sub(d.Time)
-	if s.options.OnDecision != nil && !d.Replayed { // that decision was made before
+	if d.Replayed { // that decision was made before
+		return
+	}
+	s.metrics.decided(d)
+	if s.options.OnDecision != nil {
 		s.options.OnDecision(*d)
 	}
 }

@@ -77,6 +77,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	if onDecision == nil {
 		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
 	}
+	registry := newMetricsRegistry(options)
 	svc := service.New(store, service.Options{
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,
@@ -92,6 +93,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		Rulesets:            rules,
 		Logger:              log,
 		OnDecision:          onDecision,
+		Metrics:             registry,
 	})
 	rules.begin(svc.SetRuleset)
 
