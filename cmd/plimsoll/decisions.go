@@ -127,7 +127,7 @@ func decisionCells(d *plimsollv1.Decision, wide, namespaces bool) []string {
 			d.GetTime().AsTime().Local().Format(time.DateTime), outcomeName(d), operationOf(d.GetOperation()), cell(d.GetContainerId()),
 			cell(userOf(d.GetUser())), cell(saidBy(d)), cell(d.GetId()),
 		}
-		more = []string{cell(d.GetReason()), orDash(revisionOf(d.GetRevision())), orDash(short(d.GetRuleset())), rounded(d.GetTimings().GetTotal())}
+		more = []string{cell(d.GetReason()), orDash(revisionOf(d.GetRevision())), orDash(short(d.GetRuleset())), rounded(d.GetTimings().GetTotal()).String()}
 		namespace = cell(d.GetNamespace())
 	}
 	if namespaces {
