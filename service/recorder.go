@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
@@ -125,24 +124,24 @@ func (r *recorder) next() []*record {
 
 // write writes the first of the queue and takes them off it.
 func (r *recorder) write(batch []*record) {
-	notes := make([]plimsoll.Entry, 0, len(batch))
+	records := make([]storage.Record, 0, len(batch))
 	over := 0
 	masking, done := context.WithTimeout(context.Background(), masksTimeout)
 	defer done()
 	for _, record := range batch {
 		record.seal(masking)
-		note, err := record.note(r.retention)
-		if err != nil || !r.budget.AllowN(r.now(), len(note.Value)) {
+		logged, err := record.forLog()
+		if err != nil || !r.budget.AllowN(r.now(), len(logged.Value)) {
 			over++
 			continue
 		}
-		notes = append(notes, note)
+		records = append(records, logged)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 	defer cancel()
 	var err error
-	if len(notes) > 0 {
-		err = r.store.Note(ctx, notes)
+	if len(records) > 0 {
+		err = r.store.Append(ctx, records)
 	}
 
 	r.mu.Lock()
@@ -155,7 +154,7 @@ func (r *recorder) write(batch []*record) {
 		r.drop(over, "there are more of them than are kept")
 	}
 	if err != nil {
-		r.drop(len(notes), err.Error())
+		r.drop(len(records), err.Error())
 	}
 }
 

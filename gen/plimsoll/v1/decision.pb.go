@@ -144,14 +144,20 @@ type Decision struct {
 	// What validators in shadow said: they have no say, and callers are not told. At most
 	// 100.
 	Shadows []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	// Its number in the log of decisions, which has no gaps; 0 if it is not written yet. In
+	// between there are numbers of what else the log keeps.
+	Sequence uint64 `protobuf:"varint,30,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The link that chains it to the record before it in the log, in hexadecimal: see
+	// docs/operations.md. Empty if it is not written yet.
+	Link string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
 	// What masks of policies (`data.system.log.mask`) removed, as JSON pointers into the
 	// event such as `/input/object/labels/customer`.
-	Erased []string `protobuf:"bytes,30,rep,name=erased,proto3" json:"erased,omitempty"`
+	Erased []string `protobuf:"bytes,40,rep,name=erased,proto3" json:"erased,omitempty"`
 	// What masks of policies replaced, likewise.
-	Masked []string `protobuf:"bytes,31,rep,name=masked,proto3" json:"masked,omitempty"`
+	Masked []string `protobuf:"bytes,41,rep,name=masked,proto3" json:"masked,omitempty"`
 	// Why masks of policies came to no result; empty if they did, or if there are none. Then
 	// neither the input nor any text or value of what the rules found was recorded.
-	MaskError     string `protobuf:"bytes,32,opt,name=mask_error,json=maskError,proto3" json:"mask_error,omitempty"`
+	MaskError     string `protobuf:"bytes,42,opt,name=mask_error,json=maskError,proto3" json:"mask_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +351,20 @@ func (x *Decision) GetShadows() []*Shadow {
 		return x.Shadows
 	}
 	return nil
+}
+
+func (x *Decision) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Decision) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
 }
 
 func (x *Decision) GetErased() []string {
@@ -805,7 +825,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x81\a\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xb1\a\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -831,11 +851,13 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\brevision\x18\x14 \x01(\x04R\brevision\x12%\n" +
 	"\x0estate_revision\x18\x15 \x01(\x04R\rstateRevision\x12%\n" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
-	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x16\n" +
-	"\x06erased\x18\x1e \x03(\tR\x06erased\x12\x16\n" +
-	"\x06masked\x18\x1f \x03(\tR\x06masked\x12\x1d\n" +
+	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1a\n" +
+	"\bsequence\x18\x1e \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04link\x18\x1f \x01(\tR\x04link\x12\x16\n" +
+	"\x06erased\x18( \x03(\tR\x06erased\x12\x16\n" +
+	"\x06masked\x18) \x03(\tR\x06masked\x12\x1d\n" +
 	"\n" +
-	"mask_error\x18  \x01(\tR\tmaskError\"\xe0\x01\n" +
+	"mask_error\x18* \x01(\tR\tmaskError\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
 	"\n" +

@@ -277,11 +277,11 @@ func (x *CommittedRequest) GetPatches() []*v1.Patch {
 	return nil
 }
 
-// Decision is a note of the kind `decision`, under `NAMESPACE/ID`, with the ID's letters
-// in reverse: what is 0 in it is Z there, so that the newest come first.
+// Decision is a record of the kind `decision` in the log, under `NAMESPACE/ID`, with the ID's
+// letters in reverse: what is 0 in it is Z there, so that the newest come first.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The decision. Its revision is that of this entry.
+	// The decision. Its revision, sequence and link are those of the record.
 	Decision *v1.Decision `protobuf:"bytes,1,opt,name=decision" json:"decision,omitempty"`
 	// The document that the rules judged, secrets apart; empty if it was not recorded.
 	Input         []byte `protobuf:"bytes,2,opt,name=input" json:"input,omitempty"`

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/decision.proto.
  */
 export const file_plimsoll_v1_decision: GenFile = /*@__PURE__*/
-  fileDesc("ChpwbGltc29sbC92MS9kZWNpc2lvbi5wcm90bxILcGxpbXNvbGwudjEiigUKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgDIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIRCgluYW1lc3BhY2UYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEh8KBHVzZXIYBiABKAsyES5wbGltc29sbC52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYByABKAkSJQoHb3V0Y29tZRgIIAEoDjIULnBsaW1zb2xsLnYxLk91dGNvbWUSDwoHZHJ5X3J1bhgJIAEoCBIMCgRjb2RlGAogASgJEg4KBnJlYXNvbhgLIAEoCRIPCgdtZXNzYWdlGAwgASgJEg8KB3J1bGVzZXQYDSABKAkSFQoNb2JqZWN0X2RpZ2VzdBgOIAEoCRIlCgd2ZXJkaWN0GA8gASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIjCgdwYXRjaGVzGBAgAygLMhIucGxpbXNvbGwudjEuUGF0Y2gSDwoHY2hhbmdlZBgRIAMoCRIlCgd0aW1pbmdzGBIgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncxIQCghhdHRlbXB0cxgTIAEoBRIQCghyZXZpc2lvbhgUIAEoBBIWCg5zdGF0ZV9yZXZpc2lvbhgVIAEoBBIWCg5pbnB1dF9yZWNvcmRlZBgWIAEoCBIkCgdzaGFkb3dzGBcgAygLMhMucGxpbXNvbGwudjEuU2hhZG93Eg4KBmVyYXNlZBgeIAMoCRIOCgZtYXNrZWQYHyADKAkSEgoKbWFza19lcnJvchggIAEoCSKrAQoGU2hhZG93EiMKBnNvdXJjZRgBIAEoCzITLnBsaW1zb2xsLnYxLlNvdXJjZRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbhINCgVlcnJvchgFIAEoCSK7AQoHVGltaW5ncxIrCghwb2xpY2llcxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCgp2YWxpZGF0b3JzGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEigKBXRvdGFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3BhdGNoZXMYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24imwEKC0V4cGxhbmF0aW9uEicKCGRlY2lzaW9uGAEgASgLMhUucGxpbXNvbGwudjEuRGVjaXNpb24SJQoFcnVsZXMYAiADKAsyFi5wbGltc29sbC52MS5GaXJlZFJ1bGUSDQoFbm90ZXMYAyADKAkSEwoLcmVldmFsdWF0ZWQYBCABKAgSGAoQY29udGV4dF9yZXZpc2lvbhgFIAEoBCKRAQoJRmlyZWRSdWxlEiMKBnNvdXJjZRgBIAEoCzITLnBsaW1zb2xsLnYxLlNvdXJjZRINCgV0aXRsZRgCIAEoCRINCgV3YXJucxgDIAEoCBIMCgR0ZXh0GAQgASgJEg0KBWNvdW50GAUgASgFEiQKB2ZpcmluZ3MYBiADKAsyEy5wbGltc29sbC52MS5GaXJpbmciMgoGRmlyaW5nEigKCXZhcmlhYmxlcxgBIAMoCzIVLnBsaW1zb2xsLnYxLlZhcmlhYmxlIicKCFZhcmlhYmxlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkqdQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFAoQT1VUQ09NRV9BRE1JVFRFRBABEhMKD09VVENPTUVfRFJZX1JVThACEhIKDk9VVENPTUVfREVOSUVEEAMSEgoOT1VUQ09NRV9GQUlMRUQQBEJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
+  fileDesc("ChpwbGltc29sbC92MS9kZWNpc2lvbi5wcm90bxILcGxpbXNvbGwudjEiqgUKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgDIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIRCgluYW1lc3BhY2UYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEh8KBHVzZXIYBiABKAsyES5wbGltc29sbC52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYByABKAkSJQoHb3V0Y29tZRgIIAEoDjIULnBsaW1zb2xsLnYxLk91dGNvbWUSDwoHZHJ5X3J1bhgJIAEoCBIMCgRjb2RlGAogASgJEg4KBnJlYXNvbhgLIAEoCRIPCgdtZXNzYWdlGAwgASgJEg8KB3J1bGVzZXQYDSABKAkSFQoNb2JqZWN0X2RpZ2VzdBgOIAEoCRIlCgd2ZXJkaWN0GA8gASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIjCgdwYXRjaGVzGBAgAygLMhIucGxpbXNvbGwudjEuUGF0Y2gSDwoHY2hhbmdlZBgRIAMoCRIlCgd0aW1pbmdzGBIgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncxIQCghhdHRlbXB0cxgTIAEoBRIQCghyZXZpc2lvbhgUIAEoBBIWCg5zdGF0ZV9yZXZpc2lvbhgVIAEoBBIWCg5pbnB1dF9yZWNvcmRlZBgWIAEoCBIkCgdzaGFkb3dzGBcgAygLMhMucGxpbXNvbGwudjEuU2hhZG93EhAKCHNlcXVlbmNlGB4gASgEEgwKBGxpbmsYHyABKAkSDgoGZXJhc2VkGCggAygJEg4KBm1hc2tlZBgpIAMoCRISCgptYXNrX2Vycm9yGCogASgJIqsBCgZTaGFkb3cSIwoGc291cmNlGAEgASgLMhMucGxpbXNvbGwudjEuU291cmNlEioKCnZpb2xhdGlvbnMYAiADKAsyFi5wbGltc29sbC52MS5WaW9sYXRpb24SFwoPdmlvbGF0aW9uX2NvdW50GAMgASgFEigKCHdhcm5pbmdzGAQgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEg0KBWVycm9yGAUgASgJIrsBCgdUaW1pbmdzEisKCHBvbGljaWVzGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCnZhbGlkYXRvcnMYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHcGF0Y2hlcxgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKbAQoLRXhwbGFuYXRpb24SJwoIZGVjaXNpb24YASABKAsyFS5wbGltc29sbC52MS5EZWNpc2lvbhIlCgVydWxlcxgCIAMoCzIWLnBsaW1zb2xsLnYxLkZpcmVkUnVsZRINCgVub3RlcxgDIAMoCRITCgtyZWV2YWx1YXRlZBgEIAEoCBIYChBjb250ZXh0X3JldmlzaW9uGAUgASgEIpEBCglGaXJlZFJ1bGUSIwoGc291cmNlGAEgASgLMhMucGxpbXNvbGwudjEuU291cmNlEg0KBXRpdGxlGAIgASgJEg0KBXdhcm5zGAMgASgIEgwKBHRleHQYBCABKAkSDQoFY291bnQYBSABKAUSJAoHZmlyaW5ncxgGIAMoCzITLnBsaW1zb2xsLnYxLkZpcmluZyIyCgZGaXJpbmcSKAoJdmFyaWFibGVzGAEgAygLMhUucGxpbXNvbGwudjEuVmFyaWFibGUiJwoIVmFyaWFibGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSp1CgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBPVVRDT01FX0FETUlUVEVEEAESEwoPT1VUQ09NRV9EUllfUlVOEAISEgoOT1VUQ09NRV9ERU5JRUQQAxISCg5PVVRDT01FX0ZBSUxFRBAEQkFaP2dpdGh1Yi5jb20vcGxpbXNvbGwtcHJvamVjdC9wbGltc29sbC9nZW4vcGxpbXNvbGwvdjE7cGxpbXNvbGx2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
 
 /**
  * Decision is the record of one attempt to change one container.
@@ -197,17 +197,33 @@ export type Decision = Message<"plimsoll.v1.Decision"> & {
   shadows: Shadow[];
 
   /**
+   * Its number in the log of decisions, which has no gaps; 0 if it is not written yet. In
+   * between there are numbers of what else the log keeps.
+   *
+   * @generated from field: uint64 sequence = 30;
+   */
+  sequence: bigint;
+
+  /**
+   * The link that chains it to the record before it in the log, in hexadecimal: see
+   * docs/operations.md. Empty if it is not written yet.
+   *
+   * @generated from field: string link = 31;
+   */
+  link: string;
+
+  /**
    * What masks of policies (`data.system.log.mask`) removed, as JSON pointers into the
    * event such as `/input/object/labels/customer`.
    *
-   * @generated from field: repeated string erased = 30;
+   * @generated from field: repeated string erased = 40;
    */
   erased: string[];
 
   /**
    * What masks of policies replaced, likewise.
    *
-   * @generated from field: repeated string masked = 31;
+   * @generated from field: repeated string masked = 41;
    */
   masked: string[];
 
@@ -215,7 +231,7 @@ export type Decision = Message<"plimsoll.v1.Decision"> & {
    * Why masks of policies came to no result; empty if they did, or if there are none. Then
    * neither the input nor any text or value of what the rules found was recorded.
    *
-   * @generated from field: string mask_error = 32;
+   * @generated from field: string mask_error = 42;
    */
   maskError: string;
 };
