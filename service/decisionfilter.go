@@ -116,7 +116,7 @@ func (f *decisionFilter) selectsRule(s *plimsollv1.Source, code string) bool {
 // first is the key of a decision after which those begin that f asks for, the newest first;
 // empty for the newest of all.
 func (f *decisionFilter) first() string {
-	if f.until.IsZero() {
+	if f.until.IsZero() || f.namespace == "" {
 		return ""
 	}
 	ms := f.until.UnixMilli()

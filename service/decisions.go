@@ -127,6 +127,9 @@ func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDeci
 	if err != nil {
 		return nil, err
 	}
+	if namespace == "" {
+		s.recorder.settle(ctx)
+	}
 	queued := s.recorder.queued(namespace) // before the view: what is not any more is stored
 	view, err := s.store.View(ctx)
 	if err != nil {
@@ -134,9 +137,13 @@ func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDeci
 	}
 	defer func() { _ = view.Close() }()
 
-	res := &plimsollv1.ListDecisionsResponse{}
+	res := &plimsollv1.ListDecisionsResponse{Sequence: view.LogState().Head.Sequence}
 	bytes, lookedAt, last := 0, 0, max(token.After, filter.first())
-	for key, d := range newestFirst(ctx, view, queued, namespace, last) {
+	all := newestFirst(ctx, view, queued, namespace, last)
+	if namespace == "" {
+		all = newestOfAll(ctx, s.store, view, last)
+	}
+	for key, d := range all {
 		if d.err != nil {
 			return nil, d.err
 		}

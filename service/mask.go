@@ -31,14 +31,25 @@ const maskTimeout = 100 * time.Millisecond
 type mask struct {
 	Masker
 	labels map[string]string
+	failed func(error)
 }
 
 // maskOf returns the mask of a ruleset.
 func (s *Service) maskOf(rules *Ruleset) *mask {
 	if m, ok := rules.Policies.(Masker); ok && m.Masks() {
-		return &mask{m, decisionlog.LabelsOf(s.options.ServerID, s.options.Version, nil)}
+		return &mask{m, decisionlog.LabelsOf(s.options.ServerID, s.options.Version, nil), s.maskFailed}
 	}
 	return nil
+}
+
+// maskFailed counts a mask that came to no result, and says so now and then.
+func (s *Service) maskFailed(err error) {
+	if s.metrics != nil {
+		s.metrics.maskFailures.Inc()
+	}
+	if s.maskSaid.due(s.options.Now()) {
+		s.options.Logger.Error("data.system.log.mask came to no result; what was judged is not recorded", "error", err.Error())
+	}
 }
 
 // masked is a decision as it may be recorded, and shown.
@@ -55,21 +66,22 @@ func (m *mask) apply(ctx context.Context, d *plimsollv1.Decision, input []byte) 
 	ctx, cancel := context.WithTimeout(ctx, maskTimeout)
 	defer cancel()
 	edits, err := m.edits(ctx, d, input)
-	if err != nil {
-		return withhold(d, err)
-	}
-	if len(edits) == 0 {
+	if err == nil && len(edits) == 0 {
 		return masked{decision: d, input: input}
 	}
-	hidden, err := edit(d, input, edits)
+	var hidden masked
+	if err == nil {
+		hidden, err = edit(d, input, edits)
+	}
 	if err != nil {
+		m.failed(err)
 		return withhold(d, err)
 	}
 	return hidden
 }
 
 func (m *mask) edits(ctx context.Context, d *plimsollv1.Decision, input []byte) ([]masking.Edit, error) {
-	event, err := decisionlog.EventOf(d, decisionlog.Position{}, input, m.labels)
+	event, err := decisionlog.EventOf(d, input, m.labels)
 	if err != nil {
 		return nil, err
 	}

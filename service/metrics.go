@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	// maskFailures counts decisions of which policies could not say what to hide.
+	maskFailures prometheus.Counter
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -31,7 +33,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 13), // 0.1 ms to 6 s
 		}, []string{"operation"}),
 	}
-	registry.MustRegister(m.decisions, m.duration)
+	m.maskFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_decision_log_mask_failures_total",
+		Help: "Decisions recorded without what was judged, because data.system.log.mask came to no result.",
+	})
+	registry.MustRegister(m.decisions, m.duration, m.maskFailures)
 	return m
 }
 

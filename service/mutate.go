@@ -42,6 +42,7 @@ type result struct {
 	shown       []byte
 	shownObject *node
 	mask        *mask // what is not recorded of it
+	secrets     bool  // are recorded
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -60,7 +61,7 @@ var errNotAlone = errors.New("not stored, because others of the batch were refus
 func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) []*result {
 	results := make([]*result, len(mutations))
 	for i, m := range mutations {
-		results[i] = &result{mutation: m, decision: s.newDecision(m)}
+		results[i] = &result{mutation: m, decision: s.newDecision(m), secrets: s.options.RecordSecrets}
 	}
 	if err := s.commitAll(ctx, results); err != nil {
 		for _, r := range results {

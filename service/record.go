@@ -33,6 +33,7 @@ type record struct {
 	shown     []byte               // the document, without secrets
 	omitInput bool                 // the document is not recorded
 	mask      *mask                // what policies hide of it; nil if nothing
+	secrets   bool                 // the document is recorded with its secrets
 
 	sealing sync.Once
 	sealed  masked // what is left of all that
@@ -61,8 +62,8 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 	out := &record{decision: v, mask: r.mask}
 	if r.input != nil && d.Attempts > 0 {
 		v.ObjectDigest = objectDigest(r.input.Object)
-		out.shown, out.input = r.shown, r.input
-		if out.shown != nil {
+		out.shown, out.input, out.secrets = r.shown, r.input, r.secrets
+		if out.shown != nil && !out.secrets {
 			out.input = nil
 		}
 	}
@@ -192,7 +193,10 @@ func (r *record) seal(ctx context.Context) {
 			return
 		}
 		input := r.shown
-		if r.input != nil {
+		switch {
+		case r.input != nil && r.secrets:
+			input, _ = r.input.JSON()
+		case r.input != nil:
 			input, _ = shownInput(r.input) // what cannot be masked is not kept
 		}
 		r.sealed = masked{decision: r.decision, input: input}

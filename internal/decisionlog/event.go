@@ -2,7 +2,6 @@ package decisionlog
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,15 +94,9 @@ var operations = map[plimsollv1.Operation]string{
 	plimsollv1.Operation_OPERATION_CREATE: "CREATE", plimsollv1.Operation_OPERATION_UPDATE: "UPDATE", plimsollv1.Operation_OPERATION_DELETE: "DELETE",
 }
 
-// Position is where a decision is in the log; zero if it is not recorded yet.
-type Position struct {
-	Sequence uint64
-	Link     []byte
-}
-
 // EventOf makes the event of a decision. input is the document that was judged; nil if it is
 // not known. labels are shared with the event.
-func EventOf(d *plimsollv1.Decision, at Position, input []byte, labels map[string]string) (*Event, error) {
+func EventOf(d *plimsollv1.Decision, input []byte, labels map[string]string) (*Event, error) {
 	result, err := json.Marshal(ResultOf(d))
 	if err != nil {
 		return nil, fmt.Errorf("event of a decision: %w", err)
@@ -112,7 +105,7 @@ func EventOf(d *plimsollv1.Decision, at Position, input []byte, labels map[strin
 		Labels: labels, DecisionID: d.GetId(), Path: Path, Input: bytes.ToValidUTF8(input, []byte("\uFFFD")), Result: result, Erased: d.GetErased(), Masked: d.GetMasked(),
 		RequestedBy: d.GetUser().GetName(), Timestamp: d.GetTime().AsTime().UTC(), Metrics: metricsOf(d),
 		Plimsoll: Plimsoll{
-			Sequence: at.Sequence, Link: hex.EncodeToString(at.Link), Outcome: outcomes[d.GetOutcome()], Operation: operations[d.GetOperation()],
+			Sequence: d.GetSequence(), Link: d.GetLink(), Outcome: outcomes[d.GetOutcome()], Operation: operations[d.GetOperation()],
 			Namespace: d.GetNamespace(), Container: d.GetContainerId(),
 			User:   User{Name: d.GetUser().GetName(), Groups: d.GetUser().GetGroups(), Via: d.GetUser().GetVia()},
 			DryRun: d.GetDryRun(), RequestID: d.GetRequestId(), Code: d.GetCode(), Reason: d.GetReason(), Message: d.GetMessage(),

@@ -200,8 +200,10 @@ type batch struct {
 func (c *Courier) gather(ctx context.Context, items <-chan Item, ended <-chan error) (b batch, err error) {
 	add := func(item Item) {
 		b.last = item.Sequence
-		if item.Event == nil {
+		if item.Dropped {
 			c.Metrics.dropped(c.Name, "rule")
+		}
+		if item.Event == nil {
 			return
 		}
 		b.events, b.bytes = append(b.events, item.Event), b.bytes+len(item.Event)

@@ -67,7 +67,7 @@ func (l *log) Follow(ctx context.Context, after uint64) iter.Seq2[Item, error] {
 			}
 			item := Item{Sequence: at, Event: fmt.Appendf(nil, `{"n":%d}`, at)}
 			if l.dropEach > 0 && at%l.dropEach == 0 {
-				item.Event = nil
+				item.Event, item.Dropped = nil, true
 			}
 			l.mu.Lock()
 			l.read = at

@@ -23,8 +23,10 @@ type Sink interface {
 type Item struct {
 	// Sequence is its number in the log. Numbers rise, and may have gaps.
 	Sequence uint64
-	// Event is what is sent; nil if it is not to be.
+	// Event is what is sent; nil if there is nothing to send.
 	Event []byte
+	// Dropped says that there was, and that rules do not want it to be sent.
+	Dropped bool
 }
 
 // Source is the log that is followed.
