@@ -44,9 +44,7 @@ func (s *Service) maskOf(rules *Ruleset) *mask {
 
 // maskFailed counts a mask that came to no result, and says so now and then.
 func (s *Service) maskFailed(err error) {
-	if s.metrics != nil {
-		s.metrics.maskFailures.Inc()
-	}
+	s.metrics.maskFailures.Inc()
 	if s.maskSaid.due(s.options.Now()) {
 		s.options.Logger.Error("data.system.log.mask came to no result; what was judged is not recorded", "error", err.Error())
 	}
