@@ -20,6 +20,8 @@ const (
 	// KindDecision: the record of a decision, by namespace and ID. It is no entry but a
 	// record of the log: see package storage.
 	KindDecision EntryKind = "decision"
+	// KindDrops: how many decisions were not recorded, in the log too.
+	KindDrops EntryKind = "drops"
 )
 
 // EntryKey identifies an entry: a key is unique within its kind.

@@ -27,7 +27,7 @@ const maxLookedAt = 10_000
 
 // recordsOf are the records of decisions that are about to be committed with their change.
 func (s *Service) recordsOf(results []*result) ([]storage.Record, error) {
-	if s.recorder.retention == 0 {
+	if !s.recorder.records {
 		return nil, nil
 	}
 	records := make([]storage.Record, 0, len(results))
@@ -46,7 +46,7 @@ func (s *Service) recordsOf(results []*result) ([]storage.Record, error) {
 
 // recordUnchanging records the decision of an attempt that changed nothing.
 func (s *Service) recordUnchanging(r *result) {
-	if d := r.decision; s.recorder.retention > 0 && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
+	if d := r.decision; s.recorder.records && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
 		s.recorder.add(recordOf(r, d.Outcome, r.err))
 	}
 }
@@ -128,7 +128,7 @@ func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDeci
 		return nil, err
 	}
 	if namespace == "" {
-		s.recorder.settle(ctx)
+		s.recorder.caughtUp(ctx)
 	}
 	queued := s.recorder.queued(namespace) // before the view: what is not any more is stored
 	view, err := s.store.View(ctx)

@@ -73,9 +73,9 @@ func readBlock(ctx context.Context, store storage.Store, first, last uint64) ([]
 	return block, nil
 }
 
-// settle waits until what is queued is written, but not for long: under load there is always
+// caughtUp waits until what is queued is written, but not for long: under load there is always
 // something queued.
-func (r *recorder) settle(ctx context.Context) {
+func (r *recorder) caughtUp(ctx context.Context) {
 	r.mu.Lock()
 	writing, idle := r.writing, r.idle
 	r.mu.Unlock()

@@ -17,6 +17,8 @@ type metrics struct {
 	duration  *prometheus.HistogramVec
 	// maskFailures counts decisions of which policies could not say what to hide.
 	maskFailures prometheus.Counter
+	dropped      *prometheus.CounterVec
+	log          logMetrics
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -37,7 +39,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		Name: "plimsoll_decision_log_mask_failures_total",
 		Help: "Decisions recorded without what was judged, because data.system.log.mask came to no result.",
 	})
-	registry.MustRegister(m.decisions, m.duration, m.maskFailures)
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_decisions_dropped_total",
+		Help: "Decisions that changed nothing and were not recorded, by reason: queue (more than can be written), caller (more of one caller than are kept), total (more than are kept), failed (the store failed).",
+	}, []string{"reason"})
+	for _, why := range dropReasons { // so that an alert sees the first one
+		m.dropped.WithLabelValues(string(why))
+	}
+	m.log = newLogMetrics()
+	registry.MustRegister(m.decisions, m.duration, m.dropped, m.log.bytes, m.log.records, m.log.trimmed, m.maskFailures)
 	return m
 }
 

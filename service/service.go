@@ -67,6 +67,9 @@ type Options struct {
 	RecordSecrets bool
 	// DecisionRetention is how long decisions are kept; negative: none is. Default: 24 h.
 	DecisionRetention time.Duration
+	// DecisionLimit is how many bytes of decisions are kept: see [Service.TrimDecisions].
+	// Those that changed nothing get half of it. Default: [DefaultDecisionLimit].
+	DecisionLimit int64
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
@@ -111,6 +114,8 @@ const (
 	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
 	// are told otherwise, containerd's 16.
 	MaxListBytes = 16 << 20
+	// DefaultDecisionLimit is far more than a usual day of decisions takes.
+	DefaultDecisionLimit = 2 << 30
 	// DefaultMaxRequestBytes leaves room for a spec of the largest size as base64
 	// in JSON, and for the rest of the container.
 	DefaultMaxRequestBytes = 4 << 20
@@ -143,6 +148,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DecisionRetention == 0 {
 		o.DecisionRetention = 24 * time.Hour
+	}
+	if o.DecisionLimit == 0 {
+		o.DecisionLimit = DefaultDecisionLimit
 	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
@@ -182,12 +190,13 @@ type Service struct {
 // ruleset; reads work at once.
 func New(store storage.Store, options Options) *Service {
 	options = options.withDefaults()
+	metrics := newMetrics(options.Metrics)
 	return &Service{
 		store:    store,
 		options:  options,
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
-		recorder: newRecorder(store, options),
-		metrics:  newMetrics(options.Metrics),
+		recorder: newRecorder(store, options, metrics),
+		metrics:  metrics,
 		explains: semaphore.NewWeighted(maxExplains),
 		surveys:  semaphore.NewWeighted(1),
 		draining: make(chan struct{}),

@@ -22,8 +22,10 @@ denied, failed or only tried. How one came about shows plimsoll explain.
 
 Decisions are kept for a day unless the server is configured otherwise (plimsoll serve
 --decision-retention). Values that may be secret are shown as ***.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDecisionsList(), newDecisionsTail(), newDecisionsGet())
+	cmd.AddCommand(newDecisionsList(), newDecisionsTail(), newDecisionsGet(), newDecisionsVerify())
 	return cmd
 }
 

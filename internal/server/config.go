@@ -13,6 +13,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/containerd/containerd/v2/pkg/identifiers"
+	"github.com/dustin/go-humanize"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -100,6 +101,8 @@ type Config struct {
 	DecisionLogCACert    string `koanf:"decision_log_ca_cert"`
 	// DecisionLogLabels are labels of all events, each as KEY=VALUE.
 	DecisionLogLabels []string `koanf:"decision_log_labels"`
+	// DecisionLimit is how much room decisions may take, such as 2GiB.
+	DecisionLimit string `koanf:"decision_limit"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -108,6 +111,9 @@ type Config struct {
 	LogFormat string `koanf:"log_format"`
 	LogLevel  string `koanf:"log_level"`
 }
+
+// minDecisionLimit leaves room for some thousands of decisions.
+const minDecisionLimit = 16 << 20
 
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
@@ -131,10 +137,11 @@ func DefaultConfig() Config {
 		DecisionRetention:  24 * time.Hour,
 		DecisionMasking:    true,
 		DecisionLogMaxSize: 100, DecisionLogMaxFiles: 10,
-		EventLimit:         1_000_000,
-		ShutdownTimeout:    20 * time.Second,
-		LogFormat:          "text",
-		LogLevel:           "info",
+		DecisionLimit:   "2GiB",
+		EventLimit:      1_000_000,
+		ShutdownTimeout: 20 * time.Second,
+		LogFormat:       "text",
+		LogLevel:        "info",
 	}
 }
 
@@ -174,6 +181,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("decision-log-token-file", d.DecisionLogTokenFile, "`file` with a bearer token for URLs of the decision log")
 	flags.String("decision-log-ca-cert", d.DecisionLogCACert, "PEM `file` with the authority to trust for URLs of the decision log (default: the system's)")
 	flags.StringSlice("decision-log-labels", nil, "`KEY=VALUE` that all events of the decision log have in their labels; repeatable\n(default: none)")
+	flags.String("decision-limit", d.DecisionLimit, "how many `bytes` of decisions are kept, such as 2GiB; the oldest go first")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -339,6 +347,9 @@ func (c Config) Validate() error {
 	problems = append(problems, c.checkSinks()...)
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
+	}
+	if limit, err := humanize.ParseBytes(c.DecisionLimit); err != nil || limit < minDecisionLimit {
+		problem("decision-limit: %q must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none", c.DecisionLimit)
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

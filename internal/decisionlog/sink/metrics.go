@@ -34,8 +34,10 @@ func (m *Metrics) Begin(name string) {
 	}
 }
 
-func (m *Metrics) taken(name string, n int)        { m.sent.WithLabelValues(name).Add(float64(n)) }
-func (m *Metrics) failed(name string)              { m.failures.WithLabelValues(name).Inc() }
-func (m *Metrics) lost(name string, n uint64)      { m.gone.WithLabelValues(name).Add(float64(n)) }
-func (m *Metrics) dropped(name, why string)        { m.skipped.WithLabelValues(name, why).Inc() }
-func (m *Metrics) at(name string, sequence uint64) { m.sequence.WithLabelValues(name).Set(float64(sequence)) }
+func (m *Metrics) taken(name string, n int)   { m.sent.WithLabelValues(name).Add(float64(n)) }
+func (m *Metrics) failed(name string)         { m.failures.WithLabelValues(name).Inc() }
+func (m *Metrics) lost(name string, n uint64) { m.gone.WithLabelValues(name).Add(float64(n)) }
+func (m *Metrics) dropped(name, why string)   { m.skipped.WithLabelValues(name, why).Inc() }
+func (m *Metrics) at(name string, sequence uint64) {
+	m.sequence.WithLabelValues(name).Set(float64(sequence))
+}
