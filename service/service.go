@@ -62,6 +62,9 @@ type Options struct {
 	QueueTimeout time.Duration
 	// RequestRetention is how long a request ID is remembered. Default: 10 min.
 	RequestRetention time.Duration
+	// RecordSecrets has the documents that rules judge recorded with what looks like a secret
+	// in them. What policies hide is hidden all the same. Default: it is hidden.
+	RecordSecrets bool
 	// DecisionRetention is how long decisions are kept; negative: none is. Default: 24 h.
 	DecisionRetention time.Duration
 	// DecisionLimit is how many bytes of decisions are kept: see [Service.TrimDecisions].
@@ -186,6 +189,8 @@ type Service struct {
 	explains *semaphore.Weighted // for whoever explains
 	surveys  *semaphore.Weighted // for one at a time
 	watches  atomic.Int64        // how many there are
+	maskSaid occasion            // that rules cannot say what to hide
+	dropSaid occasion            // that rules cannot say what to drop
 	drain    sync.Once           // closes draining
 	draining chan struct{}       // closed when callers are to go elsewhere
 }
