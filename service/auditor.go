@@ -22,7 +22,8 @@ import (
 //   - So are those whose verdict may depend on what was written: rules that ask for other
 //     containers leave a footprint of what they read, as in a mutation, and what events say
 //     was changed is held against it.
-//   - So are those in namespaces whose labels have changed.
+//   - So are those in namespaces whose labels have changed, and those that violate rules when
+//     exemptions have changed or expired.
 //   - If the rules have changed, every container is judged by those packages and validators
 //     that are not what they were before and that cover it. What the others found is kept:
 //     see [plimsoll.PartedJudge]. If the rules that patch have changed, nothing is kept.
@@ -73,6 +74,7 @@ type audited struct {
 	opinion  *plimsollv1.Opinion // nil: it is simply admitted
 	bytes    int                 // of opinion
 	cut      bool                // opinion is not all that was found
+	until    time.Time           // when an exemption expires that it has; zero: never
 	read     *storage.Footprint  // of others; nil: nothing
 	readsAll bool                // more than is remembered
 }
@@ -162,7 +164,8 @@ func (a *auditor) round(ctx context.Context) error {
 	if err := a.follow(ctx, view); err != nil {
 		return err
 	}
-	if a.retryFailed(); !a.all && len(a.dirty) == 0 {
+	a.retryFailed()
+	if a.expire(); !a.all && len(a.dirty) == 0 {
 		a.finish(view.Revision(), now, began, false)
 		return nil
 	}
@@ -256,6 +259,19 @@ func (a *auditor) retryFailed() {
 	defer a.mu.Unlock()
 	a.containers.Scan(func(c *audited) bool {
 		if c.opinion.GetStanding() == plimsollv1.Standing_STANDING_FAILED {
+			a.dirty[c.key] = true
+		}
+		return true
+	})
+}
+
+// expire has those judged again that have had an exemption which has expired.
+func (a *auditor) expire() {
+	now := a.options.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.containers.Scan(func(c *audited) bool {
+		if !c.until.IsZero() && !now.Before(c.until) {
 			a.dirty[c.key] = true
 		}
 		return true

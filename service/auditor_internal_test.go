@@ -241,11 +241,12 @@ func (w *world) audited() map[string]*plimsollv1.Opinion {
 // Whatever is written and however rules change, a round comes to what judging everything by
 // all rules comes to.
 func TestContinuousAuditAgreesWithBruteForce(t *testing.T) {
-	var judged, inPart, kept int64
+	var judged, inPart, kept, exempted int64
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // no secret
-			w := newWorld(t, Options{BackgroundInFlight: 1 + int(seed%3)})
+			now := time.Now()
+			w := newWorld(t, Options{BackgroundInFlight: 1 + int(seed%3), Now: func() time.Time { return now }})
 			namespaces := []string{"dev", "prod-a", "prod-b"}
 			w.namespaces(namespaces...)
 			policies, validators, patch := fakeParts(), fakeValidators(), int(seed%2)
@@ -283,7 +284,13 @@ func TestContinuousAuditAgreesWithBruteForce(t *testing.T) {
 					}
 					w.write(write)
 				}
-				switch random.IntN(6) {
+				now = now.Add(time.Minute)
+				switch random.IntN(7) {
+				case 6:
+					w.exempt(&plimsoll.Exemption{
+						ID: fmt.Sprint("e", step), Rule: []string{"a.*", "b.quota", "z-runc"}[random.IntN(3)], Namespaces: []string{"dev", "prod-*"}[random.IntN(2):][:1],
+						Owner: "ada", CreatedAt: now, ExpiresAt: now.Add(time.Duration(random.IntN(10)) * time.Minute),
+					})
 				case 0:
 					i := random.IntN(len(policies))
 					policies[i].version++
@@ -320,6 +327,7 @@ func TestContinuousAuditAgreesWithBruteForce(t *testing.T) {
 				if d := cmp.Diff(want, w.audited(), protocmp.Transform()); d != "" {
 					t.Fatalf("step %d (-brute force +audit):\n%s", step, d)
 				}
+				exempted += w.auditor.status.GetSummary().GetExempted()
 				if d := cmp.Diff(tally.summary(), w.auditor.status.GetSummary(), protocmp.Transform()); d != "" {
 					t.Fatalf("step %d: summary (-brute force +audit):\n%s", step, d)
 				}
@@ -328,8 +336,8 @@ func TestContinuousAuditAgreesWithBruteForce(t *testing.T) {
 			judged, inPart, kept = judged+status.GetJudged(), inPart+status.GetJudgedInPart(), kept+status.GetKept()
 		})
 	}
-	if judged == 0 || inPart == 0 || kept == 0 {
-		t.Errorf("not all ways were gone: %d judged, %d in part, %d kept", judged, inPart, kept)
+	if judged == 0 || inPart == 0 || kept == 0 || exempted == 0 {
+		t.Errorf("not all ways were gone: %d judged, %d in part, %d kept, %d exempted", judged, inPart, kept, exempted)
 	}
 }
 
@@ -341,6 +349,15 @@ func (w *world) revision() plimsoll.Revision {
 	}
 	defer func() { _ = view.Close() }()
 	return view.Revision()
+}
+
+func (w *world) exempt(e *plimsoll.Exemption) {
+	w.Helper()
+	entry, err := encodeExemption(e)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.write(storage.Write{Operation: plimsoll.OperationCreate, Entry: entry})
 }
 
 func (w *world) relabel(name string, labels map[string]string) {

@@ -304,6 +304,11 @@ func (r *auditRound) auditedAs(c *surveyed, j judged) *audited {
 	if j.opinion.GetStanding() == plimsollv1.Standing_STANDING_ADMITTED && len(j.opinion.GetVerdict().GetWarnings()) == 0 {
 		out.opinion = nil
 	}
+	for _, w := range j.opinion.GetVerdict().GetWarnings() {
+		if until := w.GetWaiver().GetUntil(); until != nil && (out.until.IsZero() || until.AsTime().Before(out.until)) {
+			out.until = until.AsTime()
+		}
+	}
 	if out.read != nil && out.read.Len() > maxAuditedReads {
 		out.read, out.readsAll = nil, true
 	}
@@ -349,7 +354,7 @@ func (r *auditRound) judgeParts(ctx context.Context, c *surveyed, p *auditPlan) 
 // they found before. It is nil if that is more than is recorded of one verdict.
 func (r *auditRound) merge(before, now *plimsollv1.Opinion, chosen changedParts) *plimsollv1.Opinion {
 	bytes := 0
-	collect := func(of func(*plimsollv1.Opinion) []*plimsollv1.Violation) []*plimsollv1.Violation {
+	collect := func(of func(*plimsollv1.Opinion) []*plimsollv1.Violation, waived bool) []*plimsollv1.Violation {
 		byPart := map[partKey][]*plimsollv1.Violation{}
 		for _, side := range []struct {
 			opinion *plimsollv1.Opinion
@@ -357,7 +362,7 @@ func (r *auditRound) merge(before, now *plimsollv1.Opinion, chosen changedParts)
 		}{{before, false}, {now, true}} {
 			for _, v := range of(side.opinion) {
 				key := partKey{v.GetSource().GetKind(), v.GetSource().GetName()}
-				if chosen[key] == side.chosen {
+				if chosen[key] == side.chosen && (v.GetWaiver() != nil) == waived {
 					byPart[key] = append(byPart[key], v)
 					bytes += messageBytes(v)
 				}
@@ -370,9 +375,11 @@ func (r *auditRound) merge(before, now *plimsollv1.Opinion, chosen changedParts)
 		return all
 	}
 	out := &plimsollv1.Opinion{Standing: plimsollv1.Standing_STANDING_ADMITTED, Verdict: &plimsollv1.Verdict{}}
-	out.Verdict.Violations = collect(func(o *plimsollv1.Opinion) []*plimsollv1.Violation { return o.GetVerdict().GetViolations() })
-	out.Verdict.Warnings = collect(func(o *plimsollv1.Opinion) []*plimsollv1.Violation { return o.GetVerdict().GetWarnings() })
-	out.Verdict.ViolationCount = int32(len(out.GetVerdict().GetViolations())) //nolint:gosec // bounded by what is recorded
+	violations := func(o *plimsollv1.Opinion) []*plimsollv1.Violation { return o.GetVerdict().GetViolations() }
+	warnings := func(o *plimsollv1.Opinion) []*plimsollv1.Violation { return o.GetVerdict().GetWarnings() }
+	out.Verdict.Violations = collect(violations, false)
+	out.Verdict.Warnings = append(collect(warnings, true), collect(warnings, false)...) // as waive has them
+	out.Verdict.ViolationCount = int32(len(out.GetVerdict().GetViolations()))           //nolint:gosec // bounded by what is recorded
 	if out.GetVerdict().GetViolationCount() > 0 {
 		out.Standing = plimsollv1.Standing_STANDING_DENIED
 	}

@@ -105,7 +105,7 @@ func statusOf(err error) status {
 		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
 	case is(errNoAudit):
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
-	case is(errNotOperator):
+	case is(errNotOperator), is(errNoBreakGlass), is(errNotKnown):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
 	case is(errContended) && !is(context.Canceled):
 		s := status{code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second}

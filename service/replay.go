@@ -229,6 +229,11 @@ func (r *replaying) opinionOn(ctx context.Context, rules *Ruleset, in *plimsoll.
 	again := in.WithObject(in.Object)
 	again.Others = others
 	err := r.judgeAgain(ctx, rules, result, again)
+	if err == nil && len(result.decision.Verdict.Violations) > 0 {
+		if err = others.othersOnDemand.open(ctx); err == nil {
+			err = waive(ctx, &exemptionsOf{view: others.view}, result) // by those of now
+		}
+	}
 	others.close()
 	if ctx.Err() != nil {
 		return nil, 0, ctx.Err()

@@ -225,6 +225,11 @@ func (s *Service) opinion(ctx context.Context, rules *Ruleset, c *surveyed) (jud
 			Object: c.container, RuntimeOptions: options, Others: others,
 		})
 	}
+	if err == nil && len(r.decision.Verdict.Violations) > 0 {
+		if err = others.open(ctx); err == nil { // so that it is known that exemptions were read
+			err = waive(ctx, &exemptionsOf{view: others.view}, r)
+		}
+	}
 	read := others.close()
 	if ctx.Err() != nil {
 		return judged{}, ctx.Err()
