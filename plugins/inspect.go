@@ -39,8 +39,8 @@ type MemorySize struct {
 	Maximum uint64 `json:"maximum"`
 }
 
-// Inspect reads a module as Load would with default limits, but does not compile it. It
-// always returns what it could find out.
+// Inspect reads a module as Load would with default limits, but compiles neither it nor the
+// schema of its settings. It always returns what it could find out.
 func Inspect(module []byte) *Inspection {
 	sum := sha256.Sum256(module)
 	result := &Inspection{SHA256: hex.EncodeToString(sum[:]), Size: len(module), Imports: []string{}, Exports: []string{}}

@@ -176,18 +176,18 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 	if c.settings == nil {
 		c.settings = json.RawMessage("{}")
 	}
-	schema, err := compileSchema(meta.Settings)
-	if err != nil {
-		return nil, []error{at(err)}
-	}
 	try := v.try
 	if c.trusted {
 		try = neverTried
 	}
-	if schema != nil {
+	if meta.Settings != nil {
 		if err := try(ctx, Job{Schema: meta.Settings, Settings: c.settings}); err != nil {
 			return nil, []error{at(err)}
 		}
+	}
+	schema, err := compileSchema(meta.Settings)
+	if err != nil {
+		return nil, []error{at(err)}
 	}
 	if errs := checkSettings(join(c.at, "settings"), schema, c.settings); len(errs) > 0 {
 		return nil, errs

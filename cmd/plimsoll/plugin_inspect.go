@@ -22,7 +22,7 @@ exit code is 1.`,
 		Example: `  plimsoll plugin inspect mounts.wasm
   plimsoll plugin inspect mounts.wasm -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			result, err := server.Plugin{Path: args[0]}.Inspect()
+			result, err := server.Plugin{Path: args[0]}.Inspect(cmd.Context())
 			if err != nil {
 				return err
 			}
