@@ -26,8 +26,14 @@ type guest struct {
 // newRuntime is an engine that is closed at the end of the test.
 func newRuntime(tb testing.TB) wazero.Runtime {
 	tb.Helper()
+	return newRuntimeOf(tb, 1024)
+}
+
+// newRuntimeOf is newRuntime for memories of at most that many pages.
+func newRuntimeOf(tb testing.TB, pages uint32) wazero.Runtime {
+	tb.Helper()
 	rt := wazero.NewRuntimeWithConfig(tb.Context(), wazero.NewRuntimeConfig().
-		WithCoreFeatures(features).WithMemoryLimitPages(1024))
+		WithCoreFeatures(features).WithMemoryLimitPages(pages))
 	tb.Cleanup(func() { rt.Close(context.Background()) })
 	return rt
 }
