@@ -40,6 +40,8 @@ var (
 	ErrClosed = errors.New("store is closed")
 	// ErrCompacted: events or a state that old are no longer kept.
 	ErrCompacted = errors.New("revision is no longer kept")
+	// ErrTrimmed: records of the log were asked for that are no longer kept.
+	ErrTrimmed = errors.New("record is no longer kept")
 	// ErrRequestReused: the request ID belongs to another mutation.
 	ErrRequestReused = errors.New("request ID was used for another request")
 	// ErrFailedPrecondition: the request is fine, but not in this state.
@@ -135,6 +137,22 @@ func (e *QuarantinedError) Error() string {
 
 // Unwrap makes a QuarantinedError an [ErrQuarantined].
 func (e *QuarantinedError) Unwrap() error { return ErrQuarantined }
+
+// TrimmedError says that records of the log were asked for that are no longer kept. It is
+// an [ErrTrimmed].
+type TrimmedError struct {
+	// First is the sequence of the first record that is kept, or, if none is, that of the
+	// next one to come.
+	First uint64
+}
+
+// Error implements error.
+func (e *TrimmedError) Error() string {
+	return fmt.Sprintf("%v: the first one that is has the sequence %d", ErrTrimmed, e.First)
+}
+
+// Unwrap makes a TrimmedError an [ErrTrimmed].
+func (e *TrimmedError) Unwrap() error { return ErrTrimmed }
 
 // CompactedError says that events were asked for that are no longer kept. It is an
 // [ErrCompacted].

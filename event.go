@@ -27,6 +27,8 @@ type Event struct {
 	Time time.Time
 	// Decision is the ID of the decision that let the change in.
 	Decision string
+	// Logged says that the commit appended decisions to the log, that one among them.
+	Logged bool
 	// Ruleset is the digest of the rules it was judged by.
 	Ruleset string
 	User    User

@@ -17,11 +17,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Source is where a validators.yaml is. The modules it names are found relative to
-// it, and only below its directory.
+// Source is where a validators.yaml is: see [File], [FS] and [Archive]. The modules it
+// names are found relative to it, and only below its directory.
 type Source struct {
-	fsys fs.FS // nil stands for the directory of path in the host's file system
-	path string
+	fsys    fs.FS // of one that is part of the program
+	archive []byte
+	path    string // of one in the host's file system; what others are called
 }
 
 // File is a validators.yaml in the host's file system.
@@ -36,8 +37,13 @@ func (s Source) String() string { return s.path }
 // open returns the file system that has the configuration at name, and its modules
 // beside it.
 func (s Source) open() (fsys fs.FS, name string, done func() error, err error) {
+	nothing := func() error { return nil }
 	if s.fsys != nil {
-		return s.fsys, s.path, func() error { return nil }, nil
+		return s.fsys, s.path, nothing, nil
+	}
+	if s.archive != nil {
+		fsys, err = openArchive(s.archive)
+		return fsys, archivedConfig, nothing, err
 	}
 	// A root cannot be left by .. or symbolic links.
 	root, err := os.OpenRoot(filepath.Dir(s.path))

@@ -25,28 +25,28 @@ type decisionsV1 struct {
 // maxLookedAt bounds how many decisions are looked at for one page.
 const maxLookedAt = 10_000
 
-// recordsOf are the notes of decisions that are about to be committed with their change.
-func (s *Service) recordsOf(results []*result) ([]plimsoll.Entry, error) {
-	if s.recorder.retention == 0 {
+// recordsOf are the records of decisions that are about to be committed with their change.
+func (s *Service) recordsOf(results []*result) ([]storage.Record, error) {
+	if !s.recorder.records {
 		return nil, nil
 	}
-	notes := make([]plimsoll.Entry, 0, len(results))
+	records := make([]storage.Record, 0, len(results))
 	for _, r := range results {
 		r.decision.Duration = s.options.Now().Sub(r.decision.Time)
 		record := recordOf(r, plimsoll.OutcomeAdmitted, nil)
 		record.input, record.shown = nil, nil // what it costs is in docs/rationale.md
-		note, err := record.note(s.recorder.retention)
+		logged, err := record.forLog()
 		if err != nil {
 			return nil, err
 		}
-		notes = append(notes, note)
+		records = append(records, logged)
 	}
-	return notes, nil
+	return records, nil
 }
 
 // recordUnchanging records the decision of an attempt that changed nothing.
 func (s *Service) recordUnchanging(r *result) {
-	if d := r.decision; s.recorder.retention > 0 && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
+	if d := r.decision; s.recorder.records && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
 		s.recorder.add(recordOf(r, d.Outcome, r.err))
 	}
 }
@@ -72,14 +72,14 @@ func (s *Service) findDecision(ctx context.Context, id string) (*storagev1.Decis
 		return nil, err
 	}
 	defer func() { _ = view.Close() }()
-	entry, err := view.Entry(ctx, decisionKey(namespace, id))
+	logged, err := view.Record(ctx, decisionKey(namespace, id))
 	if errors.Is(err, plimsoll.ErrNotFound) {
 		return nil, fmt.Errorf("decision %s in namespace %q: %w: there never was one, it is not kept any more, or it is of another namespace (-n, or the header containerd-namespace)", id, namespace, plimsoll.ErrNotFound)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return readRecord(entry)
+	return readRecord(logged)
 }
 
 // GetDecision implements plimsoll.v1.DecisionService.
@@ -180,19 +180,19 @@ func newestFirst(ctx context.Context, view storage.View, queued []*record, names
 	queued = slices.DeleteFunc(queued, func(r *record) bool { return keyOf(r) <= after })
 	slices.SortFunc(queued, func(a, b *record) int { return cmp.Compare(keyOf(a), keyOf(b)) })
 	return func(yield func(string, listed) bool) {
-		for entry, err := range view.Entries(ctx, plimsoll.KindDecision, namespace+"/", after) {
+		for logged, err := range view.Records(ctx, plimsoll.KindDecision, namespace+"/", after) {
 			if err != nil {
 				yield("", listed{err: err})
 				return
 			}
-			for len(queued) > 0 && keyOf(queued[0]) <= entry.Key {
-				if first := keyOf(queued[0]); first != entry.Key && !yield(first, listed{decision: queued[0].stored().GetDecision()}) {
+			for len(queued) > 0 && keyOf(queued[0]) <= logged.Key {
+				if first := keyOf(queued[0]); first != logged.Key && !yield(first, listed{decision: queued[0].stored().GetDecision()}) {
 					return
 				}
 				queued = queued[1:]
 			}
-			record, err := readRecord(entry)
-			if !yield(entry.Key, listed{record.GetDecision(), err}) {
+			record, err := readRecord(logged)
+			if !yield(logged.Key, listed{record.GetDecision(), err}) {
 				return
 			}
 		}

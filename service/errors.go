@@ -131,7 +131,7 @@ func statusOf(err error) status {
 		return status{code: connect.CodeAborted, reason: ReasonRequestReused}
 	case is(plimsoll.ErrFailedPrecondition):
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
-	case is(plimsoll.ErrCompacted):
+	case is(plimsoll.ErrCompacted), is(plimsoll.ErrTrimmed):
 		return status{code: connect.CodeOutOfRange, reason: ReasonCompacted}
 	case is(errNotAlone):
 		return status{code: connect.CodeAborted, reason: ReasonBatchRefused}

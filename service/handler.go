@@ -27,11 +27,13 @@ import (
 const compressMinBytes = 64 << 10
 
 // Handler serves the APIs over Connect, gRPC and gRPC-Web, and with them gRPC
-// health checking, gRPC server reflection, /livez and /readyz. It works behind
+// health checking, gRPC server reflection, /livez, /readyz and /metrics. It works behind
 // HTTP/1.1 and HTTP/2; gRPC needs the latter.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
-	options := connect.WithHandlerOptions(s.handlerOptions()...)
+	options := connect.WithConditionalHandlerOptions(func(spec connect.Spec) []connect.HandlerOption {
+		return s.handlerOptions(s.maxRequestBytes(spec.Procedure))
+	})
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
 	mux.Handle(plimsollv1connect.NewDecisionServiceHandler(decisionsV1{s}, options))
@@ -65,12 +67,12 @@ func (s *Service) Handler() http.Handler {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
+	root.Handle("GET /metrics", s.metricsHandler())
 	mux.Handle("/", s.unserved(names, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz",
+		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz, metrics at /metrics",
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})))
-	// One envelope header of gRPC is on top of the message.
-	return s.refuseForeignPages(http.MaxBytesHandler(withController(root), int64(s.options.MaxRequestBytes)+1024))
+	return s.refuseForeignPages(s.boundRequests(withController(root)))
 }
 
 // corsMaxAge is how long browsers may keep what they were allowed; Chromium keeps
@@ -133,12 +135,12 @@ func isLocalOrigin(origin string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (s *Service) handlerOptions() []connect.HandlerOption {
+func (s *Service) handlerOptions(maxBytes int) []connect.HandlerOption {
 	options := []connect.HandlerOption{
-		connect.WithReadMaxBytes(s.options.MaxRequestBytes),
+		connect.WithReadMaxBytes(maxBytes),
 		connect.WithCompressMinBytes(compressMinBytes),
 		connect.WithCompression("gzip",
-			func() connect.Decompressor { return &boundedGzip{max: int64(s.options.MaxRequestBytes)} },
+			func() connect.Decompressor { return &boundedGzip{max: int64(maxBytes)} },
 			func() connect.Compressor { return gzip.NewWriter(io.Discard) }),
 		connect.WithRecover(func(ctx context.Context, spec connect.Spec, _ http.Header, p any) error {
 			return s.connectError(ctx, fmt.Errorf("panic in %s: %v\n%s", spec.Procedure, p, debug.Stack()), nil)

@@ -192,7 +192,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 	}
 
 	// 5. Commit, if nothing that was read has changed since.
-	if change.Notes, err = s.recordsOf(results); err != nil {
+	if change.Records, err = s.recordsOf(results); err != nil {
 		return p, err
 	}
 	revision, err := s.commit(ctx, view, change, p, own)

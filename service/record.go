@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -15,6 +14,7 @@ import (
 	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/internal/masking"
+	"github.com/plimsoll-project/plimsoll/storage"
 )
 
 // Bounds on the record of a decision.
@@ -179,20 +179,19 @@ func (r *record) whole() *storagev1.Decision {
 	return out
 }
 
-// note is r as a note of a store.
-func (r *record) note(retention time.Duration) (plimsoll.Entry, error) {
+// forLog is r as a record of the log.
+func (r *record) forLog() (storage.Record, error) {
 	value, err := proto.Marshal(r.stored())
 	if err != nil {
-		return plimsoll.Entry{}, fmt.Errorf("record of a decision: %w", err)
+		return storage.Record{}, fmt.Errorf("record of a decision: %w", err)
 	}
-	return plimsoll.Entry{
-		EntryKey: decisionKey(r.decision.GetNamespace(), r.decision.GetId()), Value: value,
-		ExpiresAt: r.decision.GetTime().AsTime().Add(retention),
+	return storage.Record{
+		EntryKey: decisionKey(r.decision.GetNamespace(), r.decision.GetId()), Value: value, Time: r.decision.GetTime().AsTime(),
 	}, nil
 }
 
-// readRecord reads what note has written.
-func readRecord(e *plimsoll.Entry) (*storagev1.Decision, error) {
+// readRecord reads what forLog has written.
+func readRecord(e *storage.Logged) (*storagev1.Decision, error) {
 	var v storagev1.Decision
 	if err := proto.Unmarshal(e.Value, &v); err != nil {
 		return nil, errors.New("the record of a decision cannot be read") // err may quote it
@@ -203,6 +202,7 @@ func readRecord(e *plimsoll.Entry) (*storagev1.Decision, error) {
 	if v.GetDecision().GetOutcome() == plimsollv1.Outcome_OUTCOME_ADMITTED {
 		v.Decision.Revision = uint64(e.Revision)
 	}
+	v.Decision.Sequence, v.Decision.Link = e.Sequence, e.Link.String()
 	return &v, nil
 }
 

@@ -35,11 +35,11 @@ func BenchmarkRecord(b *testing.B) {
 				if !keepsInput {
 					record.input = nil
 				}
-				note, err := record.note(time.Hour)
+				logged, err := record.forLog()
 				if err != nil {
 					b.Fatal(err)
 				}
-				size = len(note.Value)
+				size = len(logged.Value)
 			}
 			b.ReportMetric(float64(size), "B/record")
 		})

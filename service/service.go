@@ -32,6 +32,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/plimsoll-project/plimsoll"
@@ -63,6 +64,9 @@ type Options struct {
 	RequestRetention time.Duration
 	// DecisionRetention is how long decisions are kept; negative: none is. Default: 24 h.
 	DecisionRetention time.Duration
+	// DecisionLimit is how many bytes of decisions are kept: see [Service.TrimDecisions].
+	// Those that changed nothing get half of it. Default: [DefaultDecisionLimit].
+	DecisionLimit int64
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
@@ -82,6 +86,9 @@ type Options struct {
 	// OnDecision, if set, is called with every decision, before the caller gets
 	// the answer. It must be quick and safe for concurrent use.
 	OnDecision func(plimsoll.Decision)
+	// Metrics is where the service's metrics are registered, and what /metrics shows.
+	// Default: a registry of its own.
+	Metrics *prometheus.Registry
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -104,6 +111,8 @@ const (
 	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
 	// are told otherwise, containerd's 16.
 	MaxListBytes = 16 << 20
+	// DefaultDecisionLimit is far more than a usual day of decisions takes.
+	DefaultDecisionLimit = 2 << 30
 	// DefaultMaxRequestBytes leaves room for a spec of the largest size as base64
 	// in JSON, and for the rest of the container.
 	DefaultMaxRequestBytes = 4 << 20
@@ -137,11 +146,17 @@ func (o Options) withDefaults() Options {
 	if o.DecisionRetention == 0 {
 		o.DecisionRetention = 24 * time.Hour
 	}
+	if o.DecisionLimit == 0 {
+		o.DecisionLimit = DefaultDecisionLimit
+	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -158,6 +173,7 @@ type Service struct {
 	pages    pageViews
 	lane     lane
 	recorder *recorder
+	metrics  *metrics
 	explains *semaphore.Weighted // for whoever explains
 	surveys  *semaphore.Weighted // for one at a time
 	watches  atomic.Int64        // how many there are
@@ -169,11 +185,13 @@ type Service struct {
 // ruleset; reads work at once.
 func New(store storage.Store, options Options) *Service {
 	options = options.withDefaults()
+	metrics := newMetrics(options.Metrics)
 	return &Service{
 		store:    store,
 		options:  options,
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
-		recorder: newRecorder(store, options),
+		recorder: newRecorder(store, options, metrics),
+		metrics:  metrics,
 		explains: semaphore.NewWeighted(maxExplains),
 		surveys:  semaphore.NewWeighted(1),
 		draining: make(chan struct{}),
@@ -251,7 +269,11 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 	}
 	d.Err = err
 	d.Duration = s.options.Now().Sub(d.Time)
-	if s.options.OnDecision != nil && !d.Replayed { // that decision was made before
+	if d.Replayed { // that decision was made before
+		return
+	}
+	s.metrics.decided(d)
+	if s.options.OnDecision != nil {
 		s.options.OnDecision(*d)
 	}
 }

@@ -17,8 +17,8 @@ type Change struct {
 	Time    time.Time
 	Ruleset string
 	User    plimsoll.User
-	// Notes are kept together with the writes: see [Store.Note].
-	Notes []plimsoll.Entry
+	// Records are appended to the log in the same commit, in order: see [Store.Append].
+	Records []Record
 }
 
 // Validate reports what is wrong with the form of c: stores refuse such a change
@@ -36,7 +36,7 @@ func (c Change) Validate() error {
 			return fmt.Errorf("write %d has an unknown operation %q", i, w.Operation)
 		}
 	}
-	if err := ValidateNotes(c.Notes); err != nil {
+	if err := ValidateRecords(c.Records); err != nil {
 		return err
 	}
 	if !events { // each revision has an event, so that a missing one is noticed
@@ -45,15 +45,9 @@ func (c Change) Validate() error {
 	return nil
 }
 
-// ValidateNotes reports what is wrong with the form of notes: each must expire, since
-// nothing else removes it.
-func ValidateNotes(notes []plimsoll.Entry) error {
-	for i, n := range notes {
-		if n.Kind == "" || n.ExpiresAt.IsZero() {
-			return fmt.Errorf("note %d must have a kind, and a time to expire at", i)
-		}
-	}
-	return nil
+// LogsDecisions reports whether decisions are among the records of c.
+func (c Change) LogsDecisions() bool {
+	return slices.ContainsFunc(c.Records, func(r Record) bool { return r.Kind == plimsoll.KindDecision })
 }
 
 // LastEvent is the index of the last write that leaves an event.
@@ -81,6 +75,7 @@ func (c Change) Event(i int, before *plimsoll.Container, revision plimsoll.Revis
 		Last:      i == c.LastEvent(),
 		Time:      c.Time.UTC(),
 		Decision:  w.Decision,
+		Logged:    c.LogsDecisions(),
 		Ruleset:   c.Ruleset,
 		User:      user,
 	}

@@ -27,9 +27,13 @@
 // content it does not know. They are read, written and checked in the same way, and in
 // the same commits.
 //
-// A note is an entry that nothing depends on, such as the record of a decision: it comes
-// with a change ([Change.Notes]) or on its own ([Store.Note]), costs no revision, leaves no
-// event, meets no conflict, and is there until it expires.
+// And it keeps a log of records, such as decisions, whose content it does not know either.
+// They are only ever appended: together with a change ([Change.Records]) or on their own
+// ([Store.Append]). That costs no revision, leaves no event and meets no conflict. Records
+// are numbered without gaps, and each is chained to the one before by a hash, its [Link], so
+// that altering, removing or reordering any of them shows (VerifyLog of a [View]). The oldest
+// can be let go of ([Store.TrimLog]): what is left is still a chain, from a place that is
+// known. [Store.Log] reads it from any record on, and then follows live.
 //
 // # Implementations
 //
@@ -87,13 +91,26 @@ type Store interface {
 	// and are applied in order. The store keeps no reference to change.
 	Commit(ctx context.Context, view View, change Change) (plimsoll.Revision, error)
 
-	// Note keeps entries that are part of no change, durably, and replaces those of the
-	// same keys. Each must expire. They are as of the latest revision: views that are
-	// opened afterwards see them, and earlier ones need not. The errors are those of
-	// Commit, conflicts apart. More notes than fit into one transaction are kept one
-	// transaction after the other, so that of those that come with an error some may
-	// have been kept.
-	Note(ctx context.Context, notes []plimsoll.Entry) error
+	// Append appends records to the log, durably. They are as of the latest revision:
+	// views that are opened afterwards see them, and earlier ones do not. The errors are
+	// those of Commit, conflicts apart. More records than fit into one transaction are
+	// appended one transaction after the other, so that of those that come with an error
+	// the first ones may have been appended.
+	Append(ctx context.Context, records []Record) error
+
+	// Log yields the records after a sequence, in order and without gaps, first those that
+	// are there, then those to come, until ctx ends or the consumer stops. The last pair
+	// carries the reason as its error: ctx's error, ErrClosed, a [plimsoll.TrimmedError] if
+	// the record after that sequence is not kept any more, or a [LogError] if what is read
+	// is not what was appended. A slow consumer delays nobody, and loses what is trimmed
+	// before it comes to it. after may be a sequence that has not been reached yet. The
+	// sequence may be ranged over again, from after anew.
+	Log(ctx context.Context, after uint64) iter.Seq2[*Logged, error]
+
+	// TrimLog lets go of the oldest records that are not to be kept, up to the first one
+	// that is, and returns how many these were. It works in transactions of bounded size;
+	// when it fails, those that were removed are counted all the same.
+	TrimLog(ctx context.Context, keep Retention) (removed uint64, err error)
 
 	// Watch yields the events of all revisions greater than after, in order and
 	// without gaps, first those stored, then those to come, until ctx ends or the
@@ -141,6 +158,24 @@ type View interface {
 	// Entries yields the entries of a kind whose keys start with prefix and are greater
 	// than after, in bytewise order of their keys. All of the kind joins the footprint.
 	Entries(ctx context.Context, kind plimsoll.EntryKind, prefix, after string) iter.Seq2[*plimsoll.Entry, error]
+
+	// Record returns a record of the log by its key, the first if several have the same, or
+	// an error wrapping [plimsoll.ErrNotFound]. Records do not join the footprint: no
+	// change depends on them.
+	Record(ctx context.Context, key plimsoll.EntryKey) (*Logged, error)
+
+	// Records yields the records of a kind whose keys start with prefix and are greater
+	// than after, in bytewise order of their keys.
+	Records(ctx context.Context, kind plimsoll.EntryKind, prefix, after string) iter.Seq2[*Logged, error]
+
+	// LogState says how far the log goes.
+	LogState() LogState
+
+	// VerifyLog reads all of the log as the view sees it, and checks that it is what was
+	// appended: each record, its place, its link, and that there are neither more nor less
+	// of them. A [LogError] says that it is broken. visit, if not nil, is called with each
+	// record that is sound, in order; an error ends the verification.
+	VerifyLog(ctx context.Context, visit func(*Logged) error) error
 
 	// Compacted is the revision up to which events are not kept any more; 0 if all are.
 	Compacted() plimsoll.Revision

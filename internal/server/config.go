@@ -13,6 +13,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/containerd/containerd/v2/pkg/identifiers"
+	"github.com/dustin/go-humanize"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -85,6 +86,8 @@ type Config struct {
 	RequestRetention time.Duration `koanf:"request_retention"`
 	// DecisionRetention is how long decisions are kept; 0 for not at all.
 	DecisionRetention time.Duration `koanf:"decision_retention"`
+	// DecisionLimit is how much room decisions may take, such as 2GiB.
+	DecisionLimit string `koanf:"decision_limit"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -93,6 +96,9 @@ type Config struct {
 	LogFormat string `koanf:"log_format"`
 	LogLevel  string `koanf:"log_level"`
 }
+
+// minDecisionLimit leaves room for some thousands of decisions.
+const minDecisionLimit = 16 << 20
 
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
@@ -114,6 +120,7 @@ func DefaultConfig() Config {
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
 		DecisionRetention:  24 * time.Hour,
+		DecisionLimit:      "2GiB",
 		EventLimit:         1_000_000,
 		ShutdownTimeout:    20 * time.Second,
 		LogFormat:          "text",
@@ -149,6 +156,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
+	flags.String("decision-limit", d.DecisionLimit, "how many `bytes` of decisions are kept, such as 2GiB; the oldest go first")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -313,6 +321,9 @@ func (c Config) Validate() error {
 	}
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
+	}
+	if limit, err := humanize.ParseBytes(c.DecisionLimit); err != nil || limit < minDecisionLimit {
+		problem("decision-limit: %q must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none", c.DecisionLimit)
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

@@ -279,18 +279,18 @@ func TestSecretsAreNotShown(t *testing.T) {
 	defer func() { _ = view.Close() }()
 	var stored seen
 	inputs := 0
-	for entry, err := range view.Entries(t.Context(), plimsoll.KindDecision, "", "") {
+	for logged, err := range view.Records(t.Context(), plimsoll.KindDecision, "", "") {
 		if err != nil {
 			t.Fatal(err)
 		}
 		var record storagev1.Decision
-		if err := proto.Unmarshal(entry.Value, &record); err != nil {
+		if err := proto.Unmarshal(logged.Value, &record); err != nil {
 			t.Fatal(err)
 		}
 		if len(record.GetInput()) > 0 {
 			inputs++
 		}
-		_, _ = stored.Write(entry.Value)
+		_, _ = stored.Write(logged.Value)
 		_, _ = stored.Write(record.GetInput())
 	}
 	stored.check(t, "the database")

@@ -10,9 +10,12 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -77,6 +80,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	if onDecision == nil {
 		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
 	}
+	registry := newMetricsRegistry(options)
 	svc := service.New(store, service.Options{
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,
@@ -88,15 +92,18 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MaxInFlight:         config.MaxInFlight,
 		RequestRetention:    config.RequestRetention,
 		DecisionRetention:   decisionRetention(config),
+		DecisionLimit:       decisionLimit(config),
 		CORSOrigins:         config.CORSOrigins,
 		Rulesets:            rules,
 		Logger:              log,
 		OnDecision:          onDecision,
+		Metrics:             registry,
 	})
 	rules.begin(svc.SetRuleset)
 
 	serving, stopWorking := context.WithCancel(ctx)
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
+	working.Go(func() { runTrimming(serving, svc.TrimDecisions, log) })
 	working.Go(func() { rules.run(serving, options.Hangup) })
 	defer func() {
 		stopWorking()
@@ -166,6 +173,12 @@ func decisionRetention(config Config) time.Duration {
 		return -1
 	}
 	return config.DecisionRetention
+}
+
+// decisionLimit is the configured one in bytes. Validate has checked it.
+func decisionLimit(config Config) int64 {
+	limit, _ := humanize.ParseBytes(config.DecisionLimit)
+	return int64(min(limit, math.MaxInt64)) //nolint:gosec // bounded
 }
 
 // listen opens the TCP address and, if configured, the unix socket.

@@ -88,7 +88,7 @@ func (c *committer) run() {
 func (c *committer) commit(first *request) (leftOver *request, err error) {
 	b := &batch{committer: c, noSpace: c.space.check()}
 	current := c.store.current
-	b.revision, b.containers, b.compacted = current.revision, current.containers, current.compacted
+	b.revision, b.containers, b.compacted, b.log = current.revision, current.containers, current.compacted, current.log
 	for r := first; r != nil; r = c.waiting() {
 		if !b.fits(r) {
 			leftOver = r
@@ -137,6 +137,7 @@ type batch struct {
 	written      []writtenContainer
 	containers   uint64
 	compacted    plimsoll.Revision
+	log          storage.LogState
 	err          error // the first error of txn
 }
 
@@ -163,11 +164,13 @@ func (b *batch) take(r *request) {
 		switch {
 		case r.compact != 0:
 			b.compacted = max(b.compacted, r.compact)
+		case r.trim != nil:
+			b.trim(r.trim)
 		case len(r.writes) > 0:
 			b.stage(r)
 		}
-		for _, note := range r.notes { // at the revision of what they come with, or of the state they follow
-			b.put(note)
+		for _, rec := range r.log { // at the revision of what they come with, or of the state they follow
+			b.append(rec)
 		}
 		a.revision = b.revision
 	}
@@ -179,6 +182,8 @@ func (b *batch) refuse(r *request) error {
 	switch {
 	case r.compact != 0:
 		return nil // it needs no reads, and makes space
+	case r.trim != nil:
+		return r.trim.refuse(b.log)
 	case b.noSpace != nil:
 		return b.noSpace
 	case b.history.Conflicts(r.footprint, r.revision, r.keys...):
@@ -252,7 +257,9 @@ func (b *batch) finish() error {
 		return nil
 	}
 	defer b.txn.Discard()
-	meta, err := newRecord(&storagev1.Meta{Containers: b.containers, Compacted: uint64(b.compacted)})
+	stored := &storagev1.Meta{Containers: b.containers, Compacted: uint64(b.compacted)}
+	encodeLogState(b.log, stored)
+	meta, err := newRecord(stored)
 	if err != nil {
 		return fmt.Errorf("encoding the meta record: %w", err)
 	}

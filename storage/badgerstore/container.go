@@ -116,6 +116,7 @@ func encodeEvent(change *storage.Change, i int, before *plimsoll.Container) *sto
 		User:      &storagev1.User{Name: change.User.Name, Groups: change.User.Groups, Via: change.User.Via},
 		Changed:   w.Changed,
 		Last:      i == change.LastEvent(),
+		Logged:    change.LogsDecisions(),
 	}
 	switch w.Operation {
 	case plimsoll.OperationCreate:
@@ -157,6 +158,7 @@ func decodeEvent(revision plimsoll.Revision, e *storagev1.Event) (plimsoll.Event
 		Last:      e.GetLast(),
 		Time:      decodeTime(e.GetTime()),
 		Decision:  e.GetDecision(),
+		Logged:    e.GetLogged(),
 		Ruleset:   e.GetRuleset(),
 		User: plimsoll.User{
 			Name:   e.GetUser().GetName(),

@@ -121,6 +121,9 @@ func (d *directory) readFormat() (fresh bool, err error) {
 	case !ok || err != nil || format < 1:
 		return false, fmt.Errorf("%s is not a Plimsoll data directory, or it is damaged: its file %s should say %q",
 			d.path, formatFile, "plimsoll "+strconv.Itoa(Format))
+	case format < Format:
+		return false, fmt.Errorf("the data directory %s has format %d, which was never released and which this Plimsoll, of format %d, does not read: choose an empty directory, and create the containers anew",
+			d.path, format, Format)
 	case format > Format:
 		return false, fmt.Errorf("the data directory %s has format %d, and this Plimsoll knows formats up to %d: use the newer Plimsoll that wrote it",
 			d.path, format, Format)

@@ -47,6 +47,8 @@
 //	h LEN namespace LEN id REVISION SEQ
 //	                              the container's history    one byte
 //	n LEN kind key                an entry                   Entry
+//	d LEN kind key SEQUENCE       a record of the log        sequence, link, LogRecord
+//	l SEQUENCE                    its place in the log       link, LogPlace
 //	r                             the database itself        Meta
 //
 //	LEN       length of what follows, a uvarint
@@ -54,6 +56,7 @@
 //	TERM      the first 16 bytes of SHA-256(LEN field value)
 //	REVISION  uint64
 //	SEQ       uint32
+//	SEQUENCE  uint64
 //
 // Filters read metadata only; payloads, such as a spec of 4 KB, are apart from it.
 // They are cut into chunks below Badger's limit for values in its tree: larger ones
@@ -75,6 +78,19 @@
 //
 // Entries that expire are forgotten by Badger itself.
 //
+// # The log
+//
+// A record of the log is under its own key, so that it can be looked up and listed, and its
+// place under its sequence. The place has the record's digest and its link, which chains it
+// to the one before: see [storage.NextLink]. The goroutine that calls Commit or Append
+// compresses a record and computes its digest, over the LogRecord as it is stored; the
+// committer only numbers records and computes links, each a hash of some 200 bytes. Record r
+// has the sequence and the link of the latest record, so that records missing at the end
+// show too.
+//
+// The oldest records are removed by [Store.TrimLog], some hundreds in a transaction, which
+// also moves the sequence and the link in record r from which on the log is kept.
+//
 // # Compaction
 //
 // Record r says up to which revision events are let go of, and from then on nobody is
@@ -83,7 +99,7 @@
 //
 // # The data directory
 //
-//	FORMAT   "plimsoll 1": whose directory it is, and its format
+//	FORMAT   "plimsoll 2": whose directory it is, and its format
 //	LOCK     locked by the process that has the directory open, with its PID
 //	badger/  the database
 //

@@ -17,6 +17,8 @@ const (
 	kindEvent    = 'e'
 	kindHistory  = 'h'
 	kindEntry    = 'n'
+	kindRecord   = 'd'
+	kindPlace    = 'l'
 	kindMeta     = 'r'
 )
 
@@ -67,6 +69,33 @@ func entryPrefix(kind plimsoll.EntryKind) []byte {
 
 func entryKey(key plimsoll.EntryKey) []byte {
 	return append(entryPrefix(key.Kind), key.Key...)
+}
+
+// recordPrefix is what the keys of a kind of records of the log start with; the rest is the
+// record's own key, so that they sort by it, and its sequence.
+func recordPrefix(kind plimsoll.EntryKind) []byte {
+	return appendLen([]byte{kindRecord}, string(kind))
+}
+
+const sequenceBytes = 8
+
+func recordKey(key plimsoll.EntryKey, sequence uint64) []byte {
+	b := append(recordPrefix(key.Kind), key.Key...)
+	return binary.BigEndian.AppendUint64(b, sequence)
+}
+
+// splitSequence takes the sequence off the end of the key of a record.
+func splitSequence(key []byte) (rest []byte, sequence uint64, ok bool) {
+	n := len(key) - sequenceBytes
+	if n < 0 {
+		return nil, 0, false
+	}
+	return key[:n], binary.BigEndian.Uint64(key[n:]), true
+}
+
+// placeKey is the key of a place in the log.
+func placeKey(sequence uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{kindPlace}, sequence)
 }
 
 // historyPrefix is what the history keys of a container start with; the rest is the

@@ -65,6 +65,9 @@ func open(o Options) (_ *Store, err error) {
 	if err := s.checkLatestEvent(); err != nil {
 		return nil, err
 	}
+	if err := s.checkHead(); err != nil {
+		return nil, err
+	}
 	c := &committer{
 		store:    s,
 		space:    space,

@@ -102,10 +102,18 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer format": {
 			options: func(t *testing.T) Options {
 				dir := used(t)
-				writeFile(t, filepath.Join(dir, formatFile), "plimsoll 2\n")
+				writeFile(t, filepath.Join(dir, formatFile), "plimsoll 3\n")
 				return Options{Dir: dir}
 			},
-			says: []string{"has format 2", "up to 1", "newer Plimsoll"},
+			says: []string{"has format 3", "up to 2", "newer Plimsoll"},
+		},
+		"an older format": {
+			options: func(t *testing.T) Options {
+				dir := used(t)
+				writeFile(t, filepath.Join(dir, formatFile), "plimsoll 1\n")
+				return Options{Dir: dir}
+			},
+			says: []string{"has format 1", "never released", "choose an empty directory"},
 		},
 		"a format file of something else": {
 			options: func(t *testing.T) Options {
@@ -113,7 +121,7 @@ func TestOpenRefuses(t *testing.T) {
 				writeFile(t, filepath.Join(dir, formatFile), "letter 4\n")
 				return Options{Dir: dir}
 			},
-			says: []string{"not a Plimsoll data directory", `"plimsoll 1"`},
+			says: []string{"not a Plimsoll data directory", `"plimsoll 2"`},
 		},
 		"a lost manifest": {
 			options: func(t *testing.T) Options {

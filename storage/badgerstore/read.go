@@ -141,13 +141,7 @@ func parseEntry(key plimsoll.EntryKey, item *badger.Item) (*plimsoll.Entry, erro
 	if err != nil {
 		return nil, err
 	}
-	value := m.GetValue()
-	if m.GetCompression() != storagev1.Compression_COMPRESSION_UNSPECIFIED {
-		if value, err = decompress(value, m.GetCompression(), m.GetSize()); err != nil {
-			return nil, corrupted(item.Key(), "%v", err)
-		}
-	}
-	return &plimsoll.Entry{EntryKey: key, Value: value, ExpiresAt: decodeTime(m.GetExpiresAt()), Revision: revision}, nil
+	return &plimsoll.Entry{EntryKey: key, Value: m.GetValue(), ExpiresAt: decodeTime(m.GetExpiresAt()), Revision: revision}, nil
 }
 
 // get calls use with the value under key, which is valid only meanwhile.

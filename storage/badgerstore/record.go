@@ -12,7 +12,7 @@ import (
 )
 
 // Format is the version of the data directory and of all its records.
-const Format = 1
+const Format = 2
 
 // ErrCorrupted says that stored data is not what was written. The data directory
 // needs to be restored from a backup.

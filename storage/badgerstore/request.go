@@ -23,12 +23,14 @@ type request struct {
 	footprint *storage.Footprint
 	keys      []plimsoll.Key
 	writes    []write
-	notes     []record // to be sealed and put
-	added     int64    // containers created less containers deleted
-	bytes     int64    // at most what it adds to a transaction
+	log       []*logRecord // to be appended
+	added     int64        // containers created less containers deleted
+	bytes     int64        // at most what it adds to a transaction
 	count     int64
 	// compact, if set, asks for a compaction and nothing else.
 	compact plimsoll.Revision
+	// trim, if set, lets go of records of the log and does nothing else.
+	trim *trim
 	// unsuited is why the change does not suit what is stored. It counts only if
 	// nothing has changed since the view; otherwise the answer is ErrConflict.
 	unsuited error
@@ -142,7 +144,7 @@ func (s *Store) prepare(v *view, change *storage.Change) (*request, error) {
 		earlier[key] = after
 	}
 	var err error
-	if r.notes, err = prepareNotes(change.Notes); err != nil {
+	if r.log, err = prepareLog(change.Records); err != nil {
 		return nil, err
 	}
 	for _, w := range r.writes {
@@ -220,25 +222,6 @@ func prepareEntry(change *storage.Change, i int) (write, error) {
 	}
 	p.event, p.told = event, change.Event(i, nil, 0)
 	return p, nil
-}
-
-// prepareNotes encodes notes.
-func prepareNotes(notes []plimsoll.Entry) ([]record, error) {
-	records := make([]record, 0, len(notes))
-	for _, n := range notes {
-		stored := &storagev1.Entry{ExpiresAt: encodeTime(n.ExpiresAt), Size: uint64(len(n.Value))}
-		stored.Value, stored.Compression = compress(n.Value)
-		value, err := newRecord(stored)
-		if err != nil {
-			return nil, fmt.Errorf("encoding a note: %w", err)
-		}
-		key := entryKey(n.EntryKey)
-		if len(key) > maxNameBytes || len(value) >= valueThreshold {
-			return nil, fmt.Errorf("a note has a key of %d bytes and %d bytes, and %d and %d are possible", len(key), len(value), maxNameBytes, valueThreshold)
-		}
-		records = append(records, record{key, value, n.ExpiresAt})
-	}
-	return records, nil
 }
 
 // put adds the records of the container that p leaves; m is its metadata, and before what
@@ -347,14 +330,20 @@ func (r *request) add(rec record) {
 	r.count++
 }
 
+// append counts a record of the log that r adds to a transaction.
+func (r *request) append(rec *logRecord) {
+	r.bytes += int64(rec.bytes)
+	r.count += 2
+}
+
 // measure works out how much r adds to a transaction.
 func (r *request) measure() {
 	add := func(key, value int) {
 		r.bytes += int64(key + value + entryBytes)
 		r.count++
 	}
-	for _, note := range r.notes {
-		r.add(note)
+	for _, rec := range r.log {
+		r.append(rec)
 	}
 	for _, w := range r.writes {
 		for _, rec := range w.records {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plimsoll-project/plimsoll"
 	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	"github.com/plimsoll-project/plimsoll/storage"
 )
 
 // snapshot is a read-only Badger transaction that many views share: the state as
@@ -23,6 +24,7 @@ type snapshot struct {
 	revision   plimsoll.Revision
 	containers uint64
 	compacted  plimsoll.Revision
+	log        storage.LogState
 	users      int // guarded by snapshots.mu; the latest is used by the store itself
 }
 
@@ -115,7 +117,7 @@ func (s *Store) publish() error {
 		}
 		return fmt.Errorf("reading the revision: %w", err)
 	}
-	snap.containers, snap.compacted = meta.GetContainers(), plimsoll.Revision(meta.GetCompacted())
+	snap.containers, snap.compacted, snap.log = meta.GetContainers(), plimsoll.Revision(meta.GetCompacted()), decodeLogState(&meta)
 	if before := s.replace(snap); before != nil {
 		s.give(before)
 	}

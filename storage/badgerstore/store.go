@@ -27,6 +27,7 @@ type Store struct {
 	recent recentEvents
 	cache  *cache
 
+	trimming sync.Mutex // held by the one TrimLog that is at it
 	queue    chan *request
 	maxBytes int64 // what one transaction takes
 	maxCount int64

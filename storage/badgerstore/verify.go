@@ -12,7 +12,7 @@ import (
 
 // Verify reads everything that is stored as of the latest revision, and returns nil
 // if all of it is intact and agrees: records with their checksums, containers with
-// their payloads, index and events, and what the database says of itself. The error
+// their payloads, index and events, the log, and what the database says of itself. The error
 // wraps [ErrCorrupted] and names the first record that does not fit.
 //
 // It holds some hundred bytes of memory for each container. Commits go on
@@ -38,7 +38,10 @@ func (s *Store) Verify(ctx context.Context) error {
 			return err
 		}
 	}
-	return v.totals()
+	if err := v.totals(); err != nil {
+		return err
+	}
+	return s.verifyLog(ctx, snap, nil)
 }
 
 // verification is a Verify under way.
@@ -64,7 +67,13 @@ func (v *verification) each(ctx context.Context, kind byte, check func(key []byt
 	if kind != 0 {
 		prefix = []byte{kind}
 	}
-	for start := prefix; ; {
+	return v.pages(ctx, prefix, prefix, check, nil)
+}
+
+// pages calls check for every entry with a prefix, from start on, and then, if it is set,
+// after some of them, while the database is not held.
+func (v *verification) pages(ctx context.Context, prefix, start []byte, check func(key []byte, item *badger.Item) error, then func() error) error {
+	for {
 		if err := v.store.usable(ctx); err != nil {
 			return err
 		}
@@ -76,6 +85,9 @@ func (v *verification) each(ctx context.Context, kind byte, check func(key []byt
 				return n < verifyPage, check(key, item)
 			})
 		})
+		if err == nil && then != nil {
+			err = then()
+		}
 		if err != nil || n < verifyPage {
 			return err
 		}
@@ -180,7 +192,7 @@ func (v *verification) entry(key []byte, item *badger.Item) error {
 
 func (v *verification) kind(key []byte, _ *badger.Item) error {
 	switch key[0] {
-	case kindMetadata, kindPayload, kindIndex, kindEvent, kindHistory, kindEntry, kindMeta:
+	case kindMetadata, kindPayload, kindIndex, kindEvent, kindHistory, kindEntry, kindRecord, kindPlace, kindMeta:
 		return nil
 	}
 	return corrupted(key, "there is no such kind of record")

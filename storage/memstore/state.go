@@ -23,6 +23,10 @@ type state struct {
 	events []plimsoll.Event
 	// compacted is the revision up to which events are gone.
 	compacted plimsoll.Revision
+	// log is append-only, too; records are the same by their keys.
+	log      []*storage.Logged
+	records  *btree.BTreeG[*storage.Logged]
+	logState storage.LogState
 	// superseded is closed when the next state is published.
 	superseded chan struct{}
 }
@@ -62,6 +66,10 @@ func lessEntry(a, b *plimsoll.Entry) bool {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key)) < 0
 }
 
+func lessLogged(a, b *storage.Logged) bool {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Sequence, b.Sequence)) < 0
+}
+
 func newState() *state {
 	// The trees need no locks: published ones are only read.
 	options := btree.Options{NoLocks: true}
@@ -69,6 +77,7 @@ func newState() *state {
 		containers: btree.NewBTreeGOptions(record.less, options),
 		index:      btree.NewBTreeGOptions(term.less, options),
 		entries:    btree.NewBTreeGOptions(lessEntry, options),
+		records:    btree.NewBTreeGOptions(lessLogged, options),
 		superseded: make(chan struct{}),
 	}
 }
@@ -82,6 +91,9 @@ func (s *state) successor() *state {
 		entries:    s.entries.Copy(),
 		events:     s.events,
 		compacted:  s.compacted,
+		log:        s.log,
+		records:    s.records.Copy(),
+		logState:   s.logState,
 		superseded: make(chan struct{}),
 	}
 }
@@ -124,17 +136,8 @@ func (s *state) apply(change storage.Change, now time.Time) ([]touch, error) {
 			s.events = append(s.events, change.Event(i, t.before, s.revision))
 		}
 	}
-	s.note(change.Notes)
+	s.append(change.Records)
 	return touched, nil
-}
-
-// note keeps entries that are part of no write.
-func (s *state) note(notes []plimsoll.Entry) {
-	for i := range notes {
-		e := notes[i].Clone()
-		e.Revision, e.ExpiresAt = s.revision, e.ExpiresAt.UTC()
-		s.entries.Set(e)
-	}
 }
 
 func (s *state) putEntry(w storage.Write, now time.Time) error {

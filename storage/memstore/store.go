@@ -85,32 +85,13 @@ func (s *Store) Commit(ctx context.Context, v storage.View, change storage.Chang
 	if err != nil {
 		return 0, fmt.Errorf("commit: %w", err)
 	}
-	s.purge(next, len(change.Writes)+len(change.Notes), now)
+	s.purge(next, len(change.Writes), now)
 	for _, t := range touched {
 		s.history.Record(next.revision, t.key, t.before, t.after)
 	}
 	s.latest.Store(next)
 	close(current.superseded)
 	return next.revision, nil
-}
-
-// Note implements [storage.Store].
-func (s *Store) Note(ctx context.Context, notes []plimsoll.Entry) error {
-	if err := storage.ValidateNotes(notes); err != nil {
-		return fmt.Errorf("note: %w", err)
-	}
-	s.commit.Lock()
-	defer s.commit.Unlock()
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
-	current := s.latest.Load()
-	next := current.successor()
-	next.note(notes)
-	s.purge(next, len(notes), time.Now())
-	s.latest.Store(next)
-	close(current.superseded)
-	return nil
 }
 
 // purge has next forget what has expired, now and then. The caller holds s.commit.

@@ -23,6 +23,9 @@ func check(f *fixture) {
 			f.Errorf("Verify: %v", err)
 		}
 	}
+	if _, err := f.verify(nil); err != nil {
+		f.Errorf("VerifyLog: %v", err)
+	}
 	compacted := f.view().Compacted()
 	if compacted > 0 {
 		return // the events do not tell the whole story any more

@@ -55,7 +55,7 @@ func Run(t *testing.T, open Open, options ...Option) {
 	t.Run("race", s.races)
 	t.Run("watch", s.watches)
 	t.Run("entry", s.entries)
-	t.Run("note", s.notes)
+	t.Run("log", s.logs)
 	t.Run("history", s.histories)
 	t.Run("compact", s.compactions)
 	t.Run("close", s.closing)

@@ -143,7 +143,13 @@ type Decision struct {
 	InputRecorded bool `protobuf:"varint,22,opt,name=input_recorded,json=inputRecorded,proto3" json:"input_recorded,omitempty"`
 	// What validators in shadow said: they have no say, and callers are not told. At most
 	// 100.
-	Shadows       []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	Shadows []*Shadow `protobuf:"bytes,23,rep,name=shadows,proto3" json:"shadows,omitempty"`
+	// Its number in the log of decisions, which has no gaps; 0 if it is not written yet. In
+	// between there are numbers of what else the log keeps.
+	Sequence uint64 `protobuf:"varint,30,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The link that chains it to the record before it in the log, in hexadecimal: see
+	// docs/operations.md. Empty if it is not written yet.
+	Link          string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +343,20 @@ func (x *Decision) GetShadows() []*Shadow {
 		return x.Shadows
 	}
 	return nil
+}
+
+func (x *Decision) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *Decision) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
 }
 
 // Shadow is what a rule on trial said.
@@ -776,7 +796,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xb2\x06\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xe2\x06\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -802,7 +822,9 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\brevision\x18\x14 \x01(\x04R\brevision\x12%\n" +
 	"\x0estate_revision\x18\x15 \x01(\x04R\rstateRevision\x12%\n" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
-	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\"\xe0\x01\n" +
+	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1a\n" +
+	"\bsequence\x18\x1e \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04link\x18\x1f \x01(\tR\x04link\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
 	"\n" +

@@ -277,11 +277,67 @@ func (x *CommittedRequest) GetPatches() []*v1.Patch {
 	return nil
 }
 
-// Decision is a note of the kind `decision`, under `NAMESPACE/ID`, with the ID's letters
-// in reverse: what is 0 in it is Z there, so that the newest come first.
+// DroppedDecisions is a record of the kind `drops` in the log, under a ULID: decisions that
+// changed nothing and were not recorded.
+type DroppedDecisions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the first of them was made.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since" json:"since,omitempty"`
+	// How many, by why: `queue`, `caller`, `total` or `failed`.
+	Counts        map[string]uint64 `protobuf:"bytes,2,rep,name=counts" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DroppedDecisions) Reset() {
+	*x = DroppedDecisions{}
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DroppedDecisions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DroppedDecisions) ProtoMessage() {}
+
+func (x *DroppedDecisions) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DroppedDecisions.ProtoReflect.Descriptor instead.
+func (*DroppedDecisions) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DroppedDecisions) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *DroppedDecisions) GetCounts() map[string]uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// Decision is a record of the kind `decision` in the log, under `NAMESPACE/ID`, with the ID's
+// letters in reverse: what is 0 in it is Z there, so that the newest come first.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The decision. Its revision is that of this entry.
+	// The decision. Its revision, sequence and link are those of the record.
 	Decision *v1.Decision `protobuf:"bytes,1,opt,name=decision" json:"decision,omitempty"`
 	// The document that the rules judged, secrets apart; empty if it was not recorded.
 	Input         []byte `protobuf:"bytes,2,opt,name=input" json:"input,omitempty"`
@@ -291,7 +347,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +359,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +372,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Decision) GetDecision() *v1.Decision {
@@ -359,7 +415,13 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x124\n" +
 	"\tcontainer\x18\x03 \x01(\v2\x16.plimsoll.v1.ContainerR\tcontainer\x122\n" +
 	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12,\n" +
-	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"S\n" +
+	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"\xca\x01\n" +
+	"\x10DroppedDecisions\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12I\n" +
+	"\x06counts\x18\x02 \x03(\v21.plimsoll.storage.v1.DroppedDecisions.CountsEntryR\x06counts\x1a9\n" +
+	"\vCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"S\n" +
 	"\bDecision\x121\n" +
 	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\x12\x14\n" +
 	"\x05input\x18\x02 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
@@ -376,35 +438,39 @@ func file_plimsoll_storage_v1_entry_proto_rawDescGZIP() []byte {
 	return file_plimsoll_storage_v1_entry_proto_rawDescData
 }
 
-var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*Namespace)(nil),             // 0: plimsoll.storage.v1.Namespace
 	(*Lease)(nil),                 // 1: plimsoll.storage.v1.Lease
 	(*LeaseResource)(nil),         // 2: plimsoll.storage.v1.LeaseResource
 	(*CommittedRequest)(nil),      // 3: plimsoll.storage.v1.CommittedRequest
-	(*Decision)(nil),              // 4: plimsoll.storage.v1.Decision
-	nil,                           // 5: plimsoll.storage.v1.Namespace.LabelsEntry
-	nil,                           // 6: plimsoll.storage.v1.Lease.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*v1.Container)(nil),          // 8: plimsoll.v1.Container
-	(*v1.Violation)(nil),          // 9: plimsoll.v1.Violation
-	(*v1.Patch)(nil),              // 10: plimsoll.v1.Patch
-	(*v1.Decision)(nil),           // 11: plimsoll.v1.Decision
+	(*DroppedDecisions)(nil),      // 4: plimsoll.storage.v1.DroppedDecisions
+	(*Decision)(nil),              // 5: plimsoll.storage.v1.Decision
+	nil,                           // 6: plimsoll.storage.v1.Namespace.LabelsEntry
+	nil,                           // 7: plimsoll.storage.v1.Lease.LabelsEntry
+	nil,                           // 8: plimsoll.storage.v1.DroppedDecisions.CountsEntry
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*v1.Container)(nil),          // 10: plimsoll.v1.Container
+	(*v1.Violation)(nil),          // 11: plimsoll.v1.Violation
+	(*v1.Patch)(nil),              // 12: plimsoll.v1.Patch
+	(*v1.Decision)(nil),           // 13: plimsoll.v1.Decision
 }
 var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
-	5,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
-	6,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
-	7,  // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
+	6,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
+	7,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
+	9,  // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
-	8,  // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
-	9,  // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
-	10, // 6: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
-	11, // 7: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	10, // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
+	11, // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
+	12, // 6: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
+	9,  // 7: plimsoll.storage.v1.DroppedDecisions.since:type_name -> google.protobuf.Timestamp
+	8,  // 8: plimsoll.storage.v1.DroppedDecisions.counts:type_name -> plimsoll.storage.v1.DroppedDecisions.CountsEntry
+	13, // 9: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_entry_proto_init() }
@@ -418,7 +484,7 @@ func file_plimsoll_storage_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_entry_proto_rawDesc), len(file_plimsoll_storage_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

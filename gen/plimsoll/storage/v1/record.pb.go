@@ -408,7 +408,9 @@ type Event struct {
 	// If set, the write was of this entry, and not of a container.
 	Entry *EventEntry `protobuf:"bytes,13,opt,name=entry" json:"entry,omitempty"`
 	// Whether it is the last event of its commit.
-	Last          bool `protobuf:"varint,14,opt,name=last" json:"last,omitempty"`
+	Last bool `protobuf:"varint,14,opt,name=last" json:"last,omitempty"`
+	// Whether the commit appended decisions to the log, this one among them.
+	Logged        bool `protobuf:"varint,15,opt,name=logged" json:"logged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +539,13 @@ func (x *Event) GetEntry() *EventEntry {
 func (x *Event) GetLast() bool {
 	if x != nil {
 		return x.Last
+	}
+	return false
+}
+
+func (x *Event) GetLogged() bool {
+	if x != nil {
+		return x.Logged
 	}
 	return false
 }
@@ -685,7 +694,18 @@ type Meta struct {
 	// How many containers there are, in all namespaces.
 	Containers uint64 `protobuf:"varint,1,opt,name=containers" json:"containers,omitempty"`
 	// Events up to this revision are not kept any more.
-	Compacted     uint64 `protobuf:"varint,2,opt,name=compacted" json:"compacted,omitempty"`
+	Compacted uint64 `protobuf:"varint,2,opt,name=compacted" json:"compacted,omitempty"`
+	// How far the log goes: the sequence and the link of its latest record.
+	LogSequence uint64 `protobuf:"varint,3,opt,name=log_sequence,json=logSequence" json:"log_sequence,omitempty"`
+	LogLink     []byte `protobuf:"bytes,4,opt,name=log_link,json=logLink" json:"log_link,omitempty"`
+	// What of the log is not kept any more: the sequence, the link and the revision of the
+	// latest such record, and when it was removed, in nanoseconds since 1970.
+	TrimmedSequence uint64 `protobuf:"varint,5,opt,name=trimmed_sequence,json=trimmedSequence" json:"trimmed_sequence,omitempty"`
+	TrimmedLink     []byte `protobuf:"bytes,6,opt,name=trimmed_link,json=trimmedLink" json:"trimmed_link,omitempty"`
+	TrimmedRevision uint64 `protobuf:"varint,7,opt,name=trimmed_revision,json=trimmedRevision" json:"trimmed_revision,omitempty"`
+	TrimmedAt       int64  `protobuf:"varint,8,opt,name=trimmed_at,json=trimmedAt" json:"trimmed_at,omitempty"`
+	// How many bytes the records of the log take that are kept.
+	LogBytes      uint64 `protobuf:"varint,9,opt,name=log_bytes,json=logBytes" json:"log_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +754,212 @@ func (x *Meta) GetCompacted() uint64 {
 	return 0
 }
 
+func (x *Meta) GetLogSequence() uint64 {
+	if x != nil {
+		return x.LogSequence
+	}
+	return 0
+}
+
+func (x *Meta) GetLogLink() []byte {
+	if x != nil {
+		return x.LogLink
+	}
+	return nil
+}
+
+func (x *Meta) GetTrimmedSequence() uint64 {
+	if x != nil {
+		return x.TrimmedSequence
+	}
+	return 0
+}
+
+func (x *Meta) GetTrimmedLink() []byte {
+	if x != nil {
+		return x.TrimmedLink
+	}
+	return nil
+}
+
+func (x *Meta) GetTrimmedRevision() uint64 {
+	if x != nil {
+		return x.TrimmedRevision
+	}
+	return 0
+}
+
+func (x *Meta) GetTrimmedAt() int64 {
+	if x != nil {
+		return x.TrimmedAt
+	}
+	return 0
+}
+
+func (x *Meta) GetLogBytes() uint64 {
+	if x != nil {
+		return x.LogBytes
+	}
+	return 0
+}
+
+// LogRecord is a record of the log. Its key has its kind, its own key and its sequence, and
+// its sequence and link come before it. The digest in LogPlace is over the bytes of this
+// message.
+type LogRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The content, known to those who wrote it.
+	Value []byte `protobuf:"bytes,1,opt,name=value" json:"value,omitempty"`
+	// How the content is compressed.
+	Compression Compression `protobuf:"varint,2,opt,name=compression,enum=plimsoll.storage.v1.Compression" json:"compression,omitempty"`
+	// Its size before that, in bytes.
+	Size uint64 `protobuf:"varint,3,opt,name=size" json:"size,omitempty"`
+	// When the record came about, in nanoseconds since 1970.
+	Time          int64 `protobuf:"varint,4,opt,name=time" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogRecord) Reset() {
+	*x = LogRecord{}
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogRecord) ProtoMessage() {}
+
+func (x *LogRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
+func (*LogRecord) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LogRecord) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *LogRecord) GetCompression() Compression {
+	if x != nil {
+		return x.Compression
+	}
+	return Compression_COMPRESSION_UNSPECIFIED
+}
+
+func (x *LogRecord) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *LogRecord) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+// LogPlace says which record has a sequence, which is its key. The link comes before it.
+type LogPlace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of the record.
+	Kind []byte `protobuf:"bytes,1,opt,name=kind" json:"kind,omitempty"`
+	// Its key within the kind.
+	Key []byte `protobuf:"bytes,2,opt,name=key" json:"key,omitempty"`
+	// The SHA-256 of the LogRecord.
+	Digest []byte `protobuf:"bytes,3,opt,name=digest" json:"digest,omitempty"`
+	// When the record came about, in nanoseconds since 1970.
+	Time int64 `protobuf:"varint,4,opt,name=time" json:"time,omitempty"`
+	// About how many bytes the record and its place take.
+	Bytes         uint64 `protobuf:"varint,5,opt,name=bytes" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogPlace) Reset() {
+	*x = LogPlace{}
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogPlace) ProtoMessage() {}
+
+func (x *LogPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogPlace.ProtoReflect.Descriptor instead.
+func (*LogPlace) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LogPlace) GetKind() []byte {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *LogPlace) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *LogPlace) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *LogPlace) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *LogPlace) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 // Entry is a small record beside the containers, such as a namespace. Its key has
 // its kind and its name; its content is known to those who wrote it.
 type Entry struct {
@@ -741,18 +967,14 @@ type Entry struct {
 	// The content.
 	Value []byte `protobuf:"bytes,1,opt,name=value" json:"value,omitempty"`
 	// When the entry is as good as gone; absent if never.
-	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt" json:"expires_at,omitempty"`
-	// How the content is compressed. Only that of notes is.
-	Compression Compression `protobuf:"varint,3,opt,name=compression,enum=plimsoll.storage.v1.Compression" json:"compression,omitempty"`
-	// Its size before that, in bytes. Only notes have it.
-	Size          uint64 `protobuf:"varint,4,opt,name=size" json:"size,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[6]
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +986,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[6]
+	mi := &file_plimsoll_storage_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +999,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_plimsoll_storage_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Entry) GetValue() []byte {
@@ -792,20 +1014,6 @@ func (x *Entry) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
-}
-
-func (x *Entry) GetCompression() Compression {
-	if x != nil {
-		return x.Compression
-	}
-	return Compression_COMPRESSION_UNSPECIFIED
-}
-
-func (x *Entry) GetSize() uint64 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
 }
 
 var File_plimsoll_storage_v1_record_proto protoreflect.FileDescriptor
@@ -847,7 +1055,7 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"extensions\x1a=\n" +
 	"\x0fExtensionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xbf\x04\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xd7\x04\n" +
 	"\x05Event\x12<\n" +
 	"\toperation\x18\x01 \x01(\x0e2\x1e.plimsoll.storage.v1.OperationR\toperation\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x0e\n" +
@@ -863,7 +1071,8 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\achanged\x18\v \x03(\tR\achanged\x12+\n" +
 	"\x11previous_revision\x18\f \x01(\x04R\x10previousRevision\x125\n" +
 	"\x05entry\x18\r \x01(\v2\x1f.plimsoll.storage.v1.EventEntryR\x05entry\x12\x12\n" +
-	"\x04last\x18\x0e \x01(\bR\x04last\"\x83\x01\n" +
+	"\x04last\x18\x0e \x01(\bR\x04last\x12\x16\n" +
+	"\x06logged\x18\x0f \x01(\bR\x06logged\"\x83\x01\n" +
 	"\n" +
 	"EventEntry\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
@@ -874,18 +1083,35 @@ const file_plimsoll_storage_v1_record_proto_rawDesc = "" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x10\n" +
-	"\x03via\x18\x03 \x01(\tR\x03via\"D\n" +
+	"\x03via\x18\x03 \x01(\tR\x03via\"\xb7\x02\n" +
 	"\x04Meta\x12\x1e\n" +
 	"\n" +
 	"containers\x18\x01 \x01(\x04R\n" +
 	"containers\x12\x1c\n" +
-	"\tcompacted\x18\x02 \x01(\x04R\tcompacted\"\xb0\x01\n" +
+	"\tcompacted\x18\x02 \x01(\x04R\tcompacted\x12!\n" +
+	"\flog_sequence\x18\x03 \x01(\x04R\vlogSequence\x12\x19\n" +
+	"\blog_link\x18\x04 \x01(\fR\alogLink\x12)\n" +
+	"\x10trimmed_sequence\x18\x05 \x01(\x04R\x0ftrimmedSequence\x12!\n" +
+	"\ftrimmed_link\x18\x06 \x01(\fR\vtrimmedLink\x12)\n" +
+	"\x10trimmed_revision\x18\a \x01(\x04R\x0ftrimmedRevision\x12\x1d\n" +
+	"\n" +
+	"trimmed_at\x18\b \x01(\x03R\ttrimmedAt\x12\x1b\n" +
+	"\tlog_bytes\x18\t \x01(\x04R\blogBytes\"\x8d\x01\n" +
+	"\tLogRecord\x12\x14\n" +
+	"\x05value\x18\x01 \x01(\fR\x05value\x12B\n" +
+	"\vcompression\x18\x02 \x01(\x0e2 .plimsoll.storage.v1.CompressionR\vcompression\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\"r\n" +
+	"\bLogPlace\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\fR\x04kind\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"d\n" +
 	"\x05Entry\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12B\n" +
-	"\vcompression\x18\x03 \x01(\x0e2 .plimsoll.storage.v1.CompressionR\vcompression\x12\x12\n" +
-	"\x04size\x18\x04 \x01(\x04R\x04size*M\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAtJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05*M\n" +
 	"\vCompression\x12\x1b\n" +
 	"\x17COMPRESSION_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCOMPRESSION_ZSTD_DICTIONARY_1\x10\x01*h\n" +
@@ -908,7 +1134,7 @@ func file_plimsoll_storage_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_plimsoll_storage_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plimsoll_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_plimsoll_storage_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_plimsoll_storage_v1_record_proto_goTypes = []any{
 	(Compression)(0),              // 0: plimsoll.storage.v1.Compression
 	(Operation)(0),                // 1: plimsoll.storage.v1.Operation
@@ -918,28 +1144,30 @@ var file_plimsoll_storage_v1_record_proto_goTypes = []any{
 	(*EventEntry)(nil),            // 5: plimsoll.storage.v1.EventEntry
 	(*User)(nil),                  // 6: plimsoll.storage.v1.User
 	(*Meta)(nil),                  // 7: plimsoll.storage.v1.Meta
-	(*Entry)(nil),                 // 8: plimsoll.storage.v1.Entry
-	nil,                           // 9: plimsoll.storage.v1.Container.LabelsEntry
-	nil,                           // 10: plimsoll.storage.v1.Container.ExtensionTypesEntry
-	nil,                           // 11: plimsoll.storage.v1.Payloads.ExtensionsEntry
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*LogRecord)(nil),             // 8: plimsoll.storage.v1.LogRecord
+	(*LogPlace)(nil),              // 9: plimsoll.storage.v1.LogPlace
+	(*Entry)(nil),                 // 10: plimsoll.storage.v1.Entry
+	nil,                           // 11: plimsoll.storage.v1.Container.LabelsEntry
+	nil,                           // 12: plimsoll.storage.v1.Container.ExtensionTypesEntry
+	nil,                           // 13: plimsoll.storage.v1.Payloads.ExtensionsEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_plimsoll_storage_v1_record_proto_depIdxs = []int32{
-	9,  // 0: plimsoll.storage.v1.Container.labels:type_name -> plimsoll.storage.v1.Container.LabelsEntry
-	10, // 1: plimsoll.storage.v1.Container.extension_types:type_name -> plimsoll.storage.v1.Container.ExtensionTypesEntry
-	12, // 2: plimsoll.storage.v1.Container.created_at:type_name -> google.protobuf.Timestamp
-	12, // 3: plimsoll.storage.v1.Container.updated_at:type_name -> google.protobuf.Timestamp
+	11, // 0: plimsoll.storage.v1.Container.labels:type_name -> plimsoll.storage.v1.Container.LabelsEntry
+	12, // 1: plimsoll.storage.v1.Container.extension_types:type_name -> plimsoll.storage.v1.Container.ExtensionTypesEntry
+	14, // 2: plimsoll.storage.v1.Container.created_at:type_name -> google.protobuf.Timestamp
+	14, // 3: plimsoll.storage.v1.Container.updated_at:type_name -> google.protobuf.Timestamp
 	0,  // 4: plimsoll.storage.v1.Container.payload_compression:type_name -> plimsoll.storage.v1.Compression
-	11, // 5: plimsoll.storage.v1.Payloads.extensions:type_name -> plimsoll.storage.v1.Payloads.ExtensionsEntry
+	13, // 5: plimsoll.storage.v1.Payloads.extensions:type_name -> plimsoll.storage.v1.Payloads.ExtensionsEntry
 	1,  // 6: plimsoll.storage.v1.Event.operation:type_name -> plimsoll.storage.v1.Operation
 	2,  // 7: plimsoll.storage.v1.Event.container:type_name -> plimsoll.storage.v1.Container
-	12, // 8: plimsoll.storage.v1.Event.time:type_name -> google.protobuf.Timestamp
+	14, // 8: plimsoll.storage.v1.Event.time:type_name -> google.protobuf.Timestamp
 	6,  // 9: plimsoll.storage.v1.Event.user:type_name -> plimsoll.storage.v1.User
 	2,  // 10: plimsoll.storage.v1.Event.previous:type_name -> plimsoll.storage.v1.Container
 	5,  // 11: plimsoll.storage.v1.Event.entry:type_name -> plimsoll.storage.v1.EventEntry
-	12, // 12: plimsoll.storage.v1.EventEntry.expires_at:type_name -> google.protobuf.Timestamp
-	12, // 13: plimsoll.storage.v1.Entry.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 14: plimsoll.storage.v1.Entry.compression:type_name -> plimsoll.storage.v1.Compression
+	14, // 12: plimsoll.storage.v1.EventEntry.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: plimsoll.storage.v1.LogRecord.compression:type_name -> plimsoll.storage.v1.Compression
+	14, // 14: plimsoll.storage.v1.Entry.expires_at:type_name -> google.protobuf.Timestamp
 	15, // [15:15] is the sub-list for method output_type
 	15, // [15:15] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
@@ -958,7 +1186,7 @@ func file_plimsoll_storage_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_record_proto_rawDesc), len(file_plimsoll_storage_v1_record_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

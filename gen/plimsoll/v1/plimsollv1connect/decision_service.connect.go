@@ -44,6 +44,9 @@ const (
 	// DecisionServiceExplainDecisionProcedure is the fully-qualified name of the DecisionService's
 	// ExplainDecision RPC.
 	DecisionServiceExplainDecisionProcedure = "/plimsoll.v1.DecisionService/ExplainDecision"
+	// DecisionServiceVerifyDecisionsProcedure is the fully-qualified name of the DecisionService's
+	// VerifyDecisions RPC.
+	DecisionServiceVerifyDecisionsProcedure = "/plimsoll.v1.DecisionService/VerifyDecisions"
 )
 
 // DecisionServiceClient is a client for the plimsoll.v1.DecisionService service.
@@ -56,6 +59,12 @@ type DecisionServiceClient interface {
 	// ExplainDecision returns one decision and how it came about. As long as the rules that
 	// it was made by are active, they are evaluated again for that, on what was recorded.
 	ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error)
+	// VerifyDecisions checks that the log of decisions is what was recorded, of all
+	// namespaces: that no record was altered, removed, reordered or put in between, that the
+	// latest are there, and that each change which is kept has the decision that let it in.
+	// It streams progress, and at the end a report, which says so if the log is broken. Only
+	// operators may: root and the server's user, on its unix socket.
+	VerifyDecisions(context.Context, *v1.VerifyDecisionsRequest) (*connect.ServerStreamForClient[v1.VerifyDecisionsResponse], error)
 }
 
 // NewDecisionServiceClient constructs a client for the plimsoll.v1.DecisionService service. By
@@ -87,6 +96,12 @@ func NewDecisionServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(decisionServiceMethods.ByName("ExplainDecision")),
 			connect.WithClientOptions(opts...),
 		),
+		verifyDecisions: connect.NewClient[v1.VerifyDecisionsRequest, v1.VerifyDecisionsResponse](
+			httpClient,
+			baseURL+DecisionServiceVerifyDecisionsProcedure,
+			connect.WithSchema(decisionServiceMethods.ByName("VerifyDecisions")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -95,6 +110,7 @@ type decisionServiceClient struct {
 	getDecision     *connect.Client[v1.GetDecisionRequest, v1.GetDecisionResponse]
 	listDecisions   *connect.Client[v1.ListDecisionsRequest, v1.ListDecisionsResponse]
 	explainDecision *connect.Client[v1.ExplainDecisionRequest, v1.ExplainDecisionResponse]
+	verifyDecisions *connect.Client[v1.VerifyDecisionsRequest, v1.VerifyDecisionsResponse]
 }
 
 // GetDecision calls plimsoll.v1.DecisionService.GetDecision.
@@ -124,6 +140,11 @@ func (c *decisionServiceClient) ExplainDecision(ctx context.Context, req *v1.Exp
 	return nil, err
 }
 
+// VerifyDecisions calls plimsoll.v1.DecisionService.VerifyDecisions.
+func (c *decisionServiceClient) VerifyDecisions(ctx context.Context, req *v1.VerifyDecisionsRequest) (*connect.ServerStreamForClient[v1.VerifyDecisionsResponse], error) {
+	return c.verifyDecisions.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // DecisionServiceHandler is an implementation of the plimsoll.v1.DecisionService service.
 type DecisionServiceHandler interface {
 	// GetDecision returns one decision, or NOT_FOUND if there never was such a one or it is
@@ -134,6 +155,12 @@ type DecisionServiceHandler interface {
 	// ExplainDecision returns one decision and how it came about. As long as the rules that
 	// it was made by are active, they are evaluated again for that, on what was recorded.
 	ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error)
+	// VerifyDecisions checks that the log of decisions is what was recorded, of all
+	// namespaces: that no record was altered, removed, reordered or put in between, that the
+	// latest are there, and that each change which is kept has the decision that let it in.
+	// It streams progress, and at the end a report, which says so if the log is broken. Only
+	// operators may: root and the server's user, on its unix socket.
+	VerifyDecisions(context.Context, *v1.VerifyDecisionsRequest, *connect.ServerStream[v1.VerifyDecisionsResponse]) error
 }
 
 // NewDecisionServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -161,6 +188,12 @@ func NewDecisionServiceHandler(svc DecisionServiceHandler, opts ...connect.Handl
 		connect.WithSchema(decisionServiceMethods.ByName("ExplainDecision")),
 		connect.WithHandlerOptions(opts...),
 	)
+	decisionServiceVerifyDecisionsHandler := connect.NewServerStreamHandlerSimple(
+		DecisionServiceVerifyDecisionsProcedure,
+		svc.VerifyDecisions,
+		connect.WithSchema(decisionServiceMethods.ByName("VerifyDecisions")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/plimsoll.v1.DecisionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case DecisionServiceGetDecisionProcedure:
@@ -169,6 +202,8 @@ func NewDecisionServiceHandler(svc DecisionServiceHandler, opts ...connect.Handl
 			decisionServiceListDecisionsHandler.ServeHTTP(w, r)
 		case DecisionServiceExplainDecisionProcedure:
 			decisionServiceExplainDecisionHandler.ServeHTTP(w, r)
+		case DecisionServiceVerifyDecisionsProcedure:
+			decisionServiceVerifyDecisionsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -188,4 +223,8 @@ func (UnimplementedDecisionServiceHandler) ListDecisions(context.Context, *v1.Li
 
 func (UnimplementedDecisionServiceHandler) ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.ExplainDecision is not implemented"))
+}
+
+func (UnimplementedDecisionServiceHandler) VerifyDecisions(context.Context, *v1.VerifyDecisionsRequest, *connect.ServerStream[v1.VerifyDecisionsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.VerifyDecisions is not implemented"))
 }

@@ -4,8 +4,10 @@
 // @generated from file plimsoll/v1/decision_service.proto (package plimsoll.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Decision, Explanation, Outcome } from "./decision_pb.js";
 import { file_plimsoll_v1_decision } from "./decision_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/decision_service.proto.
  */
 export const file_plimsoll_v1_decision_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJwbGltc29sbC92MS9kZWNpc2lvbl9zZXJ2aWNlLnByb3RvEgtwbGltc29sbC52MSIgChJHZXREZWNpc2lvblJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0RGVjaXNpb25SZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uIpgBChRMaXN0RGVjaXNpb25zUmVxdWVzdBIlCgdvdXRjb21lGAEgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIUCgxjb250YWluZXJfaWQYAiABKAkSDAoEdXNlchgDIAEoCRIOCgZzb3VyY2UYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiWgoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEigKCWRlY2lzaW9ucxgBIAMoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChZFeHBsYWluRGVjaXNpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkgKF0V4cGxhaW5EZWNpc2lvblJlc3BvbnNlEi0KC2V4cGxhbmF0aW9uGAEgASgLMhgucGxpbXNvbGwudjEuRXhwbGFuYXRpb24ymQIKD0RlY2lzaW9uU2VydmljZRJQCgtHZXREZWNpc2lvbhIfLnBsaW1zb2xsLnYxLkdldERlY2lzaW9uUmVxdWVzdBogLnBsaW1zb2xsLnYxLkdldERlY2lzaW9uUmVzcG9uc2USVgoNTGlzdERlY2lzaW9ucxIhLnBsaW1zb2xsLnYxLkxpc3REZWNpc2lvbnNSZXF1ZXN0GiIucGxpbXNvbGwudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlElwKD0V4cGxhaW5EZWNpc2lvbhIjLnBsaW1zb2xsLnYxLkV4cGxhaW5EZWNpc2lvblJlcXVlc3QaJC5wbGltc29sbC52MS5FeHBsYWluRGVjaXNpb25SZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_plimsoll_v1_decision]);
+  fileDesc("CiJwbGltc29sbC92MS9kZWNpc2lvbl9zZXJ2aWNlLnByb3RvEgtwbGltc29sbC52MSIgChJHZXREZWNpc2lvblJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0RGVjaXNpb25SZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uIpgBChRMaXN0RGVjaXNpb25zUmVxdWVzdBIlCgdvdXRjb21lGAEgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIUCgxjb250YWluZXJfaWQYAiABKAkSDAoEdXNlchgDIAEoCRIOCgZzb3VyY2UYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiWgoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEigKCWRlY2lzaW9ucxgBIAMoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChZFeHBsYWluRGVjaXNpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkgKF0V4cGxhaW5EZWNpc2lvblJlc3BvbnNlEi0KC2V4cGxhbmF0aW9uGAEgASgLMhgucGxpbXNvbGwudjEuRXhwbGFuYXRpb24iQAoWVmVyaWZ5RGVjaXNpb25zUmVxdWVzdBImCgRoZWFkGAEgASgLMhgucGxpbXNvbGwudjEuTG9nUG9zaXRpb24iLQoLTG9nUG9zaXRpb24SEAoIc2VxdWVuY2UYASABKAQSDAoEbGluaxgCIAEoCSJ6ChdWZXJpZnlEZWNpc2lvbnNSZXNwb25zZRIsCghwcm9ncmVzcxgBIAEoCzIYLnBsaW1zb2xsLnYxLkxvZ1Byb2dyZXNzSAASKAoGcmVwb3J0GAIgASgLMhYucGxpbXNvbGwudjEuTG9nUmVwb3J0SABCBwoFZXZlbnQiKgoLTG9nUHJvZ3Jlc3MSDAoEZG9uZRgBIAEoAxINCgV0b3RhbBgCIAEoAyKcAgoJTG9nUmVwb3J0EiYKBGhlYWQYASABKAsyGC5wbGltc29sbC52MS5Mb2dQb3NpdGlvbhIpCgd0cmltbWVkGAIgASgLMhgucGxpbXNvbGwudjEuTG9nUG9zaXRpb24SLgoKdHJpbW1lZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVjb3JkcxgEIAEoAxIRCglkZWNpc2lvbnMYBSABKAMSEAoIYWRtaXR0ZWQYBiABKAMSDwoHY2hhbmdlcxgHIAEoAxIPCgdkcm9wcGVkGAggASgEEg0KBWJ5dGVzGAkgASgEEiUKBmJyb2tlbhgKIAEoCzIVLnBsaW1zb2xsLnYxLkxvZ0JyZWFrItIBCghMb2dCcmVhaxIQCghzZXF1ZW5jZRgBIAEoBBIoCgRraW5kGAIgASgOMhoucGxpbXNvbGwudjEuTG9nQnJlYWsuS2luZBIPCgdwcm9ibGVtGAMgASgJInkKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhAKDEtJTkRfQUxURVJFRBABEhAKDEtJTkRfUkVNT1ZFRBACEhIKDktJTkRfUkVPUkRFUkVEEAMSEQoNS0lORF9JTlNFUlRFRBAEEhAKDEtJTkRfQ1VUX09GRhAFMvkCCg9EZWNpc2lvblNlcnZpY2USUAoLR2V0RGVjaXNpb24SHy5wbGltc29sbC52MS5HZXREZWNpc2lvblJlcXVlc3QaIC5wbGltc29sbC52MS5HZXREZWNpc2lvblJlc3BvbnNlElYKDUxpc3REZWNpc2lvbnMSIS5wbGltc29sbC52MS5MaXN0RGVjaXNpb25zUmVxdWVzdBoiLnBsaW1zb2xsLnYxLkxpc3REZWNpc2lvbnNSZXNwb25zZRJcCg9FeHBsYWluRGVjaXNpb24SIy5wbGltc29sbC52MS5FeHBsYWluRGVjaXNpb25SZXF1ZXN0GiQucGxpbXNvbGwudjEuRXhwbGFpbkRlY2lzaW9uUmVzcG9uc2USXgoPVmVyaWZ5RGVjaXNpb25zEiMucGxpbXNvbGwudjEuVmVyaWZ5RGVjaXNpb25zUmVxdWVzdBokLnBsaW1zb2xsLnYxLlZlcmlmeURlY2lzaW9uc1Jlc3BvbnNlMAFCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_plimsoll_v1_decision]);
 
 /**
  * GetDecisionRequest names a decision.
@@ -188,6 +190,298 @@ export const ExplainDecisionResponseSchema: GenMessage<ExplainDecisionResponse> 
   messageDesc(file_plimsoll_v1_decision_service, 5);
 
 /**
+ * VerifyDecisionsRequest may name a head that was noted earlier.
+ *
+ * @generated from message plimsoll.v1.VerifyDecisionsRequest
+ */
+export type VerifyDecisionsRequest = Message<"plimsoll.v1.VerifyDecisionsRequest"> & {
+  /**
+   * A head that was noted earlier: the log must have it still. OUT_OF_RANGE says that it is
+   * from before the first record that is kept.
+   *
+   * @generated from field: plimsoll.v1.LogPosition head = 1;
+   */
+  head?: LogPosition;
+};
+
+/**
+ * Describes the message plimsoll.v1.VerifyDecisionsRequest.
+ * Use `create(VerifyDecisionsRequestSchema)` to create a new message.
+ */
+export const VerifyDecisionsRequestSchema: GenMessage<VerifyDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 6);
+
+/**
+ * LogPosition is a place in the log of decisions.
+ *
+ * @generated from message plimsoll.v1.LogPosition
+ */
+export type LogPosition = Message<"plimsoll.v1.LogPosition"> & {
+  /**
+   * The sequence number of the record before it; 0 before the first.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * The link of that record, in hexadecimal: 64 digits.
+   *
+   * @generated from field: string link = 2;
+   */
+  link: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogPosition.
+ * Use `create(LogPositionSchema)` to create a new message.
+ */
+export const LogPositionSchema: GenMessage<LogPosition> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 7);
+
+/**
+ * VerifyDecisionsResponse carries how far the verification has come, or its outcome.
+ *
+ * @generated from message plimsoll.v1.VerifyDecisionsResponse
+ */
+export type VerifyDecisionsResponse = Message<"plimsoll.v1.VerifyDecisionsResponse"> & {
+  /**
+   * What it carries.
+   *
+   * @generated from oneof plimsoll.v1.VerifyDecisionsResponse.event
+   */
+  event: {
+    /**
+     * How far it has come.
+     *
+     * @generated from field: plimsoll.v1.LogProgress progress = 1;
+     */
+    value: LogProgress;
+    case: "progress";
+  } | {
+    /**
+     * The outcome. Nothing follows.
+     *
+     * @generated from field: plimsoll.v1.LogReport report = 2;
+     */
+    value: LogReport;
+    case: "report";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message plimsoll.v1.VerifyDecisionsResponse.
+ * Use `create(VerifyDecisionsResponseSchema)` to create a new message.
+ */
+export const VerifyDecisionsResponseSchema: GenMessage<VerifyDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 8);
+
+/**
+ * LogProgress says how far a verification has come.
+ *
+ * @generated from message plimsoll.v1.LogProgress
+ */
+export type LogProgress = Message<"plimsoll.v1.LogProgress"> & {
+  /**
+   * How many records have been checked.
+   *
+   * @generated from field: int64 done = 1;
+   */
+  done: bigint;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: int64 total = 2;
+   */
+  total: bigint;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogProgress.
+ * Use `create(LogProgressSchema)` to create a new message.
+ */
+export const LogProgressSchema: GenMessage<LogProgress> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 9);
+
+/**
+ * LogReport is the outcome of a verification.
+ *
+ * @generated from message plimsoll.v1.LogReport
+ */
+export type LogReport = Message<"plimsoll.v1.LogReport"> & {
+  /**
+   * Where the log ends. Whoever notes it elsewhere can have it compared later: see
+   * VerifyDecisionsRequest.
+   *
+   * @generated from field: plimsoll.v1.LogPosition head = 1;
+   */
+  head?: LogPosition;
+
+  /**
+   * From where on the log is kept: its sequence is how many records were let go of, because
+   * of their age or for want of room.
+   *
+   * @generated from field: plimsoll.v1.LogPosition trimmed = 2;
+   */
+  trimmed?: LogPosition;
+
+  /**
+   * When records were last let go of; absent if never.
+   *
+   * @generated from field: google.protobuf.Timestamp trimmed_at = 3;
+   */
+  trimmedAt?: Timestamp;
+
+  /**
+   * How many records were checked.
+   *
+   * @generated from field: int64 records = 4;
+   */
+  records: bigint;
+
+  /**
+   * How many of them are decisions, and how many of these are about admitted changes.
+   *
+   * @generated from field: int64 decisions = 5;
+   */
+  decisions: bigint;
+
+  /**
+   * See decisions.
+   *
+   * @generated from field: int64 admitted = 6;
+   */
+  admitted: bigint;
+
+  /**
+   * How many changes were checked that are kept in the history: each has its decision.
+   *
+   * @generated from field: int64 changes = 7;
+   */
+  changes: bigint;
+
+  /**
+   * How many decisions that changed nothing were not recorded for want of room, as far as
+   * the log that is kept tells.
+   *
+   * @generated from field: uint64 dropped = 8;
+   */
+  dropped: bigint;
+
+  /**
+   * About how many bytes the log takes.
+   *
+   * @generated from field: uint64 bytes = 9;
+   */
+  bytes: bigint;
+
+  /**
+   * How the log is broken; absent if it is not. What comes after that was not checked.
+   *
+   * @generated from field: plimsoll.v1.LogBreak broken = 10;
+   */
+  broken?: LogBreak;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogReport.
+ * Use `create(LogReportSchema)` to create a new message.
+ */
+export const LogReportSchema: GenMessage<LogReport> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 10);
+
+/**
+ * LogBreak says where and how a log is broken.
+ *
+ * @generated from message plimsoll.v1.LogBreak
+ */
+export type LogBreak = Message<"plimsoll.v1.LogBreak"> & {
+  /**
+   * The sequence number of the first record that is not what it was.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * How it is broken there.
+   *
+   * @generated from field: plimsoll.v1.LogBreak.Kind kind = 2;
+   */
+  kind: LogBreak_Kind;
+
+  /**
+   * What was found.
+   *
+   * @generated from field: string problem = 3;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogBreak.
+ * Use `create(LogBreakSchema)` to create a new message.
+ */
+export const LogBreakSchema: GenMessage<LogBreak> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 11);
+
+/**
+ * How.
+ *
+ * @generated from enum plimsoll.v1.LogBreak.Kind
+ */
+export enum LogBreak_Kind {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A record is not what was recorded.
+   *
+   * @generated from enum value: KIND_ALTERED = 1;
+   */
+  ALTERED = 1,
+
+  /**
+   * A record is missing, and later ones are there.
+   *
+   * @generated from enum value: KIND_REMOVED = 2;
+   */
+  REMOVED = 2,
+
+  /**
+   * A record is where another one was.
+   *
+   * @generated from enum value: KIND_REORDERED = 3;
+   */
+  REORDERED = 3,
+
+  /**
+   * There is a record that was never recorded.
+   *
+   * @generated from enum value: KIND_INSERTED = 4;
+   */
+  INSERTED = 4,
+
+  /**
+   * The latest records are missing.
+   *
+   * @generated from enum value: KIND_CUT_OFF = 5;
+   */
+  CUT_OFF = 5,
+}
+
+/**
+ * Describes the enum plimsoll.v1.LogBreak.Kind.
+ */
+export const LogBreak_KindSchema: GenEnum<LogBreak_Kind> = /*@__PURE__*/
+  enumDesc(file_plimsoll_v1_decision_service, 11, 0);
+
+/**
  * DecisionService tells what was decided about attempts to change containers: those that
  * were admitted, denied, failed or only tried.
  *
@@ -232,6 +526,20 @@ export const DecisionService: GenService<{
     methodKind: "unary";
     input: typeof ExplainDecisionRequestSchema;
     output: typeof ExplainDecisionResponseSchema;
+  },
+  /**
+   * VerifyDecisions checks that the log of decisions is what was recorded, of all
+   * namespaces: that no record was altered, removed, reordered or put in between, that the
+   * latest are there, and that each change which is kept has the decision that let it in.
+   * It streams progress, and at the end a report, which says so if the log is broken. Only
+   * operators may: root and the server's user, on its unix socket.
+   *
+   * @generated from rpc plimsoll.v1.DecisionService.VerifyDecisions
+   */
+  verifyDecisions: {
+    methodKind: "server_streaming";
+    input: typeof VerifyDecisionsRequestSchema;
+    output: typeof VerifyDecisionsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_plimsoll_v1_decision_service, 0);
