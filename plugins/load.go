@@ -47,6 +47,10 @@ type Options struct {
 	// reference has a digest, and then what Fetch returns must be what that means.
 	Fetch func(ctx context.Context, reference, sha256 string) (Module, error)
 
+	// Observe, if set, is told what came of each time that a validator was asked. It must be
+	// quick and safe for concurrent use.
+	Observe func(Judged)
+
 	// interpreter has the tests cover the engine that is used where there is no
 	// compiler for the processor.
 	interpreter bool
@@ -90,6 +94,7 @@ func (s *Set) Load(ctx context.Context, opts Options) (_ *Validators, err error)
 		return nil, err
 	}
 	for _, b := range v.bindings {
+		b.observer = opts.Observe
 		if opts.AlwaysAsk {
 			b.breaker = nil
 		}

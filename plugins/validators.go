@@ -59,6 +59,9 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 				Message: err.Error() + "; it does not enforce, so it was passed over", Source: b.info.source(), Link: b.info.Docs,
 			})
 		default:
+			for _, t := range shadows { // nobody will hear what those say that still wait
+				t.cancel()
+			}
 			return plimsoll.Verdict{}, err
 		}
 	}

@@ -44,10 +44,18 @@ func (p Plugin) Inspect(ctx context.Context) (*PluginInspection, error) {
 	if err != nil {
 		return nil, err
 	}
+	return inspect(ctx, module)
+}
+
+// inspect says what is in a module, and what is wrong with the schema of its settings.
+func inspect(ctx context.Context, module []byte) (*PluginInspection, error) {
 	found := plugins.Inspect(module)
 	if found.Metadata != nil && found.Metadata.Settings != nil {
 		// Its schema may take any time to compile.
 		if err := tryModule(ctx, plugins.Job{Schema: found.Metadata.Settings, Settings: json.RawMessage("{}")}); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
 			found.Problems = append(found.Problems, err.Error())
 		}
 	}

@@ -12,7 +12,7 @@ func TestMovesArePaid(t *testing.T) {
 	set := func(locals int) []byte {
 		var code []byte
 		for n := range locals {
-			code = append(appendU32(append(code, opI64Const, 1, opLocalSet), uint32(n)))
+			code = appendU32(append(code, opI64Const, 1, opLocalSet), uint32(n))
 		}
 		return code
 	}

@@ -86,7 +86,7 @@ type limits struct {
 
 func newReader(module []byte, caps Caps) *reader {
 	return &reader{
-		cursor:       cursor{module: module, end: len(module)},
+		cursor:       cursor{module: module, end: len(module), used: map[string]uint64{}},
 		caps:         caps,
 		dataCount:    -1,
 		unrestorable: map[string]bool{},
