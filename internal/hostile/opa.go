@@ -202,6 +202,7 @@ func policies() []Module {
 		m("builtin-large", "an operand of 60 KiB of digits", Fault, "more than 400 digits", using(8, policy{valueDump: seq(
 			full(opaHeapAt), num(page-4), num(0), opI32Store, 2, 0, num(opaHeapAt),
 		)})),
+		m("builtin-number", "an operand of numbers that OPA cannot compare", Fault, "an exponent of more than 4 digits", using(8, policy{operand: `{1e999999999,2e999999999}`})),
 		m("builtin-trap", "traps when it is asked for an operand", Fault, "it trapped", using(8, policy{valueDump: never()})),
 		m("builtin-endless", "never gives its operand", Timeout, "ran out of fuel", using(8, policy{valueDump: never(forever())})),
 		m("builtin-result", "cannot parse what a builtin returns", Fault, "cannot parse a value of the host", using(8, policy{valueParse: num(0)})),

@@ -12,6 +12,7 @@ type body struct {
 	calls        int    // calls, those that cannot be reached included
 	lengths      bool   // it has bulk operations
 	tight        bool   // it has a loop without calls
+	floats       bool   // it computes with floating point numbers
 }
 
 // codeSection reads the functions and writes them, metered, to code.
@@ -144,7 +145,19 @@ func (r *reader) instruction(b *body) {
 	default:
 		r.bulk(b, start, op, sub)
 		r.immediate(b, imm)
+		r.canonical(b, op)
 	}
+}
+
+// canonical makes a result that is no number the one that all machines have: which bits
+// there are in it, and its sign, is otherwise up to the processor, and a guest can see them.
+func (r *reader) canonical(b *body, op byte) {
+	typ := computes(op)
+	if typ == 0 || r.keepNaNs || r.meter.dead() {
+		return
+	}
+	b.floats = true
+	r.meter.edit(edit{kind: editNaN, offset: uint32(r.pos), amount: int64(typ)})
 }
 
 // enter opens a block, loop or if that has so many parameters and results.

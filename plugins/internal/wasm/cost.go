@@ -14,6 +14,8 @@ const (
 	costCall = 4
 	// costSlow is for divisions and square roots.
 	costSlow = 12
+	// costFloat is for computing with floating point numbers, and looking at the result.
+	costFloat = 3
 	// costRefFunc is for ref.func, for which compiled code calls the engine.
 	costRefFunc = 256
 
@@ -55,6 +57,11 @@ func cost(op byte) int64 {
 		return costSlow
 	case opRefFunc:
 		return costRefFunc
+	}
+	if computes(op) != 0 {
+		return costFloat
+	}
+	switch op {
 	case opMemoryGrow:
 		return costGrow
 	}

@@ -94,6 +94,26 @@ func metered(tb testing.TB, module []byte) *Module {
 	return m
 }
 
+// meteredOnly is metered, but for the bits of results that are no numbers, which stay as
+// they are in the module: it can be compared with that.
+func meteredOnly(tb testing.TB, module []byte) *Module {
+	tb.Helper()
+	m, err := instrumentOnly(module)
+	if err != nil {
+		tb.Fatalf("instrument: %v", err)
+	}
+	return m
+}
+
+func instrumentOnly(module []byte) (*Module, error) {
+	r := newReader(module, DefaultCaps())
+	r.keepNaNs = true
+	if err := r.read(); err != nil {
+		return nil, err
+	}
+	return r.rewrite(), nil
+}
+
 // fixture reads testdata/name.wasm.
 func fixture(tb testing.TB, name string) []byte {
 	tb.Helper()

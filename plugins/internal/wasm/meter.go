@@ -64,6 +64,9 @@ const (
 	// editBeforeCall and editAfterCall are around a call.
 	editBeforeCall
 	editAfterCall
+	// editNaN makes what is on top of the stack, of the type that is amount, the canonical
+	// NaN if it is one.
+	editNaN
 )
 
 // edit is a change to a function's code in front of the instruction at the offset.

@@ -67,6 +67,9 @@ type reader struct {
 	custom          []CustomSection
 	unrestorable    map[string]bool
 
+	// keepNaNs leaves results that are no numbers as the machine has them, so that a metered
+	// module can be compared with what it was.
+	keepNaNs   bool
 	meter      meter
 	code       []byte         // the rewritten code section
 	scratch    []byte         // one rewritten function
