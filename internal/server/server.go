@@ -26,6 +26,8 @@ import (
 type Options struct {
 	// Log is where log lines go.
 	Log io.Writer
+	// Stdout is where the decision log goes, if it is to go to standard output.
+	Stdout io.Writer
 	// OnDecision, if set, is called with every decision instead of logging it.
 	OnDecision func(plimsoll.Decision)
 	// Version and Commit are those of the build, for clients that ask.
@@ -86,6 +88,8 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,
 		OpenNamespaceLabels: config.OpenNamespaceLabels,
+		BreakGlass:          config.BreakGlass,
+		ExemptionLimit:      config.ExemptionLimit,
 		Version:             options.Version,
 		Commit:              options.Commit,
 		ServerID:            id,
@@ -93,6 +97,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MaxInFlight:         config.MaxInFlight,
 		RequestRetention:    config.RequestRetention,
 		DecisionRetention:   decisionRetention(config),
+		RecordSecrets:       !config.DecisionMasking,
 		DecisionLimit:       decisionLimit(config),
 		CORSOrigins:         config.CORSOrigins,
 		Rulesets:            rules,
@@ -110,6 +115,19 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		stopWorking()
 		working.Wait()
 	}()
+
+	couriers, err := startCouriers(config, options, svc, id, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		couriers.finish(finishing)
+	}()
+	if !config.DecisionMasking {
+		log.Warn("what is recorded of decisions may have secrets in it (--decision-masking=false)")
+	}
 
 	drain := newDrain()
 	web := newHTTPServer(drain.handler(svc.Handler()))
