@@ -35,13 +35,13 @@ const (
 
 	// Where control may come from more than one place, compiled code moves values: locals
 	// that were set on the way, and those that branches and calls carry along. The first
-	// freeMoves of them are in registers; of the others, 1<<movesPerFuelLog2 cost one.
-	freeMoves        = 16
-	movesPerFuelLog2 = 2
+	// freeMoves of them are in registers; each of the others, from one place in memory to
+	// another, costs one.
+	freeMoves = 16
 )
 
 // costMoves is the price of moving that many values.
-func costMoves(values int) int64 { return int64(max(values-freeMoves, 0)) >> movesPerFuelLog2 }
+func costMoves(values int) int64 { return int64(max(values-freeMoves, 0)) }
 
 // cost is the fixed price of an opcode without a prefix. What compiles to nothing by
 // itself, but for an operand of something that has a price, is free.

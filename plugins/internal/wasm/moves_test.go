@@ -42,11 +42,11 @@ func TestMovesArePaid(t *testing.T) {
 		want   []int64 // amounts of its charges
 	}{
 		{"a block that sets few", 16, [][]byte{{opBlock, emptyBlock}, set(16), end, end}, []int64{2 + 16}},
-		{"a block that sets many", 1016, [][]byte{{opBlock, emptyBlock}, set(1016), end, end}, []int64{2 + 1016 + 250}},
+		{"a block that sets many", 1016, [][]byte{{opBlock, emptyBlock}, set(1016), end, end}, []int64{2 + 1016 + 1000}},
 		{"a block that sets one again and again", 1, [][]byte{{opBlock, emptyBlock}, bytes.Repeat(set(1), 1000), end, end}, []int64{2 + 1000}},
-		{"a loop that sets many", 1016, [][]byte{{opLoop, emptyBlock}, set(1016), end, end}, []int64{2, 1 + 1016 + 250}},
-		{"blocks in blocks", 1016, [][]byte{{opBlock, emptyBlock, opBlock, emptyBlock}, set(1016), end, end, end}, []int64{2 + 1016 + 2*250}},
-		{"a block of values", 0, [][]byte{{opBlock, 0}, {opUnreachable}, end, end}, []int64{2 + 1 + 26}},
+		{"a loop that sets many", 1016, [][]byte{{opLoop, emptyBlock}, set(1016), end, end}, []int64{2, 1 + 1016 + 1000}},
+		{"blocks in blocks", 1016, [][]byte{{opBlock, emptyBlock, opBlock, emptyBlock}, set(1016), end, end, end}, []int64{2 + 1016 + 2*1000}},
+		{"a block of values", 0, [][]byte{{opBlock, 0}, {opUnreachable}, end, end}, []int64{2 + 1 + 104}},
 		{"a block that cannot be reached", 1016, [][]byte{{opUnreachable, opBlock, emptyBlock}, set(1016), end, end}, []int64{2 + 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
