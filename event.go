@@ -60,6 +60,9 @@ type Decision struct {
 	Verdict Verdict
 	// Patches are what rules changed before the object was judged.
 	Patches []Patch
+	// BreakGlass is the reason that the caller gave to override the rules by; empty if
+	// none was given.
+	BreakGlass string
 	// Err is why the outcome is denied or failed; nil otherwise.
 	Err error
 	// Revision is that of the commit; 0 if there was none.

@@ -76,10 +76,27 @@ func (s Source) read(ctx context.Context, opts Options) (r readSource) {
 		return r
 	}
 	r.bindings, r.problems = parseConfig(r.config)
+	if s.archive != nil {
+		opts.Fetch = fetchArchived(fsys)
+	}
+	read := map[string]readModule{} // several bindings may have one module
 	for _, c := range r.bindings {
-		r.modules = append(r.modules, c.read(ctx, opts, fsys, path.Dir(name)))
+		m, ok := read[c.module+c.sha256]
+		if !ok {
+			m = c.read(ctx, opts, fsys, path.Dir(name))
+			read[c.module+c.sha256] = m
+		}
+		r.modules = append(r.modules, m)
 	}
 	return r
+}
+
+// fetchArchived finds the modules of registries in an archive.
+func fetchArchived(fsys fs.FS) func(context.Context, string, string) (Module, error) {
+	return func(_ context.Context, reference, _ string) (Module, error) {
+		m := readFiles(fsys, archivedAt(reference))
+		return m.Module, m.err
+	}
 }
 
 // read reads the module of a binding, and its signature.
@@ -92,7 +109,11 @@ func (c bindingConfig) read(ctx context.Context, opts Options, fsys fs.FS, dir s
 		m.Module, m.err = opts.Fetch(ctx, c.module, strings.ToLower(c.sha256))
 		return m
 	}
-	name := path.Join(dir, c.module)
+	return readFiles(fsys, path.Join(dir, c.module))
+}
+
+// readFiles reads the module of a name, and its signature beside it.
+func readFiles(fsys fs.FS, name string) (m readModule) {
 	if m.Content, m.err = readFile(fsys, name, maxModuleBytes); m.err != nil {
 		return m
 	}
@@ -221,7 +242,7 @@ func References(sources ...Source) []Reference {
 func Dirs(sources ...Source) []string {
 	var dirs []string
 	for _, s := range sources {
-		if s.fsys != nil {
+		if s.fsys != nil || s.archive != nil {
 			continue
 		}
 		dirs = append(dirs, filepath.Dir(s.path))

@@ -35,6 +35,9 @@ type Policies struct {
 	grants   grants
 	// overrides of enforcement: the first that covers a package and a namespace counts.
 	overrides []Override
+	// exemptions asks the rules about exemptions; nil if there are none.
+	exemptions *queries
+	canaries   bool // whether METADATA makes a canary of any rule
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -67,7 +70,7 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	if err != nil {
 		return nil, err
 	}
-	if len(rules) == 0 {
+	if !slices.ContainsFunc(rules, func(r rule) bool { return !r.match.isAboutExemptions() }) {
 		return nil, fmt.Errorf("policies in %s have no rule called %s: they would admit everything",
 			name, strings.Join(decisionNames, ", "))
 	}
@@ -76,12 +79,16 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 		return nil, err
 	}
 	engine := newEngine(compiler, data, rules, modules)
-	judging, patching := questions(rules)
+	judging, patching, exempting := questions(rules)
 	groups, err := newGroups(ctx, engine, judging)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
 	patches, err := newQueries(ctx, engine, patching)
+	if err != nil {
+		return nil, fmt.Errorf("preparing policies: %w", err)
+	}
+	exemptions, err := newQueries(ctx, engine, exempting)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -92,7 +99,9 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	return &Policies{
 		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
-		overrides: options.Enforcement,
+		overrides:  options.Enforcement,
+		exemptions: exemptions,
+		canaries:   slices.ContainsFunc(rules, func(r rule) bool { return r.enforcement.IsCanary() }),
 	}, nil
 }
 
@@ -161,6 +170,7 @@ func analyse(t text, modules map[string]*ast.Module, options Options) ([]rule, g
 		return nil, nil, asError(append(problems, t.explainAll("", errs)...))
 	}
 	rules, ruleProblems := findRules(t, names, modules, notes)
+	ruleProblems = append(ruleProblems, checkExemptionRules(t, rules)...)
 	grants, grantProblems := readGrants(t, modules, notes, options.Grants)
 	return rules, grants, asError(slices.Concat(problems, ruleProblems, grantProblems))
 }

@@ -103,7 +103,7 @@ func statusOf(err error) status {
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonRulesRefused}
 	case errors.As(err, &flawed):
 		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
-	case is(errNotOperator):
+	case is(errNotOperator), is(errNoBreakGlass), is(errNotKnown):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
 	case is(errContended) && !is(context.Canceled):
 		s := status{code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second}

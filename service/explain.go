@@ -192,42 +192,55 @@ func inputOperation(o plimsollv1.Operation) plimsoll.Operation {
 }
 
 // saysTheSame reports whether policies found the same, rule by rule and field by field, as
-// far as that was recorded. Messages may quote what is hidden now.
+// far as that was recorded. Messages may quote what is hidden now. Violations that did not
+// count are recorded as warnings, but rules say them again as they are.
 func saysTheSame(recorded *plimsollv1.Verdict, again plimsoll.Verdict) bool {
-	same := func(before []*plimsollv1.Violation, now []plimsoll.Violation) bool {
-		before = slices.DeleteFunc(slices.Clone(before), func(v *plimsollv1.Violation) bool {
-			return v.GetSource().GetKind() != plimsollv1.Source_KIND_POLICY
-		})
-		if len(before) != len(now) {
-			return false
+	violations, warnings := slices.Clone(recorded.GetViolations()), []*plimsollv1.Violation(nil)
+	for _, w := range recorded.GetWarnings() {
+		switch {
+		case w.GetWaiver() == nil:
+			warnings = append(warnings, w)
+		case !w.GetWaiver().GetFault():
+			violations = append(violations, w)
 		}
-		for i, v := range before {
-			if again := toProto(now[i]); v.GetSource().GetName() != again.GetSource().GetName() || v.GetSource().GetFile() != again.GetSource().GetFile() ||
-				v.GetSource().GetLine() != again.GetSource().GetLine() || v.GetField() != again.GetField() || v.GetCode() != again.GetCode() {
-				return false
-			}
-		}
-		return true
 	}
-	violations, warnings := again.Violations, again.Warnings
 	// Of very long verdicts a part was recorded.
-	if len(recorded.GetViolations()) < int(recorded.GetViolationCount()) {
-		violations = violations[:min(len(violations), countPolicies(recorded.GetViolations()))]
-	}
-	if len(warnings) > maxRecordedFindings {
-		warnings = warnings[:min(len(warnings), countPolicies(recorded.GetWarnings()))]
-	}
-	return same(recorded.GetViolations(), violations) && same(recorded.GetWarnings(), warnings)
+	cut := len(again.Violations)+len(again.Warnings) > maxRecordedFindings
+	return same(violations, again.Violations, cut || len(recorded.GetViolations()) < int(recorded.GetViolationCount())) && same(warnings, again.Warnings, cut)
 }
 
-func countPolicies(violations []*plimsollv1.Violation) int {
-	n := 0
-	for _, v := range violations {
-		if v.GetSource().GetKind() == plimsollv1.Source_KIND_POLICY {
-			n++
-		}
+// said is what tells findings of policies apart, texts aside.
+type said struct {
+	name, file string
+	line       int32
+	field      string
+	code       string
+}
+
+func saidBy(v *plimsollv1.Violation) said {
+	return said{v.GetSource().GetName(), v.GetSource().GetFile(), v.GetSource().GetLine(), v.GetField(), v.GetCode()}
+}
+
+// same reports whether all of policies that was recorded is said now, and nothing else,
+// unless not all was recorded.
+func same(before []*plimsollv1.Violation, now []plimsoll.Violation, cut bool) bool {
+	left := map[said]int{}
+	for _, v := range now {
+		left[saidBy(toProto(v))]++
 	}
-	return n
+	n := 0
+	for _, v := range before {
+		if v.GetSource().GetKind() != plimsollv1.Source_KIND_POLICY {
+			continue
+		}
+		key := saidBy(v)
+		if left[key] == 0 {
+			return false
+		}
+		left[key]--
+		n++
+	}
+	return cut || n == len(now)
 }
 
 func toFiredRule(r plimsoll.FiredRule) *plimsollv1.FiredRule {

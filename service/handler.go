@@ -31,11 +31,17 @@ const compressMinBytes = 64 << 10
 // HTTP/1.1 and HTTP/2; gRPC needs the latter.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
-	options := connect.WithHandlerOptions(s.handlerOptions()...)
+	options := connect.WithConditionalHandlerOptions(func(spec connect.Spec) []connect.HandlerOption {
+		return s.handlerOptions(s.maxRequestBytes(spec.Procedure))
+	})
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
 	mux.Handle(plimsollv1connect.NewDecisionServiceHandler(decisionsV1{s}, options))
-	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName}
+	mux.Handle(plimsollv1connect.NewExemptionServiceHandler(exemptionsV1{s}, options))
+	names := []string{
+		containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName,
+		plimsollv1connect.ExemptionServiceName,
+	}
 	if s.options.Rulesets != nil {
 		mux.Handle(plimsollv1connect.NewPolicyServiceHandler(policiesV1{s}, options))
 		mux.Handle(plimsollv1connect.NewRolloutServiceHandler(rolloutV1{s}, options))
@@ -70,8 +76,7 @@ func (s *Service) Handler() http.Handler {
 		http.Error(w, fmt.Sprintf("nothing is served at %s; the API is at /%s/, health at /livez and /readyz, metrics at /metrics",
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})))
-	// One envelope header of gRPC is on top of the message.
-	return s.refuseForeignPages(http.MaxBytesHandler(withController(root), int64(s.options.MaxRequestBytes)+1024))
+	return s.refuseForeignPages(s.boundRequests(withController(root)))
 }
 
 // corsMaxAge is how long browsers may keep what they were allowed; Chromium keeps
@@ -87,7 +92,7 @@ func (s *Service) allowOrigins(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowOriginFunc: s.isConfiguredOrigin,
 		AllowedMethods:  connectcors.AllowedMethods(),
-		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID),
+		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID, HeaderBreakGlass),
 		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning, HeaderPatch),
 		MaxAge:          int(corsMaxAge.Seconds()),
 	}).Handler(next)
@@ -134,12 +139,12 @@ func isLocalOrigin(origin string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (s *Service) handlerOptions() []connect.HandlerOption {
+func (s *Service) handlerOptions(maxBytes int) []connect.HandlerOption {
 	options := []connect.HandlerOption{
-		connect.WithReadMaxBytes(s.options.MaxRequestBytes),
+		connect.WithReadMaxBytes(maxBytes),
 		connect.WithCompressMinBytes(compressMinBytes),
 		connect.WithCompression("gzip",
-			func() connect.Decompressor { return &boundedGzip{max: int64(s.options.MaxRequestBytes)} },
+			func() connect.Decompressor { return &boundedGzip{max: int64(maxBytes)} },
 			func() connect.Compressor { return gzip.NewWriter(io.Discard) }),
 		connect.WithRecover(func(ctx context.Context, spec connect.Spec, _ http.Header, p any) error {
 			return s.connectError(ctx, fmt.Errorf("panic in %s: %v\n%s", spec.Procedure, p, debug.Stack()), nil)

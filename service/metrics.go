@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	glass     *prometheus.CounterVec
+	exempted  prometheus.Counter
 	dropped   *prometheus.CounterVec
 	log       logMetrics
 }
@@ -33,6 +35,14 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 13), // 0.1 ms to 6 s
 		}, []string{"operation"}),
 	}
+	m.glass = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_break_glass_total",
+		Help: "Attempts to override rules by break-glass, by outcome. Any deserves a look.",
+	}, []string{"outcome"})
+	m.exempted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_exempted_decisions_total",
+		Help: "Changes that were admitted because exemptions cover what they violate.",
+	})
 	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "plimsoll_decisions_dropped_total",
 		Help: "Decisions that changed nothing and were not recorded, by reason: queue (more than can be written), caller (more of one caller than are kept), total (more than are kept), failed (the store failed).",
@@ -41,7 +51,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.dropped.WithLabelValues(string(why))
 	}
 	m.log = newLogMetrics()
-	registry.MustRegister(m.decisions, m.duration, m.dropped, m.log.bytes, m.log.records, m.log.trimmed)
+	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed)
 	return m
 }
 
@@ -50,7 +60,13 @@ func (m *metrics) decided(d *plimsoll.Decision) {
 	operation := string(d.Operation)
 	m.decisions.WithLabelValues(operation, string(d.Outcome)).Inc()
 	m.duration.WithLabelValues(operation).Observe(d.Duration.Seconds())
+	if exempted, _ := countWaived(d.Verdict.Warnings); exempted > 0 && d.Outcome == plimsoll.OutcomeAdmitted {
+		m.exempted.Inc()
+	}
 }
+
+// brokeGlass counts a use of break-glass.
+func (m *metrics) brokeGlass(d *plimsoll.Decision) { m.glass.WithLabelValues(string(d.Outcome)).Inc() }
 
 // metricsHandler serves the registry in the formats of Prometheus.
 func (s *Service) metricsHandler() http.Handler {

@@ -87,6 +87,9 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 	if err := checkRequests(results); err != nil {
 		return err
 	}
+	if err := s.checkBreakGlass(results[0].mutation); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
 	leave, err := s.enter(ctx, len(results))
@@ -153,7 +156,8 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 	// everything that is wrong.
 	refused, replayed := false, 0
 	on := &basis{
-		rules: rules, view: view, namespace: namespace, earlier: map[plimsoll.Key]*plimsoll.Container{},
+		rules: rules, view: view, namespace: namespace, exemptions: &exemptionsOf{view: view},
+		earlier:        map[plimsoll.Key]*plimsoll.Container{},
 		requestExpires: first.decision.Time.Add(s.options.RequestRetention), // the same for all
 	}
 	for _, r := range results {
@@ -217,9 +221,10 @@ func (s *Service) commit(ctx context.Context, view storage.View, change storage.
 
 // basis is what mutations are judged on.
 type basis struct {
-	rules     *Ruleset
-	view      storage.View
-	namespace *namespaceRecord
+	rules      *Ruleset
+	view       storage.View
+	namespace  *namespaceRecord
+	exemptions *exemptionsOf
 	// earlier is what those before in the same batch make of containers; nil for those
 	// that they delete.
 	earlier map[plimsoll.Key]*plimsoll.Container
@@ -266,6 +271,9 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	if err := s.applyRules(ctx, on.rules, r, input); err != nil {
 		return nil, err
 	}
+	if err := waive(ctx, on.exemptions, r); err != nil { // violations that do not count
+		return nil, err
+	}
 	if len(r.decision.Verdict.Violations) > 0 {
 		return nil, &plimsoll.DeniedError{Verdict: r.decision.Verdict}
 	}
@@ -303,14 +311,14 @@ func (s *Service) applyRules(ctx context.Context, rules *Ruleset, r *result, inp
 	start := s.options.Now()
 	verdict, err := rules.Policies.Judge(ctx, input)
 	r.decision.PolicyTime = s.options.Now().Sub(start)
-	if err != nil {
+	if verdict, err = s.overrideFault(ctx, r, verdict, err); err != nil {
 		return err
 	}
 	r.decision.Verdict.Add(verdict)
 	start = s.options.Now()
 	verdict, err = rules.Validators.Judge(ctx, input)
 	r.decision.ValidatorTime = s.options.Now().Sub(start)
-	if err != nil {
+	if verdict, err = s.overrideFault(ctx, r, verdict, err); err != nil {
 		return err
 	}
 	r.decision.Verdict.Add(verdict)

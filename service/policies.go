@@ -26,17 +26,9 @@ type RulesetControl interface {
 	// Reload loads the rules anew from where they come from, and ends what Rollback
 	// began. What is wrong with them is a RefusedRulesError, and then nothing changes.
 	Reload(ctx context.Context) error
-	// Candidate loads rules that are to judge nothing: the policies of bundles, with all
-	// else as it is now. The caller releases them. What is wrong with them is a
-	// RefusedCandidateError.
-	Candidate(ctx context.Context, policies []PolicyBundle) (*Ruleset, error)
-}
-
-// PolicyBundle is policies in a .tar.gz archive.
-type PolicyBundle struct {
-	// Name is what files are reported under.
-	Name    string
-	Archive []byte
+	// Candidate loads rules that are to judge nothing. They share nothing with those that
+	// judge. The caller releases them. What is wrong with them is a RefusedCandidateError.
+	Candidate(ctx context.Context, c Candidate) (*Ruleset, error)
 }
 
 // RulesetStatus says how it stands with the rules.

@@ -46,6 +46,8 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 		st := statusOf(err)
 		v.Code, v.Reason, v.Message = codeName(st.code), st.reason, clip(orElse(st.message, err.Error()), maxMessageBytes)
 	}
+	exempted, overridden := countWaived(d.Verdict.Warnings)
+	v.BreakGlass, v.Exempted, v.Overridden = d.BreakGlass, int32(exempted), int32(overridden) //nolint:gosec // bounded by judges
 	left := findingRoom(maxFindingBytes)
 	v.Verdict, v.Shadows = left.verdict(d), left.shadows(d)
 	for _, p := range d.Patches {

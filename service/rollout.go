@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 
 	"connectrpc.com/connect"
 
@@ -14,9 +13,6 @@ import (
 type rolloutV1 struct {
 	*Service
 }
-
-// maxCandidateBundles bounds the bundles of a candidate.
-const maxCandidateBundles = 64
 
 // Audit implements plimsoll.v1.RolloutService.
 func (s rolloutV1) Audit(ctx context.Context, req *plimsollv1.AuditRequest, stream *connect.ServerStream[plimsollv1.AuditResponse]) error {
@@ -70,7 +66,7 @@ func (s rolloutV1) impact(ctx context.Context, req *plimsollv1.ImpactRequest, se
 	if err := requireOperator(ctx); err != nil {
 		return err
 	}
-	candidate, err := s.candidate(ctx, req.GetPolicies())
+	candidate, err := s.candidate(ctx, req.GetCandidate())
 	if err != nil {
 		return err
 	}
@@ -107,17 +103,11 @@ func (s rolloutV1) impact(ctx context.Context, req *plimsollv1.ImpactRequest, se
 	return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Summary{Summary: tally.summary()}})
 }
 
-// candidate loads the policies of a request.
-func (s rolloutV1) candidate(ctx context.Context, bundles []*plimsollv1.PolicyBundle) (*Ruleset, error) {
-	if len(bundles) == 0 {
-		return nil, &plimsoll.RequestError{Field: "policies", Problem: "are missing: there is nothing to compare with"}
+// candidate loads the rules that a request is about.
+func (s *Service) candidate(ctx context.Context, c *plimsollv1.Candidate) (*Ruleset, error) {
+	candidate, err := candidateOf("candidate", c)
+	if err != nil {
+		return nil, err
 	}
-	if len(bundles) > maxCandidateBundles {
-		return nil, &plimsoll.RequestError{Field: "policies", Problem: fmt.Sprintf("are %d bundles; at most %d are allowed", len(bundles), maxCandidateBundles)}
-	}
-	policies := make([]PolicyBundle, len(bundles))
-	for i, b := range bundles {
-		policies[i] = PolicyBundle{Name: b.GetName(), Archive: b.GetArchive()}
-	}
-	return s.options.Rulesets.Candidate(ctx, policies)
+	return s.options.Rulesets.Candidate(ctx, candidate)
 }

@@ -43,7 +43,7 @@ var containerdProcedure = regexp.MustCompile(`^/(containerd\.(?:services|runtime
 // unserved answers calls of those of containerd's services and methods that Plimsoll
 // has no use for, in a way that its clients can read; other requests go on to next.
 func (s *Service) unserved(served []string, next http.Handler) http.Handler {
-	writer := connect.NewErrorWriter(s.handlerOptions()...)
+	writer := connect.NewErrorWriter(s.handlerOptions(s.options.MaxRequestBytes)...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		called := containerdProcedure.FindStringSubmatch(r.URL.Path)
 		if called == nil || r.Method != http.MethodPost || !writer.IsSupported(r) {

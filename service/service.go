@@ -74,6 +74,12 @@ type Options struct {
 	// pages may call from a browser. They are compared byte for byte with what
 	// browsers send. Default: none.
 	CORSOrigins []string
+	// BreakGlass are the names of the users, as decisions have them, who may override what
+	// rules say. Default: nobody.
+	BreakGlass []string
+	// ExemptionLimit is how far ahead exemptions may expire. Default:
+	// [DefaultExemptionLimit].
+	ExemptionLimit time.Duration
 	// OpenNamespaceLabels lets anybody change the labels of namespaces, which rules see.
 	// Default: only operators may.
 	OpenNamespaceLabels bool
@@ -145,6 +151,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DecisionRetention == 0 {
 		o.DecisionRetention = 24 * time.Hour
+	}
+	if o.ExemptionLimit == 0 {
+		o.ExemptionLimit = DefaultExemptionLimit
 	}
 	if o.DecisionLimit == 0 {
 		o.DecisionLimit = DefaultDecisionLimit
@@ -246,12 +255,13 @@ func (s *Service) enter(ctx context.Context, mutations int) (leave func(), err e
 func (s *Service) newDecision(m *plimsoll.Mutation) *plimsoll.Decision {
 	now := s.options.Now().UTC()
 	return &plimsoll.Decision{
-		ID:        ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
-		Time:      now,
-		Operation: m.Operation,
-		Key:       m.Key,
-		User:      m.User,
-		Outcome:   plimsoll.OutcomeFailed, // until proven otherwise
+		ID:         ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
+		Time:       now,
+		Operation:  m.Operation,
+		Key:        m.Key,
+		User:       m.User,
+		BreakGlass: m.BreakGlass,
+		Outcome:    plimsoll.OutcomeFailed, // until proven otherwise
 	}
 }
 
@@ -273,6 +283,7 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 		return
 	}
 	s.metrics.decided(d)
+	s.soundAlarm(d)
 	if s.options.OnDecision != nil {
 		s.options.OnDecision(*d)
 	}

@@ -87,6 +87,12 @@ func printExplanation(w io.Writer, e *plimsollv1.Explanation) error {
 	if d.GetReason() != "" {
 		say("  answered with %s, %s: %s", printable(d.GetCode()), printable(d.GetReason()), printable(d.GetMessage()))
 	}
+	if d.GetBreakGlass() != "" {
+		say("  BREAK-GLASS: %s (%s overridden)", printable(d.GetBreakGlass()), plural(int(d.GetOverridden()), "finding"))
+	}
+	if d.GetExempted() > 0 {
+		say("  exemptions cover %s", plural(int(d.GetExempted()), "violation"))
+	}
 	if d.GetRevision() > 0 {
 		say("  committed at revision %d", d.GetRevision())
 	}

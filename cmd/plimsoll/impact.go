@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
@@ -10,47 +9,41 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
-	"github.com/plimsoll-project/plimsoll/internal/server"
 )
 
 func newImpact() *cobra.Command {
 	var (
-		c       surveyCommand
-		byLabel string
+		c         surveyCommand
+		candidate candidateFlags
+		byLabel   string
 	)
 	cmd := &cobra.Command{
-		Use: "impact PATH…", Short: "Say what other policies would break, before they judge", GroupID: "rules", Args: cobra.MinimumNArgs(1),
-		Long: `Have a server judge the containers that are stored by other policies, and by those that
+		Use: "impact [PATH…]", Short: "Say what other rules would break, before they judge", GroupID: "rules", Args: cobra.ArbitraryArgs,
+		Long: `Have a server judge the containers that are stored by other rules, and by those that
 judge now, and show for which of them that makes a difference, and by which rules. The
-exit code is 3 if any would be newly denied, and 1 if the policies come to no verdict on
+exit code is 3 if any would be newly denied, and 1 if the rules come to no verdict on
 any. Nothing changes.
-
-A PATH is a directory, a file or a bundle tarball, or an oci:// or https:// URL of one;
-several are one set. Signatures are not looked at. Validators and settings of the server
-stay as they are.
-` + surveyHelp + selectHelp,
+` + candidateHelp + surveyHelp + selectHelp,
 		Example: `  plimsoll impact policies/ --address unix:///run/plimsoll/plimsoll.sock
   plimsoll impact policies/ --namespaces 'prod-*' --by-label team
+  plimsoll impact --validators validators.yaml
   plimsoll impact policies/ --jq '.affected[] | select(.effect == "EFFECT_NEWLY_DENIED") | .container.id'`,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.impact(cmd, args, byLabel) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.impact(cmd, &candidate, args, byLabel) },
 	}
 	c.add(cmd, []string{"table", "json", "yaml", "jsonl"})
+	candidate.add(cmd)
 	cmd.Flags().StringVar(&byLabel, "by-label", "", "also count by the values of the label with this `key`")
 	return cmd
 }
 
-func (c *surveyCommand) impact(cmd *cobra.Command, paths []string, byLabel string) error {
+func (c *surveyCommand) impact(cmd *cobra.Command, flags *candidateFlags, paths []string, byLabel string) error {
 	client, selection, p, err := c.start(cmd)
 	if err != nil {
 		return err
 	}
 	req := &plimsollv1.ImpactRequest{Selection: selection, GroupByLabel: byLabel}
-	for _, path := range paths {
-		archive, err := server.Bundle{Path: path}.Archive(cmd.Context())
-		if err != nil {
-			return err
-		}
-		req.Policies = append(req.Policies, &plimsollv1.PolicyBundle{Name: strings.TrimRight(path, "/"), Archive: archive})
+	if req.Candidate, err = flags.candidate(cmd.Context(), paths); err != nil {
+		return err
 	}
 	s, err := client.Impact(cmd.Context(), req)
 	if err != nil {

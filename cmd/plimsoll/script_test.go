@@ -116,6 +116,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
 			env.Setenv("WASM", filepath.Join(root, "plugins", "testdata"))
 			env.Setenv("GORACE", goRace)
+			env.Setenv("ME", fmt.Sprintf("uid:%d", os.Getuid())) // as decisions name who runs this
 			for name, value := range vars {
 				env.Setenv(name, value)
 			}
@@ -146,6 +147,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"manifest":    manifestCommand,
 			"replace":     replaceCommand,
 			"sha256":      sha256Command,
+			"keep":        keepCommand,
 			"decision":    decisionCommand,
 			"mask":        maskCommand,
 			"certificate": certificateCommand,
@@ -261,6 +263,14 @@ func sha256Command(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: sha256 VAR FILE")
 	}
 	ts.Setenv(args[0], fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(args[1])))))
+}
+
+// keepCommand sets a variable to what the last command printed.
+func keepCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep VAR")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
 // masks are what differs from run to run.

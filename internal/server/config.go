@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // Config is everything that can be configured. Each value comes from, in this
@@ -76,6 +77,11 @@ type Config struct {
 	// OpenNamespaceLabels lets anybody change the labels of namespaces, and not only root
 	// and the server's user on the unix socket.
 	OpenNamespaceLabels bool `koanf:"open_namespace_labels"`
+	// BreakGlass are the users, as decisions name them, who may override what rules say by
+	// giving a reason; empty for nobody.
+	BreakGlass []string `koanf:"break_glass"`
+	// ExemptionLimit is how far ahead exemptions from rules may expire.
+	ExemptionLimit time.Duration `koanf:"exemption_limit"`
 	// PolicyTimeout bounds one evaluation of all policies.
 	PolicyTimeout time.Duration `koanf:"policy_timeout"`
 	// MutationTimeout bounds a mutation from request to commit.
@@ -115,6 +121,7 @@ func DefaultConfig() Config {
 		DefaultNamespace:   "default",
 		DefaultSnapshotter: "overlayfs",
 		PolicyPoll:         time.Minute,
+		ExemptionLimit:     service.DefaultExemptionLimit,
 		PolicyTimeout:      time.Second,
 		MutationTimeout:    10 * time.Second,
 		MaxInFlight:        256,
@@ -141,7 +148,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("policy-poll", d.PolicyPoll, "how often policies and validators are looked at again; files are also watched")
 	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies and validators over plain HTTP from beyond loopback")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
-	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
+	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce|canary:PERCENT%`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.StringSlice("validator-keys", nil, "`file` with a public key of minisign, with one of which all validators but embedded ones must then be signed; repeatable\n(default: none: signatures are not looked at)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
@@ -151,6 +158,8 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
 	flags.String("default-snapshotter", d.DefaultSnapshotter, "`snapshotter` of root filesystems that come through containerd.v1, which has none")
 	flags.Bool("open-namespace-labels", d.OpenNamespaceLabels, "let anybody change the labels of namespaces, which rules see\n(default: root and the server's user only, on the unix socket)")
+	flags.StringSlice("break-glass", nil, "`user`, as decisions name users (uid:0 is root on the unix socket), who may override what rules say with plimsoll-break-glass; repeatable\n(default: nobody)")
+	flags.Duration("exemption-limit", d.ExemptionLimit, "how far ahead exemptions from rules may expire")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
@@ -169,7 +178,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins", "break_glass"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -310,11 +319,17 @@ func (c Config) Validate() error {
 		}
 	}
 	for name, d := range map[string]time.Duration{
-		"policy-timeout": c.PolicyTimeout, "policy-poll": c.PolicyPoll, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout,
+		"policy-timeout": c.PolicyTimeout, "policy-poll": c.PolicyPoll, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout, "exemption-limit": c.ExemptionLimit,
 	} {
 		if d <= 0 {
 			problem("%s: must be more than 0", name)
 		}
+	}
+	if slices.Contains(c.BreakGlass, "") {
+		problem("break-glass: a user is empty, as anonymous callers are, who may not be let override anything")
+	}
+	if len(c.BreakGlass) > 0 && c.DecisionRetention == 0 {
+		problem("break-glass: nobody can use it with decision-retention 0, because each use must be recorded")
 	}
 	if c.MaxInFlight < 1 {
 		problem("max-in-flight: must be at least 1")

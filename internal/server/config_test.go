@@ -243,9 +243,9 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "enforcement that makes no sense",
 			args: []string{"--enforcement=labels.*", "--enforcement=[a@=wran"},
 			want: []string{
-				`enforcement[0]: enforcement: "labels.*" is neither enforce nor warn`,
+				`enforcement[0]: enforcement: "labels.*" is none of enforce, warn, canary:PERCENT% (such as canary:10%)`,
 				`enforcement[0]: packages[0]: "" is no pattern; write it like labels.*`,
-				`enforcement[1]: enforcement: "wran" is neither enforce nor warn`,
+				`enforcement[1]: enforcement: "wran" is none of enforce, warn, canary:PERCENT% (such as canary:10%)`,
 				`enforcement[1]: namespaces[0]: "" is no pattern; write it like labels.*`,
 				`enforcement[1]: packages[0]: "[a" is no pattern; write it like labels.*`,
 			},

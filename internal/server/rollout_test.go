@@ -52,13 +52,13 @@ func (s *running) fill(namespace string, containers map[string]map[string]string
 }
 
 // bundle is a candidate of one module.
-func bundle(t testing.TB, rego string) []*plimsollv1.PolicyBundle {
+func bundle(t testing.TB, rego string) *plimsollv1.Candidate {
 	t.Helper()
 	archive, err := policy.Pack(policy.Options{}, policy.Path(policyDir(t, rego)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []*plimsollv1.PolicyBundle{{Name: "candidate", Archive: archive}}
+	return &plimsollv1.Candidate{Policies: []*plimsollv1.PolicyBundle{{Name: "candidate", Archive: archive}}}
 }
 
 // impact returns what an assessment tells.
@@ -152,7 +152,7 @@ deny contains 5 if input.object.labels.bad == "0"
 		}
 	}
 
-	affected, summary, last := s.impact(&plimsollv1.ImpactRequest{Policies: candidate, GroupByLabel: "team"})
+	affected, summary, last := s.impact(&plimsollv1.ImpactRequest{Candidate: candidate, GroupByLabel: "team"})
 	got := map[string]plimsollv1.Effect{}
 	var order []string
 	for _, a := range affected {
@@ -186,7 +186,7 @@ deny contains 5 if input.object.labels.bad == "0"
 
 	// Of a part of them, with the rule that is to blame.
 	affected, summary, _ = s.impact(&plimsollv1.ImpactRequest{
-		Policies:  bundle(t, "package next\n\ndeny contains \"new\" if input.object.labels.new == \"1\"\n"),
+		Candidate: bundle(t, "package next\n\ndeny contains \"new\" if input.object.labels.new == \"1\"\n"),
 		Selection: &plimsollv1.Selection{Namespaces: []string{"prod-*"}, Filters: []string{"labels.team==1"}},
 	})
 	n, denied := int64(0), int64(0)
@@ -304,22 +304,22 @@ func TestSurveysAreRefused(t *testing.T) {
 		code    connect.Code
 		want    string
 	}{
-		"on TCP":      {anonymous, &plimsollv1.ImpactRequest{Policies: bundle(t, denying("y"))}, connect.CodePermissionDenied, "only root and the user"},
-		"no policies": {s.rollouts(), &plimsollv1.ImpactRequest{}, connect.CodeInvalidArgument, "policies: are missing"},
+		"on TCP":  {anonymous, &plimsollv1.ImpactRequest{Candidate: bundle(t, denying("y"))}, connect.CodePermissionDenied, "only root and the user"},
+		"nothing": {s.rollouts(), &plimsollv1.ImpactRequest{}, connect.CodeInvalidArgument, "candidate: is missing"},
 		"not an archive": {
-			s.rollouts(), &plimsollv1.ImpactRequest{Policies: []*plimsollv1.PolicyBundle{{Name: "n", Archive: []byte("x")}}},
+			s.rollouts(), &plimsollv1.ImpactRequest{Candidate: &plimsollv1.Candidate{Policies: []*plimsollv1.PolicyBundle{{Name: "n", Archive: []byte("x")}}}},
 			connect.CodeInvalidArgument, "the candidate cannot be loaded",
 		},
 		"broken": {
-			s.rollouts(), &plimsollv1.ImpactRequest{Policies: bundle(t, "package a\n\ndeny contains \"x\" if input.opration\n")},
+			s.rollouts(), &plimsollv1.ImpactRequest{Candidate: bundle(t, "package a\n\ndeny contains \"x\" if input.opration\n")},
 			connect.CodeInvalidArgument, "undefined ref: input.opration",
 		},
 		"pattern": {
-			s.rollouts(), &plimsollv1.ImpactRequest{Policies: bundle(t, denying("y")), Selection: &plimsollv1.Selection{Namespaces: []string{"["}}},
+			s.rollouts(), &plimsollv1.ImpactRequest{Candidate: bundle(t, denying("y")), Selection: &plimsollv1.Selection{Namespaces: []string{"["}}},
 			connect.CodeInvalidArgument, "selection.namespaces[0]",
 		},
 		"filter": {
-			s.rollouts(), &plimsollv1.ImpactRequest{Policies: bundle(t, denying("y")), Selection: &plimsollv1.Selection{Filters: []string{"=="}}},
+			s.rollouts(), &plimsollv1.ImpactRequest{Candidate: bundle(t, denying("y")), Selection: &plimsollv1.Selection{Filters: []string{"=="}}},
 			connect.CodeInvalidArgument, "filter",
 		},
 	} {
@@ -357,7 +357,7 @@ func TestSurveyIsCancelled(t *testing.T) {
 	// Each judgement of this takes long enough that the whole does not end by itself soon.
 	slow := bundle(t, "package a\n\ndeny contains \"x\" if count([1 | some i in numbers.range(1, 20000); i > input.version + 30000]) > 0\n")
 	ctx, cancel := context.WithCancel(t.Context())
-	stream, err := s.rollouts().Impact(ctx, &plimsollv1.ImpactRequest{Policies: slow})
+	stream, err := s.rollouts().Impact(ctx, &plimsollv1.ImpactRequest{Candidate: slow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +373,7 @@ func TestSurveyIsCancelled(t *testing.T) {
 	if !errors.Is(stream.Err(), context.Canceled) && connect.CodeOf(stream.Err()) != connect.CodeCanceled {
 		t.Errorf("error is %v", stream.Err())
 	}
-	if _, summary, _ := s.impact(&plimsollv1.ImpactRequest{Policies: bundle(t, denying("y"))}); summary.GetAll().GetNewlyDenied() != 400 {
+	if _, summary, _ := s.impact(&plimsollv1.ImpactRequest{Candidate: bundle(t, denying("y"))}); summary.GetAll().GetNewlyDenied() != 400 {
 		t.Errorf("the next found %v", summary.GetAll())
 	}
 }

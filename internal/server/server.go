@@ -85,6 +85,8 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,
 		OpenNamespaceLabels: config.OpenNamespaceLabels,
+		BreakGlass:          config.BreakGlass,
+		ExemptionLimit:      config.ExemptionLimit,
 		Version:             options.Version,
 		Commit:              options.Commit,
 		ServerID:            id,

@@ -149,7 +149,14 @@ type Decision struct {
 	Sequence uint64 `protobuf:"varint,30,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// The link that chains it to the record before it in the log, in hexadecimal: see
 	// docs/operations.md. Empty if it is not written yet.
-	Link          string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
+	Link string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
+	// The reason that the caller gave to override the rules by, in the request header
+	// `plimsoll-break-glass`; empty if none was given.
+	BreakGlass string `protobuf:"bytes,40,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	// How many warnings are violations that exemptions cover.
+	Exempted int32 `protobuf:"varint,41,opt,name=exempted,proto3" json:"exempted,omitempty"`
+	// How many warnings are violations, or rules without a verdict, that were overridden.
+	Overridden    int32 `protobuf:"varint,42,opt,name=overridden,proto3" json:"overridden,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +364,27 @@ func (x *Decision) GetLink() string {
 		return x.Link
 	}
 	return ""
+}
+
+func (x *Decision) GetBreakGlass() string {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return ""
+}
+
+func (x *Decision) GetExempted() int32 {
+	if x != nil {
+		return x.Exempted
+	}
+	return 0
+}
+
+func (x *Decision) GetOverridden() int32 {
+	if x != nil {
+		return x.Overridden
+	}
+	return 0
 }
 
 // Shadow is what a rule on trial said.
@@ -796,7 +824,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xe2\x06\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xbf\a\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -824,7 +852,13 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
 	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1a\n" +
 	"\bsequence\x18\x1e \x01(\x04R\bsequence\x12\x12\n" +
-	"\x04link\x18\x1f \x01(\tR\x04link\"\xe0\x01\n" +
+	"\x04link\x18\x1f \x01(\tR\x04link\x12\x1f\n" +
+	"\vbreak_glass\x18( \x01(\tR\n" +
+	"breakGlass\x12\x1a\n" +
+	"\bexempted\x18) \x01(\x05R\bexempted\x12\x1e\n" +
+	"\n" +
+	"overridden\x18* \x01(\x05R\n" +
+	"overridden\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
 	"\n" +

@@ -247,7 +247,9 @@ type AuditSummary struct {
 	Warned int64 `protobuf:"varint,6,opt,name=warned,proto3" json:"warned,omitempty"`
 	// How many containers each rule or validator denies, warns of or fails on, in the order
 	// of their names.
-	Rules         []*RuleCount `protobuf:"bytes,7,rep,name=rules,proto3" json:"rules,omitempty"`
+	Rules []*RuleCount `protobuf:"bytes,7,rep,name=rules,proto3" json:"rules,omitempty"`
+	// How many of those admitted would be denied but for exemptions.
+	Exempted      int64 `protobuf:"varint,30,opt,name=exempted,proto3" json:"exempted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +333,13 @@ func (x *AuditSummary) GetRules() []*RuleCount {
 	return nil
 }
 
+func (x *AuditSummary) GetExempted() int64 {
+	if x != nil {
+		return x.Exempted
+	}
+	return 0
+}
+
 // RuleCount is what one rule or validator found.
 type RuleCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -341,7 +350,9 @@ type RuleCount struct {
 	// How many it warns of.
 	Warned int64 `protobuf:"varint,3,opt,name=warned,proto3" json:"warned,omitempty"`
 	// Of how many it comes to no verdict.
-	Failed        int64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	Failed int64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Of how many it is exempted.
+	Exempted      int64 `protobuf:"varint,30,opt,name=exempted,proto3" json:"exempted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,67 +415,18 @@ func (x *RuleCount) GetFailed() int64 {
 	return 0
 }
 
-// PolicyBundle is a candidate's policies.
-type PolicyBundle struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// What its files are reported under.
-	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// A .tar.gz archive, as `plimsoll policy pull` writes it.
-	Archive       []byte `protobuf:"bytes,2,opt,name=archive,proto3" json:"archive,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PolicyBundle) Reset() {
-	*x = PolicyBundle{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PolicyBundle) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PolicyBundle) ProtoMessage() {}
-
-func (x *PolicyBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
+func (x *RuleCount) GetExempted() int64 {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.Exempted
 	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PolicyBundle.ProtoReflect.Descriptor instead.
-func (*PolicyBundle) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *PolicyBundle) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *PolicyBundle) GetArchive() []byte {
-	if x != nil {
-		return x.Archive
-	}
-	return nil
+	return 0
 }
 
 // ImpactRequest says what to judge by.
 type ImpactRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The candidate's policies, which are not asked to be signed: nothing is admitted by
-	// them. The validators and settings are those of now. Required; at most 64.
-	Policies []*PolicyBundle `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	// The other rules. Required.
+	Candidate *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	// Which containers.
 	Selection *Selection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
 	// A label by whose values the effects are counted, too.
@@ -475,7 +437,7 @@ type ImpactRequest struct {
 
 func (x *ImpactRequest) Reset() {
 	*x = ImpactRequest{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +449,7 @@ func (x *ImpactRequest) String() string {
 func (*ImpactRequest) ProtoMessage() {}
 
 func (x *ImpactRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,12 +462,12 @@ func (x *ImpactRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactRequest.ProtoReflect.Descriptor instead.
 func (*ImpactRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{6}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ImpactRequest) GetPolicies() []*PolicyBundle {
+func (x *ImpactRequest) GetCandidate() *Candidate {
 	if x != nil {
-		return x.Policies
+		return x.Candidate
 	}
 	return nil
 }
@@ -543,7 +505,7 @@ type ImpactResponse struct {
 
 func (x *ImpactResponse) Reset() {
 	*x = ImpactResponse{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +517,7 @@ func (x *ImpactResponse) String() string {
 func (*ImpactResponse) ProtoMessage() {}
 
 func (x *ImpactResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +530,7 @@ func (x *ImpactResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactResponse.ProtoReflect.Descriptor instead.
 func (*ImpactResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{7}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ImpactResponse) GetEvent() isImpactResponse_Event {
@@ -647,7 +609,7 @@ type AffectedContainer struct {
 
 func (x *AffectedContainer) Reset() {
 	*x = AffectedContainer{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +621,7 @@ func (x *AffectedContainer) String() string {
 func (*AffectedContainer) ProtoMessage() {}
 
 func (x *AffectedContainer) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +634,7 @@ func (x *AffectedContainer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AffectedContainer.ProtoReflect.Descriptor instead.
 func (*AffectedContainer) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{8}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AffectedContainer) GetContainer() *ContainerRef {
@@ -723,7 +685,7 @@ type ImpactSummary struct {
 
 func (x *ImpactSummary) Reset() {
 	*x = ImpactSummary{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +697,7 @@ func (x *ImpactSummary) String() string {
 func (*ImpactSummary) ProtoMessage() {}
 
 func (x *ImpactSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +710,7 @@ func (x *ImpactSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpactSummary.ProtoReflect.Descriptor instead.
 func (*ImpactSummary) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{9}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ImpactSummary) GetActiveRuleset() string {
@@ -803,7 +765,7 @@ type EffectGroup struct {
 
 func (x *EffectGroup) Reset() {
 	*x = EffectGroup{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +777,7 @@ func (x *EffectGroup) String() string {
 func (*EffectGroup) ProtoMessage() {}
 
 func (x *EffectGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +790,7 @@ func (x *EffectGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectGroup.ProtoReflect.Descriptor instead.
 func (*EffectGroup) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{10}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EffectGroup) GetBy() string {
@@ -878,7 +840,7 @@ type EffectCounts struct {
 
 func (x *EffectCounts) Reset() {
 	*x = EffectCounts{}
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +852,7 @@ func (x *EffectCounts) String() string {
 func (*EffectCounts) ProtoMessage() {}
 
 func (x *EffectCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +865,7 @@ func (x *EffectCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EffectCounts.ProtoReflect.Descriptor instead.
 func (*EffectCounts) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{11}
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EffectCounts) GetStillAdmitted() int64 {
@@ -945,7 +907,7 @@ var File_plimsoll_v1_rollout_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\n" +
-	"!plimsoll/v1/rollout_service.proto\x12\vplimsoll.v1\x1a\x19plimsoll/v1/rollout.proto\x1a\x19plimsoll/v1/verdict.proto\"D\n" +
+	"!plimsoll/v1/rollout_service.proto\x12\vplimsoll.v1\x1a\x1bplimsoll/v1/candidate.proto\x1a\x19plimsoll/v1/rollout.proto\x1a\x19plimsoll/v1/verdict.proto\"D\n" +
 	"\fAuditRequest\x124\n" +
 	"\tselection\x18\x01 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\"\xbb\x01\n" +
 	"\rAuditResponse\x123\n" +
@@ -955,7 +917,7 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x05event\"w\n" +
 	"\fAuditFinding\x127\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x19.plimsoll.v1.ContainerRefR\tcontainer\x12.\n" +
-	"\aopinion\x18\x02 \x01(\v2\x14.plimsoll.v1.OpinionR\aopinion\"\xd6\x01\n" +
+	"\aopinion\x18\x02 \x01(\v2\x14.plimsoll.v1.OpinionR\aopinion\"\xf2\x01\n" +
 	"\fAuditSummary\x12\x18\n" +
 	"\aruleset\x18\x01 \x01(\tR\aruleset\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x1a\n" +
@@ -963,17 +925,16 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x06denied\x18\x04 \x01(\x03R\x06denied\x12\x16\n" +
 	"\x06failed\x18\x05 \x01(\x03R\x06failed\x12\x16\n" +
 	"\x06warned\x18\x06 \x01(\x03R\x06warned\x12,\n" +
-	"\x05rules\x18\a \x03(\v2\x16.plimsoll.v1.RuleCountR\x05rules\"\x80\x01\n" +
+	"\x05rules\x18\a \x03(\v2\x16.plimsoll.v1.RuleCountR\x05rules\x12\x1a\n" +
+	"\bexempted\x18\x1e \x01(\x03R\bexempted\"\x9c\x01\n" +
 	"\tRuleCount\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\x03R\x06denied\x12\x16\n" +
 	"\x06warned\x18\x03 \x01(\x03R\x06warned\x12\x16\n" +
-	"\x06failed\x18\x04 \x01(\x03R\x06failed\"<\n" +
-	"\fPolicyBundle\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aarchive\x18\x02 \x01(\fR\aarchive\"\xa2\x01\n" +
-	"\rImpactRequest\x125\n" +
-	"\bpolicies\x18\x01 \x03(\v2\x19.plimsoll.v1.PolicyBundleR\bpolicies\x124\n" +
+	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x1a\n" +
+	"\bexempted\x18\x1e \x01(\x03R\bexempted\"\xa1\x01\n" +
+	"\rImpactRequest\x124\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x16.plimsoll.v1.CandidateR\tcandidate\x124\n" +
 	"\tselection\x18\x02 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\x12$\n" +
 	"\x0egroup_by_label\x18\x03 \x01(\tR\fgroupByLabel\"\xc4\x01\n" +
 	"\x0eImpactResponse\x123\n" +
@@ -1019,53 +980,53 @@ func file_plimsoll_v1_rollout_service_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_rollout_service_proto_rawDescData
 }
 
-var file_plimsoll_v1_rollout_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_plimsoll_v1_rollout_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_plimsoll_v1_rollout_service_proto_goTypes = []any{
 	(*AuditRequest)(nil),      // 0: plimsoll.v1.AuditRequest
 	(*AuditResponse)(nil),     // 1: plimsoll.v1.AuditResponse
 	(*AuditFinding)(nil),      // 2: plimsoll.v1.AuditFinding
 	(*AuditSummary)(nil),      // 3: plimsoll.v1.AuditSummary
 	(*RuleCount)(nil),         // 4: plimsoll.v1.RuleCount
-	(*PolicyBundle)(nil),      // 5: plimsoll.v1.PolicyBundle
-	(*ImpactRequest)(nil),     // 6: plimsoll.v1.ImpactRequest
-	(*ImpactResponse)(nil),    // 7: plimsoll.v1.ImpactResponse
-	(*AffectedContainer)(nil), // 8: plimsoll.v1.AffectedContainer
-	(*ImpactSummary)(nil),     // 9: plimsoll.v1.ImpactSummary
-	(*EffectGroup)(nil),       // 10: plimsoll.v1.EffectGroup
-	(*EffectCounts)(nil),      // 11: plimsoll.v1.EffectCounts
-	(*Selection)(nil),         // 12: plimsoll.v1.Selection
-	(*Progress)(nil),          // 13: plimsoll.v1.Progress
-	(*ContainerRef)(nil),      // 14: plimsoll.v1.ContainerRef
-	(*Opinion)(nil),           // 15: plimsoll.v1.Opinion
-	(*Source)(nil),            // 16: plimsoll.v1.Source
+	(*ImpactRequest)(nil),     // 5: plimsoll.v1.ImpactRequest
+	(*ImpactResponse)(nil),    // 6: plimsoll.v1.ImpactResponse
+	(*AffectedContainer)(nil), // 7: plimsoll.v1.AffectedContainer
+	(*ImpactSummary)(nil),     // 8: plimsoll.v1.ImpactSummary
+	(*EffectGroup)(nil),       // 9: plimsoll.v1.EffectGroup
+	(*EffectCounts)(nil),      // 10: plimsoll.v1.EffectCounts
+	(*Selection)(nil),         // 11: plimsoll.v1.Selection
+	(*Progress)(nil),          // 12: plimsoll.v1.Progress
+	(*ContainerRef)(nil),      // 13: plimsoll.v1.ContainerRef
+	(*Opinion)(nil),           // 14: plimsoll.v1.Opinion
+	(*Source)(nil),            // 15: plimsoll.v1.Source
+	(*Candidate)(nil),         // 16: plimsoll.v1.Candidate
 	(Effect)(0),               // 17: plimsoll.v1.Effect
 }
 var file_plimsoll_v1_rollout_service_proto_depIdxs = []int32{
-	12, // 0: plimsoll.v1.AuditRequest.selection:type_name -> plimsoll.v1.Selection
-	13, // 1: plimsoll.v1.AuditResponse.progress:type_name -> plimsoll.v1.Progress
+	11, // 0: plimsoll.v1.AuditRequest.selection:type_name -> plimsoll.v1.Selection
+	12, // 1: plimsoll.v1.AuditResponse.progress:type_name -> plimsoll.v1.Progress
 	2,  // 2: plimsoll.v1.AuditResponse.finding:type_name -> plimsoll.v1.AuditFinding
 	3,  // 3: plimsoll.v1.AuditResponse.summary:type_name -> plimsoll.v1.AuditSummary
-	14, // 4: plimsoll.v1.AuditFinding.container:type_name -> plimsoll.v1.ContainerRef
-	15, // 5: plimsoll.v1.AuditFinding.opinion:type_name -> plimsoll.v1.Opinion
+	13, // 4: plimsoll.v1.AuditFinding.container:type_name -> plimsoll.v1.ContainerRef
+	14, // 5: plimsoll.v1.AuditFinding.opinion:type_name -> plimsoll.v1.Opinion
 	4,  // 6: plimsoll.v1.AuditSummary.rules:type_name -> plimsoll.v1.RuleCount
-	16, // 7: plimsoll.v1.RuleCount.source:type_name -> plimsoll.v1.Source
-	5,  // 8: plimsoll.v1.ImpactRequest.policies:type_name -> plimsoll.v1.PolicyBundle
-	12, // 9: plimsoll.v1.ImpactRequest.selection:type_name -> plimsoll.v1.Selection
-	13, // 10: plimsoll.v1.ImpactResponse.progress:type_name -> plimsoll.v1.Progress
-	8,  // 11: plimsoll.v1.ImpactResponse.affected:type_name -> plimsoll.v1.AffectedContainer
-	9,  // 12: plimsoll.v1.ImpactResponse.summary:type_name -> plimsoll.v1.ImpactSummary
-	14, // 13: plimsoll.v1.AffectedContainer.container:type_name -> plimsoll.v1.ContainerRef
+	15, // 7: plimsoll.v1.RuleCount.source:type_name -> plimsoll.v1.Source
+	16, // 8: plimsoll.v1.ImpactRequest.candidate:type_name -> plimsoll.v1.Candidate
+	11, // 9: plimsoll.v1.ImpactRequest.selection:type_name -> plimsoll.v1.Selection
+	12, // 10: plimsoll.v1.ImpactResponse.progress:type_name -> plimsoll.v1.Progress
+	7,  // 11: plimsoll.v1.ImpactResponse.affected:type_name -> plimsoll.v1.AffectedContainer
+	8,  // 12: plimsoll.v1.ImpactResponse.summary:type_name -> plimsoll.v1.ImpactSummary
+	13, // 13: plimsoll.v1.AffectedContainer.container:type_name -> plimsoll.v1.ContainerRef
 	17, // 14: plimsoll.v1.AffectedContainer.effect:type_name -> plimsoll.v1.Effect
-	15, // 15: plimsoll.v1.AffectedContainer.active:type_name -> plimsoll.v1.Opinion
-	15, // 16: plimsoll.v1.AffectedContainer.candidate:type_name -> plimsoll.v1.Opinion
-	11, // 17: plimsoll.v1.ImpactSummary.all:type_name -> plimsoll.v1.EffectCounts
-	10, // 18: plimsoll.v1.ImpactSummary.groups:type_name -> plimsoll.v1.EffectGroup
-	11, // 19: plimsoll.v1.EffectGroup.counts:type_name -> plimsoll.v1.EffectCounts
-	14, // 20: plimsoll.v1.EffectGroup.samples:type_name -> plimsoll.v1.ContainerRef
+	14, // 15: plimsoll.v1.AffectedContainer.active:type_name -> plimsoll.v1.Opinion
+	14, // 16: plimsoll.v1.AffectedContainer.candidate:type_name -> plimsoll.v1.Opinion
+	10, // 17: plimsoll.v1.ImpactSummary.all:type_name -> plimsoll.v1.EffectCounts
+	9,  // 18: plimsoll.v1.ImpactSummary.groups:type_name -> plimsoll.v1.EffectGroup
+	10, // 19: plimsoll.v1.EffectGroup.counts:type_name -> plimsoll.v1.EffectCounts
+	13, // 20: plimsoll.v1.EffectGroup.samples:type_name -> plimsoll.v1.ContainerRef
 	0,  // 21: plimsoll.v1.RolloutService.Audit:input_type -> plimsoll.v1.AuditRequest
-	6,  // 22: plimsoll.v1.RolloutService.Impact:input_type -> plimsoll.v1.ImpactRequest
+	5,  // 22: plimsoll.v1.RolloutService.Impact:input_type -> plimsoll.v1.ImpactRequest
 	1,  // 23: plimsoll.v1.RolloutService.Audit:output_type -> plimsoll.v1.AuditResponse
-	7,  // 24: plimsoll.v1.RolloutService.Impact:output_type -> plimsoll.v1.ImpactResponse
+	6,  // 24: plimsoll.v1.RolloutService.Impact:output_type -> plimsoll.v1.ImpactResponse
 	23, // [23:25] is the sub-list for method output_type
 	21, // [21:23] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
@@ -1078,6 +1039,7 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 	if File_plimsoll_v1_rollout_service_proto != nil {
 		return
 	}
+	file_plimsoll_v1_candidate_proto_init()
 	file_plimsoll_v1_rollout_proto_init()
 	file_plimsoll_v1_verdict_proto_init()
 	file_plimsoll_v1_rollout_service_proto_msgTypes[1].OneofWrappers = []any{
@@ -1085,7 +1047,7 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 		(*AuditResponse_Finding)(nil),
 		(*AuditResponse_Summary)(nil),
 	}
-	file_plimsoll_v1_rollout_service_proto_msgTypes[7].OneofWrappers = []any{
+	file_plimsoll_v1_rollout_service_proto_msgTypes[6].OneofWrappers = []any{
 		(*ImpactResponse_Progress)(nil),
 		(*ImpactResponse_Affected)(nil),
 		(*ImpactResponse_Summary)(nil),
@@ -1096,7 +1058,7 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_rollout_service_proto_rawDesc), len(file_plimsoll_v1_rollout_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

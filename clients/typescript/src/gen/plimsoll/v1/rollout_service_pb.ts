@@ -6,6 +6,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Candidate } from "./candidate_pb.js";
+import { file_plimsoll_v1_candidate } from "./candidate_pb.js";
 import type { ContainerRef, Effect, Opinion, Progress, Selection } from "./rollout_pb.js";
 import { file_plimsoll_v1_rollout } from "./rollout_pb.js";
 import type { Source } from "./verdict_pb.js";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/rollout_service.proto.
  */
 export const file_plimsoll_v1_rollout_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFwbGltc29sbC92MS9yb2xsb3V0X3NlcnZpY2UucHJvdG8SC3BsaW1zb2xsLnYxIjkKDEF1ZGl0UmVxdWVzdBIpCglzZWxlY3Rpb24YASABKAsyFi5wbGltc29sbC52MS5TZWxlY3Rpb24inwEKDUF1ZGl0UmVzcG9uc2USKQoIcHJvZ3Jlc3MYASABKAsyFS5wbGltc29sbC52MS5Qcm9ncmVzc0gAEiwKB2ZpbmRpbmcYAiABKAsyGS5wbGltc29sbC52MS5BdWRpdEZpbmRpbmdIABIsCgdzdW1tYXJ5GAMgASgLMhkucGxpbXNvbGwudjEuQXVkaXRTdW1tYXJ5SABCBwoFZXZlbnQiYwoMQXVkaXRGaW5kaW5nEiwKCWNvbnRhaW5lchgBIAEoCzIZLnBsaW1zb2xsLnYxLkNvbnRhaW5lclJlZhIlCgdvcGluaW9uGAIgASgLMhQucGxpbXNvbGwudjEuT3BpbmlvbiKaAQoMQXVkaXRTdW1tYXJ5Eg8KB3J1bGVzZXQYASABKAkSEAoIcmV2aXNpb24YAiABKAQSEAoIYWRtaXR0ZWQYAyABKAMSDgoGZGVuaWVkGAQgASgDEg4KBmZhaWxlZBgFIAEoAxIOCgZ3YXJuZWQYBiABKAMSJQoFcnVsZXMYByADKAsyFi5wbGltc29sbC52MS5SdWxlQ291bnQiYAoJUnVsZUNvdW50EiMKBnNvdXJjZRgBIAEoCzITLnBsaW1zb2xsLnYxLlNvdXJjZRIOCgZkZW5pZWQYAiABKAMSDgoGd2FybmVkGAMgASgDEg4KBmZhaWxlZBgEIAEoAyItCgxQb2xpY3lCdW5kbGUSDAoEbmFtZRgBIAEoCRIPCgdhcmNoaXZlGAIgASgMIn8KDUltcGFjdFJlcXVlc3QSKwoIcG9saWNpZXMYASADKAsyGS5wbGltc29sbC52MS5Qb2xpY3lCdW5kbGUSKQoJc2VsZWN0aW9uGAIgASgLMhYucGxpbXNvbGwudjEuU2VsZWN0aW9uEhYKDmdyb3VwX2J5X2xhYmVsGAMgASgJIqcBCg5JbXBhY3RSZXNwb25zZRIpCghwcm9ncmVzcxgBIAEoCzIVLnBsaW1zb2xsLnYxLlByb2dyZXNzSAASMgoIYWZmZWN0ZWQYAiABKAsyHi5wbGltc29sbC52MS5BZmZlY3RlZENvbnRhaW5lckgAEi0KB3N1bW1hcnkYAyABKAsyGi5wbGltc29sbC52MS5JbXBhY3RTdW1tYXJ5SABCBwoFZXZlbnQitQEKEUFmZmVjdGVkQ29udGFpbmVyEiwKCWNvbnRhaW5lchgBIAEoCzIZLnBsaW1zb2xsLnYxLkNvbnRhaW5lclJlZhIjCgZlZmZlY3QYAiABKA4yEy5wbGltc29sbC52MS5FZmZlY3QSJAoGYWN0aXZlGAMgASgLMhQucGxpbXNvbGwudjEuT3BpbmlvbhInCgljYW5kaWRhdGUYBCABKAsyFC5wbGltc29sbC52MS5PcGluaW9uIqYBCg1JbXBhY3RTdW1tYXJ5EhYKDmFjdGl2ZV9ydWxlc2V0GAEgASgJEhkKEWNhbmRpZGF0ZV9ydWxlc2V0GAIgASgJEhAKCHJldmlzaW9uGAMgASgEEiYKA2FsbBgEIAEoCzIZLnBsaW1zb2xsLnYxLkVmZmVjdENvdW50cxIoCgZncm91cHMYBSADKAsyGC5wbGltc29sbC52MS5FZmZlY3RHcm91cCJ+CgtFZmZlY3RHcm91cBIKCgJieRgBIAEoCRIMCgRuYW1lGAIgASgJEikKBmNvdW50cxgDIAEoCzIZLnBsaW1zb2xsLnYxLkVmZmVjdENvdW50cxIqCgdzYW1wbGVzGAQgAygLMhkucGxpbXNvbGwudjEuQ29udGFpbmVyUmVmInoKDEVmZmVjdENvdW50cxIWCg5zdGlsbF9hZG1pdHRlZBgBIAEoAxIUCgxzdGlsbF9kZW5pZWQYAiABKAMSFAoMbmV3bHlfZGVuaWVkGAMgASgDEhYKDm5ld2x5X2FkbWl0dGVkGAQgASgDEg4KBmZhaWxlZBgFIAEoAzKXAQoOUm9sbG91dFNlcnZpY2USQAoFQXVkaXQSGS5wbGltc29sbC52MS5BdWRpdFJlcXVlc3QaGi5wbGltc29sbC52MS5BdWRpdFJlc3BvbnNlMAESQwoGSW1wYWN0EhoucGxpbXNvbGwudjEuSW1wYWN0UmVxdWVzdBobLnBsaW1zb2xsLnYxLkltcGFjdFJlc3BvbnNlMAFCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_plimsoll_v1_rollout, file_plimsoll_v1_verdict]);
+  fileDesc("CiFwbGltc29sbC92MS9yb2xsb3V0X3NlcnZpY2UucHJvdG8SC3BsaW1zb2xsLnYxIjkKDEF1ZGl0UmVxdWVzdBIpCglzZWxlY3Rpb24YASABKAsyFi5wbGltc29sbC52MS5TZWxlY3Rpb24inwEKDUF1ZGl0UmVzcG9uc2USKQoIcHJvZ3Jlc3MYASABKAsyFS5wbGltc29sbC52MS5Qcm9ncmVzc0gAEiwKB2ZpbmRpbmcYAiABKAsyGS5wbGltc29sbC52MS5BdWRpdEZpbmRpbmdIABIsCgdzdW1tYXJ5GAMgASgLMhkucGxpbXNvbGwudjEuQXVkaXRTdW1tYXJ5SABCBwoFZXZlbnQiYwoMQXVkaXRGaW5kaW5nEiwKCWNvbnRhaW5lchgBIAEoCzIZLnBsaW1zb2xsLnYxLkNvbnRhaW5lclJlZhIlCgdvcGluaW9uGAIgASgLMhQucGxpbXNvbGwudjEuT3BpbmlvbiKsAQoMQXVkaXRTdW1tYXJ5Eg8KB3J1bGVzZXQYASABKAkSEAoIcmV2aXNpb24YAiABKAQSEAoIYWRtaXR0ZWQYAyABKAMSDgoGZGVuaWVkGAQgASgDEg4KBmZhaWxlZBgFIAEoAxIOCgZ3YXJuZWQYBiABKAMSJQoFcnVsZXMYByADKAsyFi5wbGltc29sbC52MS5SdWxlQ291bnQSEAoIZXhlbXB0ZWQYHiABKAMicgoJUnVsZUNvdW50EiMKBnNvdXJjZRgBIAEoCzITLnBsaW1zb2xsLnYxLlNvdXJjZRIOCgZkZW5pZWQYAiABKAMSDgoGd2FybmVkGAMgASgDEg4KBmZhaWxlZBgEIAEoAxIQCghleGVtcHRlZBgeIAEoAyJ9Cg1JbXBhY3RSZXF1ZXN0EikKCWNhbmRpZGF0ZRgBIAEoCzIWLnBsaW1zb2xsLnYxLkNhbmRpZGF0ZRIpCglzZWxlY3Rpb24YAiABKAsyFi5wbGltc29sbC52MS5TZWxlY3Rpb24SFgoOZ3JvdXBfYnlfbGFiZWwYAyABKAkipwEKDkltcGFjdFJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhUucGxpbXNvbGwudjEuUHJvZ3Jlc3NIABIyCghhZmZlY3RlZBgCIAEoCzIeLnBsaW1zb2xsLnYxLkFmZmVjdGVkQ29udGFpbmVySAASLQoHc3VtbWFyeRgDIAEoCzIaLnBsaW1zb2xsLnYxLkltcGFjdFN1bW1hcnlIAEIHCgVldmVudCK1AQoRQWZmZWN0ZWRDb250YWluZXISLAoJY29udGFpbmVyGAEgASgLMhkucGxpbXNvbGwudjEuQ29udGFpbmVyUmVmEiMKBmVmZmVjdBgCIAEoDjITLnBsaW1zb2xsLnYxLkVmZmVjdBIkCgZhY3RpdmUYAyABKAsyFC5wbGltc29sbC52MS5PcGluaW9uEicKCWNhbmRpZGF0ZRgEIAEoCzIULnBsaW1zb2xsLnYxLk9waW5pb24ipgEKDUltcGFjdFN1bW1hcnkSFgoOYWN0aXZlX3J1bGVzZXQYASABKAkSGQoRY2FuZGlkYXRlX3J1bGVzZXQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSJgoDYWxsGAQgASgLMhkucGxpbXNvbGwudjEuRWZmZWN0Q291bnRzEigKBmdyb3VwcxgFIAMoCzIYLnBsaW1zb2xsLnYxLkVmZmVjdEdyb3VwIn4KC0VmZmVjdEdyb3VwEgoKAmJ5GAEgASgJEgwKBG5hbWUYAiABKAkSKQoGY291bnRzGAMgASgLMhkucGxpbXNvbGwudjEuRWZmZWN0Q291bnRzEioKB3NhbXBsZXMYBCADKAsyGS5wbGltc29sbC52MS5Db250YWluZXJSZWYiegoMRWZmZWN0Q291bnRzEhYKDnN0aWxsX2FkbWl0dGVkGAEgASgDEhQKDHN0aWxsX2RlbmllZBgCIAEoAxIUCgxuZXdseV9kZW5pZWQYAyABKAMSFgoObmV3bHlfYWRtaXR0ZWQYBCABKAMSDgoGZmFpbGVkGAUgASgDMpcBCg5Sb2xsb3V0U2VydmljZRJACgVBdWRpdBIZLnBsaW1zb2xsLnYxLkF1ZGl0UmVxdWVzdBoaLnBsaW1zb2xsLnYxLkF1ZGl0UmVzcG9uc2UwARJDCgZJbXBhY3QSGi5wbGltc29sbC52MS5JbXBhY3RSZXF1ZXN0GhsucGxpbXNvbGwudjEuSW1wYWN0UmVzcG9uc2UwAUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_plimsoll_v1_candidate, file_plimsoll_v1_rollout, file_plimsoll_v1_verdict]);
 
 /**
  * AuditRequest says what to judge.
@@ -169,6 +171,13 @@ export type AuditSummary = Message<"plimsoll.v1.AuditSummary"> & {
    * @generated from field: repeated plimsoll.v1.RuleCount rules = 7;
    */
   rules: RuleCount[];
+
+  /**
+   * How many of those admitted would be denied but for exemptions.
+   *
+   * @generated from field: int64 exempted = 30;
+   */
+  exempted: bigint;
 };
 
 /**
@@ -211,6 +220,13 @@ export type RuleCount = Message<"plimsoll.v1.RuleCount"> & {
    * @generated from field: int64 failed = 4;
    */
   failed: bigint;
+
+  /**
+   * Of how many it is exempted.
+   *
+   * @generated from field: int64 exempted = 30;
+   */
+  exempted: bigint;
 };
 
 /**
@@ -221,46 +237,17 @@ export const RuleCountSchema: GenMessage<RuleCount> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_rollout_service, 4);
 
 /**
- * PolicyBundle is a candidate's policies.
- *
- * @generated from message plimsoll.v1.PolicyBundle
- */
-export type PolicyBundle = Message<"plimsoll.v1.PolicyBundle"> & {
-  /**
-   * What its files are reported under.
-   *
-   * @generated from field: string name = 1;
-   */
-  name: string;
-
-  /**
-   * A .tar.gz archive, as `plimsoll policy pull` writes it.
-   *
-   * @generated from field: bytes archive = 2;
-   */
-  archive: Uint8Array;
-};
-
-/**
- * Describes the message plimsoll.v1.PolicyBundle.
- * Use `create(PolicyBundleSchema)` to create a new message.
- */
-export const PolicyBundleSchema: GenMessage<PolicyBundle> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 5);
-
-/**
  * ImpactRequest says what to judge by.
  *
  * @generated from message plimsoll.v1.ImpactRequest
  */
 export type ImpactRequest = Message<"plimsoll.v1.ImpactRequest"> & {
   /**
-   * The candidate's policies, which are not asked to be signed: nothing is admitted by
-   * them. The validators and settings are those of now. Required; at most 64.
+   * The other rules. Required.
    *
-   * @generated from field: repeated plimsoll.v1.PolicyBundle policies = 1;
+   * @generated from field: plimsoll.v1.Candidate candidate = 1;
    */
-  policies: PolicyBundle[];
+  candidate?: Candidate;
 
   /**
    * Which containers.
@@ -282,7 +269,7 @@ export type ImpactRequest = Message<"plimsoll.v1.ImpactRequest"> & {
  * Use `create(ImpactRequestSchema)` to create a new message.
  */
 export const ImpactRequestSchema: GenMessage<ImpactRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 6);
+  messageDesc(file_plimsoll_v1_rollout_service, 5);
 
 /**
  * ImpactResponse is one of the things that an assessment tells: progress, again and again,
@@ -329,7 +316,7 @@ export type ImpactResponse = Message<"plimsoll.v1.ImpactResponse"> & {
  * Use `create(ImpactResponseSchema)` to create a new message.
  */
 export const ImpactResponseSchema: GenMessage<ImpactResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 7);
+  messageDesc(file_plimsoll_v1_rollout_service, 6);
 
 /**
  * AffectedContainer is a container for which rules differ.
@@ -371,7 +358,7 @@ export type AffectedContainer = Message<"plimsoll.v1.AffectedContainer"> & {
  * Use `create(AffectedContainerSchema)` to create a new message.
  */
 export const AffectedContainerSchema: GenMessage<AffectedContainer> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 8);
+  messageDesc(file_plimsoll_v1_rollout_service, 7);
 
 /**
  * ImpactSummary is how many are affected.
@@ -421,7 +408,7 @@ export type ImpactSummary = Message<"plimsoll.v1.ImpactSummary"> & {
  * Use `create(ImpactSummarySchema)` to create a new message.
  */
 export const ImpactSummarySchema: GenMessage<ImpactSummary> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 9);
+  messageDesc(file_plimsoll_v1_rollout_service, 8);
 
 /**
  * EffectGroup is containers that have something in common.
@@ -463,7 +450,7 @@ export type EffectGroup = Message<"plimsoll.v1.EffectGroup"> & {
  * Use `create(EffectGroupSchema)` to create a new message.
  */
 export const EffectGroupSchema: GenMessage<EffectGroup> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 10);
+  messageDesc(file_plimsoll_v1_rollout_service, 9);
 
 /**
  * EffectCounts counts containers by effect.
@@ -512,7 +499,7 @@ export type EffectCounts = Message<"plimsoll.v1.EffectCounts"> & {
  * Use `create(EffectCountsSchema)` to create a new message.
  */
 export const EffectCountsSchema: GenMessage<EffectCounts> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_rollout_service, 11);
+  messageDesc(file_plimsoll_v1_rollout_service, 10);
 
 /**
  * RolloutService judges the containers that are stored, by the rules that judge now or by
