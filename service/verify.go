@@ -121,14 +121,14 @@ func (v *logVerification) run(ctx context.Context, view storage.View) error {
 }
 
 func (v *logVerification) visit(e *storage.Logged) error {
+	if err := v.compare(e.Position()); err != nil {
+		return err
+	}
 	v.report.Records++
 	if v.report.GetRecords()%verifyProgress == 0 {
 		if err := v.progress(v.report.GetRecords()); err != nil {
 			return err
 		}
-	}
-	if err := v.compare(e.Position()); err != nil {
-		return err
 	}
 	switch e.Kind {
 	case plimsoll.KindDrops:
