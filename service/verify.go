@@ -130,25 +130,32 @@ func (v *logVerification) visit(e *storage.Logged) error {
 			return err
 		}
 	}
-	switch e.Kind {
-	case plimsoll.KindDrops:
-		var drops storagev1.DroppedDecisions
-		if err := proto.Unmarshal(e.Value, &drops); err != nil {
-			return errors.New("the record of what was not recorded cannot be read")
-		}
-		for _, n := range drops.GetCounts() {
-			v.report.Dropped += n
-		}
-	case plimsoll.KindDecision:
-		record, err := readRecord(e)
-		if err != nil {
-			return fmt.Errorf("record %d: %w", e.Sequence, err)
-		}
-		v.report.Decisions++
-		if record.GetDecision().GetOutcome() == plimsollv1.Outcome_OUTCOME_ADMITTED {
-			v.report.Admitted++
-			return v.admissions.record(e, record.GetDecision().GetId())
-		}
+	if e.Kind == plimsoll.KindDrops {
+		return v.drops(e)
+	}
+	if e.Kind != plimsoll.KindDecision {
+		return nil
+	}
+	record, err := readRecord(e)
+	if err != nil {
+		return fmt.Errorf("record %d: %w", e.Sequence, err)
+	}
+	v.report.Decisions++
+	if record.GetDecision().GetOutcome() != plimsollv1.Outcome_OUTCOME_ADMITTED {
+		return nil
+	}
+	v.report.Admitted++
+	return v.admissions.record(e, record.GetDecision().GetId())
+}
+
+// drops counts what a record says was not recorded.
+func (v *logVerification) drops(e *storage.Logged) error {
+	var drops storagev1.DroppedDecisions
+	if err := proto.Unmarshal(e.Value, &drops); err != nil {
+		return errors.New("the record of what was not recorded cannot be read")
+	}
+	for _, n := range drops.GetCounts() {
+		v.report.Dropped += n
 	}
 	return nil
 }
