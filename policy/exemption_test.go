@@ -55,9 +55,11 @@ deny contains "stays" if input.user.via != "mtls"
 		change func(*plimsoll.ExemptionRequest)
 		want   [2][]string
 	}{
-		"denied":   {func(*plimsoll.ExemptionRequest) {}, [2][]string{{"2 days", "not for operators"}, {"core"}}},
-		"admitted": {func(r *plimsoll.ExemptionRequest) { r.Operator, r.Exemption.ExpiresAt = true, r.Exemption.CreatedAt.Add(time.Hour) }, [2][]string{nil, {"core"}}},
-		"delete":   {func(r *plimsoll.ExemptionRequest) { r.Operation = plimsoll.OperationDelete }, [2][]string{{"2 days", "not for operators", "stays"}, {"core"}}},
+		"denied": {func(*plimsoll.ExemptionRequest) {}, [2][]string{{"2 days", "not for operators"}, {"core"}}},
+		"admitted": {func(r *plimsoll.ExemptionRequest) {
+			r.Operator, r.Exemption.ExpiresAt = true, r.Exemption.CreatedAt.Add(time.Hour)
+		}, [2][]string{nil, {"core"}}},
+		"delete": {func(r *plimsoll.ExemptionRequest) { r.Operation = plimsoll.OperationDelete }, [2][]string{{"2 days", "not for operators", "stays"}, {"core"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := exemptionRequest()

@@ -19,6 +19,9 @@ type metrics struct {
 	exempted  prometheus.Counter
 	dropped   *prometheus.CounterVec
 	log       logMetrics
+	audit     auditMetrics
+	// maskFailures counts decisions of which policies could not say what to hide.
+	maskFailures prometheus.Counter
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -43,6 +46,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		Name: "plimsoll_exempted_decisions_total",
 		Help: "Changes that were admitted because exemptions cover what they violate.",
 	})
+	m.maskFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_decision_log_mask_failures_total",
+		Help: "Decisions recorded without what was judged, because data.system.log.mask came to no result.",
+	})
 	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "plimsoll_decisions_dropped_total",
 		Help: "Decisions that changed nothing and were not recorded, by reason: queue (more than can be written), caller (more of one caller than are kept), total (more than are kept), failed (the store failed).",
@@ -51,7 +58,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.dropped.WithLabelValues(string(why))
 	}
 	m.log = newLogMetrics()
-	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed)
+	m.audit = newAuditMetrics(registry)
+	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed, m.maskFailures)
 	return m
 }
 

@@ -41,6 +41,8 @@ type result struct {
 	unpatched   *plimsoll.Input // the same before rules patched it
 	shown       []byte
 	shownObject *node
+	mask        *mask // what is not recorded of it
+	secrets     bool  // are recorded
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -59,7 +61,7 @@ var errNotAlone = errors.New("not stored, because others of the batch were refus
 func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) []*result {
 	results := make([]*result, len(mutations))
 	for i, m := range mutations {
-		results[i] = &result{mutation: m, decision: s.newDecision(m)}
+		results[i] = &result{mutation: m, decision: s.newDecision(m), secrets: s.options.RecordSecrets}
 	}
 	if err := s.commitAll(ctx, results); err != nil {
 		for _, r := range results {
@@ -70,7 +72,7 @@ func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) [
 	}
 	for _, r := range results {
 		s.conclude(r.decision, r.mutation.DryRun, r.err)
-		s.recordUnchanging(r)
+		s.recordOutcome(r)
 	}
 	return results
 }
@@ -154,7 +156,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 
 	// 2. to 4. Judge each, whatever was found of the others: a caller wants to know
 	// everything that is wrong.
-	refused, replayed := false, 0
+	refused, replayed, mask := false, 0, s.maskOf(rules)
 	on := &basis{
 		rules: rules, view: view, namespace: namespace, exemptions: s.exemptionsOf(view),
 		earlier:        map[plimsoll.Key]*plimsoll.Container{},
@@ -166,7 +168,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 			continue
 		}
 		r.decision.Attempts++
-		r.decision.Ruleset, r.decision.Replayed = rules.Digest, false
+		r.decision.Ruleset, r.decision.Replayed, r.mask = rules.Digest, false, mask
 		r.state = view.Revision()
 		writes, err := s.judge(ctx, on, r)
 		switch {
@@ -263,7 +265,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	input := &plimsoll.Input{
 		Operation: m.Operation, Namespace: m.Key.Namespace, NamespaceLabels: on.namespace.labels, DryRun: m.DryRun, User: m.User,
 		Object: object, Old: stored, RuntimeOptions: options, UpdateMask: m.Mask, RequestID: m.RequestID,
-		Others: &others{view: on.view, self: m.Key, earlier: on.earlier},
+		Others: &others{view: on.view, self: m.Key, over: earlierInBatch(on.earlier)},
 	}
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored

@@ -26,6 +26,8 @@ const (
 	// that wait for company.
 	recordBatch    = 256
 	recordInterval = 100 * time.Millisecond
+	// masksTimeout bounds what policies' masks may take for all records of one write.
+	masksTimeout = 2 * time.Second
 	// recordTimeout bounds one write.
 	recordTimeout = 10 * time.Second
 	// dropInterval is how often dropped records are logged, and how often recorded.
@@ -156,7 +158,10 @@ func (r *recorder) next() []*record {
 func (r *recorder) write(batch []*record) {
 	records := make([]storage.Record, 0, len(batch)+1)
 	over := map[dropReason]int{}
+	masking, done := context.WithTimeout(context.Background(), masksTimeout)
+	defer done()
 	for _, record := range batch {
+		record.seal(masking)
 		logged, err := record.forLog()
 		if err != nil {
 			over[dropFailed]++

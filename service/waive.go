@@ -49,6 +49,9 @@ func (e *exemptionsOf) list(ctx context.Context) ([]*plimsoll.Exemption, error) 
 	if err != nil {
 		return nil, err
 	}
+	// The exemptions as such count as read, too: events are about them, and not about when
+	// they changed.
+	e.view.Footprint().AddEntries(plimsoll.KindExemption)
 	known := e.latest.current.Load()
 	switch {
 	case change == nil: // there has never been one

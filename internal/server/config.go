@@ -92,6 +92,31 @@ type Config struct {
 	RequestRetention time.Duration `koanf:"request_retention"`
 	// DecisionRetention is how long decisions are kept; 0 for not at all.
 	DecisionRetention time.Duration `koanf:"decision_retention"`
+	// DecisionInputs says of which attempts the input that rules judged is recorded: all,
+	// refused or none.
+	DecisionInputs string `koanf:"decision_inputs"`
+	// AuditInterval is how often the continuous audit looks for what has changed; 0 for no
+	// continuous audit.
+	AuditInterval time.Duration `koanf:"audit_interval"`
+	// BackgroundShare is how much of one processor audits, impacts and replays together
+	// take, and BackgroundInFlight how many of their judgements there are at once.
+	BackgroundShare    float64 `koanf:"background_share"`
+	BackgroundInFlight int     `koanf:"background_in_flight"`
+	// DecisionMasking hides what looks like a secret in the documents that are recorded.
+	DecisionMasking bool `koanf:"decision_masking"`
+	// DecisionLog is where decisions are sent: stdout, paths of files, http and https URLs.
+	DecisionLog []string `koanf:"decision_log"`
+	// DecisionLogMaxSize is how many megabytes a file may have, DecisionLogMaxDays and
+	// DecisionLogMaxFiles how long and how many of those before are kept; 0 for any.
+	DecisionLogMaxSize  int `koanf:"decision_log_max_size"`
+	DecisionLogMaxDays  int `koanf:"decision_log_max_days"`
+	DecisionLogMaxFiles int `koanf:"decision_log_max_files"`
+	// DecisionLogTokenFile has the bearer token for the URLs, DecisionLogCACert the
+	// authorities to trust.
+	DecisionLogTokenFile string `koanf:"decision_log_token_file"`
+	DecisionLogCACert    string `koanf:"decision_log_ca_cert"`
+	// DecisionLogLabels are labels of all events, each as KEY=VALUE.
+	DecisionLogLabels []string `koanf:"decision_log_labels"`
 	// DecisionLimit is how much room decisions may take, such as 2GiB.
 	DecisionLimit string `koanf:"decision_limit"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
@@ -108,6 +133,10 @@ const minDecisionLimit = 16 << 20
 
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
+
+// maxBackgroundShare bounds the processors, and the judgements at once, of work in the
+// background.
+const maxBackgroundShare = 256
 
 // DefaultListen is the default address: the port is the year of the Merchant
 // Shipping Act that made the load line compulsory.
@@ -127,11 +156,17 @@ func DefaultConfig() Config {
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
 		DecisionRetention:  24 * time.Hour,
-		DecisionLimit:      "2GiB",
-		EventLimit:         1_000_000,
-		ShutdownTimeout:    20 * time.Second,
-		LogFormat:          "text",
-		LogLevel:           "info",
+		DecisionInputs:     string(service.InputsAll),
+		AuditInterval:      5 * time.Second,
+		BackgroundShare:    0.5,
+		BackgroundInFlight: 1,
+		DecisionMasking:    true,
+		DecisionLogMaxSize: 100, DecisionLogMaxFiles: 10,
+		DecisionLimit:   "2GiB",
+		EventLimit:      1_000_000,
+		ShutdownTimeout: 20 * time.Second,
+		LogFormat:       "text",
+		LogLevel:        "info",
 	}
 }
 
@@ -165,6 +200,18 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
+	flags.String("decision-inputs", d.DecisionInputs, "of which attempts what was judged is recorded, secrets apart, to explain and replay them: all, refused or none")
+	flags.Duration("audit-interval", d.AuditInterval, "how often the continuous audit of what is stored looks for changes; 0: no continuous audit")
+	flags.Float64("background-share", d.BackgroundShare, "how much of one processor audits, impacts and replays take together")
+	flags.Int("background-in-flight", d.BackgroundInFlight, "how many judgements of audits, impacts and replays there are at once")
+	flags.Bool("decision-masking", d.DecisionMasking, "hide what looks like a secret in what is recorded of decisions")
+	flags.StringSlice("decision-log", nil, "`target` to send decisions to: stdout, the path of a file, or an https:// URL; repeatable\n(default: none)")
+	flags.Int("decision-log-max-size", d.DecisionLogMaxSize, "how many `megabytes` a file of the decision log may have before another is begun")
+	flags.Int("decision-log-max-days", d.DecisionLogMaxDays, "how many days earlier files of the decision log are kept; 0: any")
+	flags.Int("decision-log-max-files", d.DecisionLogMaxFiles, "how many earlier files of the decision log are kept; 0: any")
+	flags.String("decision-log-token-file", d.DecisionLogTokenFile, "`file` with a bearer token for URLs of the decision log")
+	flags.String("decision-log-ca-cert", d.DecisionLogCACert, "PEM `file` with the authority to trust for URLs of the decision log (default: the system's)")
+	flags.StringSlice("decision-log-labels", nil, "`KEY=VALUE` that all events of the decision log have in their labels; repeatable\n(default: none)")
 	flags.String("decision-limit", d.DecisionLimit, "how many `bytes` of decisions are kept, such as 2GiB; the oldest go first")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
@@ -178,7 +225,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins", "break_glass"}
+var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins", "break_glass", "decision_log", "decision_log_labels"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -334,8 +381,21 @@ func (c Config) Validate() error {
 	if c.MaxInFlight < 1 {
 		problem("max-in-flight: must be at least 1")
 	}
+	problems = append(problems, c.checkSinks()...)
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
+	}
+	if !slices.Contains([]string{string(service.InputsAll), string(service.InputsRefused), string(service.InputsNone)}, c.DecisionInputs) {
+		problem("decision-inputs: %q is none of all, refused and none", c.DecisionInputs)
+	}
+	if c.AuditInterval < 0 {
+		problem("audit-interval: cannot be negative; 0 switches the continuous audit off")
+	}
+	if !(c.BackgroundShare > 0) || c.BackgroundShare > maxBackgroundShare {
+		problem("background-share: must be more than 0, and at most %d", maxBackgroundShare)
+	}
+	if c.BackgroundInFlight < 1 || c.BackgroundInFlight > maxBackgroundShare {
+		problem("background-in-flight: must be at least 1, and at most %d", maxBackgroundShare)
 	}
 	if limit, err := humanize.ParseBytes(c.DecisionLimit); err != nil || limit < minDecisionLimit {
 		problem("decision-limit: %q must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none", c.DecisionLimit)

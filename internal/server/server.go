@@ -26,6 +26,8 @@ import (
 type Options struct {
 	// Log is where log lines go.
 	Log io.Writer
+	// Stdout is where the decision log goes, if it is to go to standard output.
+	Stdout io.Writer
 	// OnDecision, if set, is called with every decision instead of logging it.
 	OnDecision func(plimsoll.Decision)
 	// Version and Commit are those of the build, for clients that ask.
@@ -81,6 +83,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
 	}
 	registry := newMetricsRegistry(options)
+	registry.MustRegister(rules.metrics)
 	svc := service.New(store, service.Options{
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,
@@ -94,8 +97,13 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MaxInFlight:         config.MaxInFlight,
 		RequestRetention:    config.RequestRetention,
 		DecisionRetention:   decisionRetention(config),
+		RecordSecrets:       !config.DecisionMasking,
 		DecisionLimit:       decisionLimit(config),
 		CORSOrigins:         config.CORSOrigins,
+		DecisionInputs:      service.DecisionInputs(config.DecisionInputs),
+		AuditInterval:       config.AuditInterval,
+		BackgroundShare:     config.BackgroundShare,
+		BackgroundInFlight:  config.BackgroundInFlight,
 		Rulesets:            rules,
 		Logger:              log,
 		OnDecision:          onDecision,
@@ -107,10 +115,24 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
 	working.Go(func() { runTrimming(serving, svc.TrimDecisions, log) })
 	working.Go(func() { rules.run(serving, options.Hangup) })
+	working.Go(func() { svc.AuditContinuously(serving) })
 	defer func() {
 		stopWorking()
 		working.Wait()
 	}()
+
+	couriers, err := startCouriers(config, options, svc, id, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		couriers.finish(finishing)
+	}()
+	if !config.DecisionMasking {
+		log.Warn("what is recorded of decisions may have secrets in it (--decision-masking=false)")
+	}
 
 	drain := newDrain()
 	web := newHTTPServer(drain.handler(svc.Handler()))

@@ -41,6 +41,9 @@ const (
 	// DecisionServiceListDecisionsProcedure is the fully-qualified name of the DecisionService's
 	// ListDecisions RPC.
 	DecisionServiceListDecisionsProcedure = "/plimsoll.v1.DecisionService/ListDecisions"
+	// DecisionServiceTailDecisionsProcedure is the fully-qualified name of the DecisionService's
+	// TailDecisions RPC.
+	DecisionServiceTailDecisionsProcedure = "/plimsoll.v1.DecisionService/TailDecisions"
 	// DecisionServiceExplainDecisionProcedure is the fully-qualified name of the DecisionService's
 	// ExplainDecision RPC.
 	DecisionServiceExplainDecisionProcedure = "/plimsoll.v1.DecisionService/ExplainDecision"
@@ -56,6 +59,10 @@ type DecisionServiceClient interface {
 	GetDecision(context.Context, *v1.GetDecisionRequest) (*v1.GetDecisionResponse, error)
 	// ListDecisions returns decisions, the newest first, page by page.
 	ListDecisions(context.Context, *v1.ListDecisionsRequest) (*v1.ListDecisionsResponse, error)
+	// TailDecisions returns decisions in the order in which they are recorded, those to come
+	// too, until the caller leaves or the server stops (UNAVAILABLE). The first message comes
+	// at once. OUT_OF_RANGE says that decisions to begin with are not kept any more.
+	TailDecisions(context.Context, *v1.TailDecisionsRequest) (*connect.ServerStreamForClient[v1.TailDecisionsResponse], error)
 	// ExplainDecision returns one decision and how it came about. As long as the rules that
 	// it was made by are active, they are evaluated again for that, on what was recorded.
 	ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error)
@@ -90,6 +97,12 @@ func NewDecisionServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(decisionServiceMethods.ByName("ListDecisions")),
 			connect.WithClientOptions(opts...),
 		),
+		tailDecisions: connect.NewClient[v1.TailDecisionsRequest, v1.TailDecisionsResponse](
+			httpClient,
+			baseURL+DecisionServiceTailDecisionsProcedure,
+			connect.WithSchema(decisionServiceMethods.ByName("TailDecisions")),
+			connect.WithClientOptions(opts...),
+		),
 		explainDecision: connect.NewClient[v1.ExplainDecisionRequest, v1.ExplainDecisionResponse](
 			httpClient,
 			baseURL+DecisionServiceExplainDecisionProcedure,
@@ -109,6 +122,7 @@ func NewDecisionServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 type decisionServiceClient struct {
 	getDecision     *connect.Client[v1.GetDecisionRequest, v1.GetDecisionResponse]
 	listDecisions   *connect.Client[v1.ListDecisionsRequest, v1.ListDecisionsResponse]
+	tailDecisions   *connect.Client[v1.TailDecisionsRequest, v1.TailDecisionsResponse]
 	explainDecision *connect.Client[v1.ExplainDecisionRequest, v1.ExplainDecisionResponse]
 	verifyDecisions *connect.Client[v1.VerifyDecisionsRequest, v1.VerifyDecisionsResponse]
 }
@@ -129,6 +143,11 @@ func (c *decisionServiceClient) ListDecisions(ctx context.Context, req *v1.ListD
 		return response.Msg, err
 	}
 	return nil, err
+}
+
+// TailDecisions calls plimsoll.v1.DecisionService.TailDecisions.
+func (c *decisionServiceClient) TailDecisions(ctx context.Context, req *v1.TailDecisionsRequest) (*connect.ServerStreamForClient[v1.TailDecisionsResponse], error) {
+	return c.tailDecisions.CallServerStream(ctx, connect.NewRequest(req))
 }
 
 // ExplainDecision calls plimsoll.v1.DecisionService.ExplainDecision.
@@ -152,6 +171,10 @@ type DecisionServiceHandler interface {
 	GetDecision(context.Context, *v1.GetDecisionRequest) (*v1.GetDecisionResponse, error)
 	// ListDecisions returns decisions, the newest first, page by page.
 	ListDecisions(context.Context, *v1.ListDecisionsRequest) (*v1.ListDecisionsResponse, error)
+	// TailDecisions returns decisions in the order in which they are recorded, those to come
+	// too, until the caller leaves or the server stops (UNAVAILABLE). The first message comes
+	// at once. OUT_OF_RANGE says that decisions to begin with are not kept any more.
+	TailDecisions(context.Context, *v1.TailDecisionsRequest, *connect.ServerStream[v1.TailDecisionsResponse]) error
 	// ExplainDecision returns one decision and how it came about. As long as the rules that
 	// it was made by are active, they are evaluated again for that, on what was recorded.
 	ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error)
@@ -182,6 +205,12 @@ func NewDecisionServiceHandler(svc DecisionServiceHandler, opts ...connect.Handl
 		connect.WithSchema(decisionServiceMethods.ByName("ListDecisions")),
 		connect.WithHandlerOptions(opts...),
 	)
+	decisionServiceTailDecisionsHandler := connect.NewServerStreamHandlerSimple(
+		DecisionServiceTailDecisionsProcedure,
+		svc.TailDecisions,
+		connect.WithSchema(decisionServiceMethods.ByName("TailDecisions")),
+		connect.WithHandlerOptions(opts...),
+	)
 	decisionServiceExplainDecisionHandler := connect.NewUnaryHandlerSimple(
 		DecisionServiceExplainDecisionProcedure,
 		svc.ExplainDecision,
@@ -200,6 +229,8 @@ func NewDecisionServiceHandler(svc DecisionServiceHandler, opts ...connect.Handl
 			decisionServiceGetDecisionHandler.ServeHTTP(w, r)
 		case DecisionServiceListDecisionsProcedure:
 			decisionServiceListDecisionsHandler.ServeHTTP(w, r)
+		case DecisionServiceTailDecisionsProcedure:
+			decisionServiceTailDecisionsHandler.ServeHTTP(w, r)
 		case DecisionServiceExplainDecisionProcedure:
 			decisionServiceExplainDecisionHandler.ServeHTTP(w, r)
 		case DecisionServiceVerifyDecisionsProcedure:
@@ -219,6 +250,10 @@ func (UnimplementedDecisionServiceHandler) GetDecision(context.Context, *v1.GetD
 
 func (UnimplementedDecisionServiceHandler) ListDecisions(context.Context, *v1.ListDecisionsRequest) (*v1.ListDecisionsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.ListDecisions is not implemented"))
+}
+
+func (UnimplementedDecisionServiceHandler) TailDecisions(context.Context, *v1.TailDecisionsRequest, *connect.ServerStream[v1.TailDecisionsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.TailDecisions is not implemented"))
 }
 
 func (UnimplementedDecisionServiceHandler) ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error) {
