@@ -19,6 +19,9 @@ const (
 	KindRequest EntryKind = "request"
 	// KindExemption: an exemption from rules, by its ID.
 	KindExemption EntryKind = "exemption"
+	// KindExemptions: that exemptions have changed, under one key, which is written with
+	// each change of one and leaves no event of its own.
+	KindExemptions EntryKind = "exemptions"
 	// KindDecision: the record of a decision, by namespace and ID. It is no entry but a
 	// record of the log: see package storage.
 	KindDecision EntryKind = "decision"

@@ -23,8 +23,9 @@ var ExemptionSchema []byte
 //	# custom:
 //	#   match: {kinds: [exemption]}
 //
-// They judge nothing else, and always enforce. It reports whether there are any: without,
-// there is no verdict. The errors are those of [plimsoll.Judge].
+// They judge nothing else, and always enforce. It reports whether there are any that could
+// deny such a request: without, there is no verdict. The errors are those of
+// [plimsoll.Judge].
 func (p *Policies) JudgeExemption(ctx context.Context, r *plimsoll.ExemptionRequest) (verdict plimsoll.Verdict, ruled bool, err error) {
 	if p.exemptions == nil {
 		return plimsoll.Verdict{}, false, nil
@@ -35,17 +36,18 @@ func (p *Policies) JudgeExemption(ctx context.Context, r *plimsoll.ExemptionRequ
 				verdict, err = plimsoll.Verdict{}, fault(evaluationSource, fmt.Errorf("panic: %s\n%s", ofPanic(r), debug.Stack()))
 			}
 		}()
-		verdict, err = p.judgeExemption(ctx, r)
+		in := &plimsoll.Input{Operation: r.Operation, User: r.User, DryRun: r.DryRun, Object: &plimsoll.Container{}}
+		var q *query
+		if q, err = p.exemptions.matching(in, nil); q == nil || err != nil {
+			return
+		}
+		ruled = slices.ContainsFunc(q.asked, func(n int) bool { return !p.rules[n].warns })
+		verdict, err = p.judgeExemption(ctx, q, in, r)
 	})
-	return verdict, true, err
+	return verdict, ruled, err
 }
 
-func (p *Policies) judgeExemption(ctx context.Context, r *plimsoll.ExemptionRequest) (plimsoll.Verdict, error) {
-	in := &plimsoll.Input{Operation: r.Operation, User: r.User, DryRun: r.DryRun, Object: &plimsoll.Container{}}
-	q, err := p.exemptions.matching(in, nil)
-	if q == nil || err != nil {
-		return plimsoll.Verdict{}, err
-	}
+func (p *Policies) judgeExemption(ctx context.Context, q *query, in *plimsoll.Input, r *plimsoll.ExemptionRequest) (plimsoll.Verdict, error) {
 	doc, err := r.JSON()
 	if err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("encoding an exemption request: %w", err)

@@ -93,6 +93,24 @@ func sorted(list []string) []string {
 	return list
 }
 
+// Rules about one operation leave the other to whoever asks.
+func TestExemptionRulesAboutDeleting(t *testing.T) {
+	const about = "# METADATA\n# custom: {match: {kinds: [exemption], operations: [DELETE]}}\n"
+	p, err := policy.Load(context.Background(), policy.Options{}, files("a.rego", about+"package p\n\ndeny contains \"stays\"\n",
+		"b.rego", aboutExemptions+"package q\n\nwarn contains \"hm\"\n", "c.rego", denies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for operation, want := range map[plimsoll.Operation]bool{plimsoll.OperationCreate: false, plimsoll.OperationDelete: true} {
+		r := exemptionRequest()
+		r.Operation = operation
+		verdict, ruled, err := p.JudgeExemption(context.Background(), r)
+		if err != nil || ruled != want || (len(verdict.Violations) == 1) != want {
+			t.Errorf("%s: %+v, %v, %v", operation, verdict, ruled, err)
+		}
+	}
+}
+
 func TestNoExemptionRules(t *testing.T) {
 	p, err := policy.Load(context.Background(), policy.Options{}, files("a.rego", denies))
 	if err != nil {

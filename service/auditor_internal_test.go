@@ -357,7 +357,16 @@ func (w *world) exempt(e *plimsoll.Exemption) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.write(storage.Write{Operation: plimsoll.OperationCreate, Entry: entry})
+	view, err := w.store.View(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer func() { _ = view.Close() }()
+	writes, err := exemptionWrites(w.Context(), view, plimsoll.OperationCreate, entry)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.commit(writes...)
 }
 
 func (w *world) relabel(name string, labels map[string]string) {

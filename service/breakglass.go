@@ -83,14 +83,16 @@ func (s *Service) soundAlarm(d *plimsoll.Decision) {
 			rules = append(rules, name)
 		}
 	}
-	message, level := "break-glass was used", slog.LevelError
-	if errors.Is(d.Err, errNoBreakGlass) { // anybody can cause that
-		message, level = "break-glass was refused", slog.LevelWarn
-	}
-	s.options.Logger.LogAttrs(context.Background(), level, message,
+	attributes := []slog.Attr{
 		slog.String("user", d.User.Name), slog.String("via", d.User.Via), slog.String("reason", d.BreakGlass), slog.String("outcome", string(d.Outcome)),
 		slog.String("operation", string(d.Operation)), slog.String("namespace", d.Key.Namespace), slog.String("id", clip(d.Key.ID, maxMetadataBytes)),
-		slog.String("decision", d.ID), slog.Uint64("revision", uint64(d.Revision)), slog.Int("overridden", overridden), slog.Any("rules", rules))
+		slog.String("decision", d.ID), slog.Uint64("revision", uint64(d.Revision)), slog.Int("overridden", overridden), slog.Any("rules", rules),
+	}
+	if errors.Is(d.Err, errNoBreakGlass) { // anybody can cause that
+		s.options.Logger.LogAttrs(context.Background(), slog.LevelWarn, "break-glass was refused", attributes...)
+		return
+	}
+	s.options.Logger.LogAttrs(context.Background(), slog.LevelError, "break-glass was used", attributes...)
 }
 
 // maxAlarmRules bounds the rules that an alarm names.

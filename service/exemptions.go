@@ -37,6 +37,22 @@ type ExemptionJudge interface {
 	JudgeExemption(ctx context.Context, r *plimsoll.ExemptionRequest) (verdict plimsoll.Verdict, ruled bool, err error)
 }
 
+// exemptionsKey is the entry that tells when exemptions changed last.
+var exemptionsKey = plimsoll.EntryKey{Kind: plimsoll.KindExemptions, Key: "changed"}
+
+// exemptionWrites are the writes of a change of an exemption.
+func exemptionWrites(ctx context.Context, view storage.View, operation plimsoll.Operation, entry *plimsoll.Entry) ([]storage.Write, error) {
+	changed, err := findEntry(ctx, view, exemptionsKey)
+	if err != nil {
+		return nil, err
+	}
+	mark := plimsoll.OperationUpdate
+	if changed == nil {
+		mark = plimsoll.OperationCreate
+	}
+	return []storage.Write{{Operation: operation, Entry: entry}, {Operation: mark, Entry: &plimsoll.Entry{EntryKey: exemptionsKey}}}, nil
+}
+
 func exemptionKey(id string) plimsoll.EntryKey {
 	return plimsoll.EntryKey{Kind: plimsoll.KindExemption, Key: id}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
@@ -68,13 +69,15 @@ func (s exemptionsV1) create(ctx context.Context, req *plimsollv1.CreateExemptio
 		if err := change.checkRevision(entry.EntryKey, nil); err != nil {
 			return nil, err
 		}
-		return []storage.Write{{Operation: plimsoll.OperationCreate, Entry: entry}}, nil
+		return exemptionWrites(ctx, view, plimsoll.OperationCreate, entry)
 	}
 	if e.Revision, err = s.commitEntry(ctx, change); err != nil {
 		return nil, err
 	}
 	answerEntry(ctx, e.Revision)
-	s.tellOf(ctx, "exemption created", e)
+	if e.Revision != 0 { // no dry run
+		s.logFor(ctx, e, e.Revision).InfoContext(ctx, "exemption created")
+	}
 	res := &plimsollv1.CreateExemptionResponse{Exemption: toExemption(e, now)}
 	for _, w := range warnings {
 		res.Warnings = append(res.Warnings, toProto(w))
@@ -108,13 +111,10 @@ func (s exemptionsV1) judged(ctx context.Context, operation plimsoll.Operation, 
 	return change, warnings, err
 }
 
-// tellOf logs a change of an exemption, if it was one.
-func (s exemptionsV1) tellOf(ctx context.Context, what string, e *plimsoll.Exemption) {
-	if e.Revision == 0 { // a dry run
-		return
-	}
-	s.options.Logger.InfoContext(ctx, what, "exemption", e.ID, "rule", e.Rule, "namespaces", e.Namespaces, "containers", e.Containers,
-		"owner", e.Owner, "expires", e.ExpiresAt, "user", userOf(ctx).Name, "revision", uint64(e.Revision))
+// logFor logs with what an exemption is about, and who changes it.
+func (s exemptionsV1) logFor(ctx context.Context, e *plimsoll.Exemption, revision plimsoll.Revision) *slog.Logger {
+	return s.options.Logger.With("exemption", e.ID, "rule", e.Rule, "namespaces", e.Namespaces, "containers", e.Containers,
+		"owner", e.Owner, "expires", e.ExpiresAt, "user", userOf(ctx).Name, "revision", uint64(revision))
 }
 
 // GetExemption implements plimsoll.v1.ExemptionService.
@@ -217,7 +217,7 @@ func (s exemptionsV1) delete(ctx context.Context, id string) (*plimsoll.Exemptio
 		if err := change.checkRevision(entry.EntryKey, &plimsoll.Entry{Revision: now.Revision}); err != nil {
 			return nil, err
 		}
-		return []storage.Write{{Operation: plimsoll.OperationDelete, Entry: entry}}, nil
+		return exemptionWrites(ctx, view, plimsoll.OperationDelete, entry)
 	}
 	revision, err := s.commitEntry(ctx, change)
 	if err != nil {
@@ -225,7 +225,7 @@ func (s exemptionsV1) delete(ctx context.Context, id string) (*plimsoll.Exemptio
 	}
 	answerEntry(ctx, revision)
 	if revision != 0 {
-		s.tellOf(ctx, "exemption deleted", e)
+		s.logFor(ctx, e, revision).InfoContext(ctx, "exemption deleted")
 	}
 	return e, nil
 }

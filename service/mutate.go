@@ -158,7 +158,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 	// everything that is wrong.
 	refused, replayed, mask := false, 0, s.maskOf(rules)
 	on := &basis{
-		rules: rules, view: view, namespace: namespace, exemptions: &exemptionsOf{view: view},
+		rules: rules, view: view, namespace: namespace, exemptions: s.exemptionsOf(view),
 		earlier:        map[plimsoll.Key]*plimsoll.Container{},
 		requestExpires: first.decision.Time.Add(s.options.RequestRetention), // the same for all
 	}

@@ -231,7 +231,7 @@ func (r *replaying) opinionOn(ctx context.Context, rules *Ruleset, in *plimsoll.
 	err := r.judgeAgain(ctx, rules, result, again)
 	if err == nil && len(result.decision.Verdict.Violations) > 0 {
 		if err = others.othersOnDemand.open(ctx); err == nil {
-			err = waive(ctx, &exemptionsOf{view: others.view}, result) // by those of now
+			err = waive(ctx, r.exemptionsOf(others.view), result) // by those of now
 		}
 	}
 	others.close()

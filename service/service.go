@@ -204,6 +204,7 @@ type Service struct {
 	pages      pageViews
 	lane       lane
 	recorder   *recorder
+	exemptions latestExemptions
 	metrics    *metrics
 	explains   *semaphore.Weighted // for whoever explains
 	background *background

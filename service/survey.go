@@ -227,7 +227,7 @@ func (s *Service) opinion(ctx context.Context, rules *Ruleset, c *surveyed) (jud
 	}
 	if err == nil && len(r.decision.Verdict.Violations) > 0 {
 		if err = others.open(ctx); err == nil { // so that it is known that exemptions were read
-			err = waive(ctx, &exemptionsOf{view: others.view}, r)
+			err = waive(ctx, s.exemptionsOf(others.view), r)
 		}
 	}
 	read := others.close()

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/storage"
@@ -15,24 +16,56 @@ import (
 
 // exemptionsOf reads the exemptions of a view when they are first asked for. Most
 // mutations violate nothing and never ask, so they cost nothing, and are in no conflict
-// with those who change them. Whoever asks has read all of them: if any changes before the
-// commit, the mutation is judged again.
+// with those who change them. Whoever asks has read when they changed last: if any changes
+// before the commit, the mutation is judged again.
 type exemptionsOf struct {
-	view storage.View
-	read bool
-	all  []*plimsoll.Exemption
+	view   storage.View
+	latest *latestExemptions
+	read   bool
+	all    []*plimsoll.Exemption
+}
+
+// latestExemptions are exemptions as they were read last, and the revision of the change
+// that made them so. They hold for every view in which that is the last change. Nobody
+// modifies them.
+type latestExemptions struct {
+	current atomic.Pointer[exemptionsAt]
+}
+
+type exemptionsAt struct {
+	change plimsoll.Revision
+	all    []*plimsoll.Exemption
+}
+
+func (s *Service) exemptionsOf(view storage.View) *exemptionsOf {
+	return &exemptionsOf{view: view, latest: &s.exemptions}
 }
 
 func (e *exemptionsOf) list(ctx context.Context) ([]*plimsoll.Exemption, error) {
 	if e.read {
 		return e.all, nil
 	}
-	all, err := readExemptions(ctx, e.view)
+	change, err := findEntry(ctx, e.view, exemptionsKey)
 	if err != nil {
 		return nil, err
 	}
-	e.read, e.all = true, all
-	return all, nil
+	// The exemptions as such count as read, too: events are about them, and not about when
+	// they changed.
+	e.view.Footprint().AddEntries(plimsoll.KindExemption)
+	known := e.latest.current.Load()
+	switch {
+	case change == nil: // there has never been one
+		known = &exemptionsAt{}
+	case known == nil || known.change != change.Revision:
+		all, err := readExemptions(ctx, e.view)
+		if err != nil {
+			return nil, err
+		}
+		known = &exemptionsAt{change.Revision, all}
+		e.latest.current.Store(known)
+	}
+	e.read, e.all = true, known.all
+	return e.all, nil
 }
 
 // waive makes warnings of the violations in r's verdict that do not count. They come first

@@ -117,7 +117,9 @@ func (w Write) Key() plimsoll.Key {
 }
 
 // LeavesEvent reports whether w leaves an event.
-func (w Write) LeavesEvent() bool { return w.Entry == nil || w.Entry.Kind != plimsoll.KindRequest }
+func (w Write) LeavesEvent() bool {
+	return w.Entry == nil || w.Entry.Kind != plimsoll.KindRequest && w.Entry.Kind != plimsoll.KindExemptions
+}
 
 // entryKey is the key under which an entry is in footprints and histories. No
 // container has such a namespace; if one had, the two would conflict without need.

@@ -126,7 +126,7 @@ func decisionCells(d *plimsollv1.Decision, wide, namespaces bool) []string {
 	more, namespace := []string{"CODE", "REVISION", "RULESET", "TOOK"}, "NAMESPACE"
 	if d != nil {
 		cells = []string{
-			d.GetTime().AsTime().Local().Format(time.DateTime), outcomeName(d), operationOf(d.GetOperation()), cell(d.GetContainerId()),
+			d.GetTime().AsTime().Local().Format(time.DateTime), shownOutcome(d), operationOf(d.GetOperation()), cell(d.GetContainerId()),
 			cell(userOf(d.GetUser())), cell(saidBy(d)), cell(d.GetId()),
 		}
 		more = []string{cell(d.GetReason()), orDash(revisionOf(d.GetRevision())), orDash(short(d.GetRuleset())), rounded(d.GetTimings().GetTotal()).String()}
@@ -146,6 +146,14 @@ func revisionOf(revision uint64) string {
 		return ""
 	}
 	return fmt.Sprint(revision)
+}
+
+// shownOutcome is the outcome, and whether rules were to be overridden.
+func shownOutcome(d *plimsollv1.Decision) string {
+	if d.GetBreakGlass() != "" {
+		return outcomeName(d) + " (break-glass)"
+	}
+	return outcomeName(d)
 }
 
 // outcomeName is the outcome as --outcome takes it.
