@@ -51,7 +51,7 @@ func verifying(ctx context.Context, c plimsollv1connect.DecisionServiceClient, h
 // The log is verified, with the changes that are kept, and a head can be noted and compared
 // later.
 func TestVerifyDecisions(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused})
 	c, operator := f.decisionClients(t), f.operatorClient(t)
 	verify := func(head *plimsollv1.LogPosition) *plimsollv1.LogReport {
 		t.Helper()
@@ -110,7 +110,7 @@ func TestVerifyDecisions(t *testing.T) {
 // What was trimmed and compacted is not missed.
 func TestVerifyWhatIsKept(t *testing.T) {
 	now := time.Now()
-	f := newFixture(t, nil, service.Options{DecisionRetention: time.Hour, Now: func() time.Time { return now }})
+	f := newFixture(t, nil, service.Options{DecisionRetention: time.Hour, DecisionInputs: service.InputsRefused, Now: func() time.Time { return now }})
 	c, operator := f.decisionClients(t), f.operatorClient(t)
 	var ids []string
 	for i := range 6 {
