@@ -110,7 +110,7 @@ func TestVerifyDecisions(t *testing.T) {
 // What was trimmed and compacted is not missed.
 func TestVerifyWhatIsKept(t *testing.T) {
 	now := time.Now()
-	f := newFixture(t, nil, service.Options{DecisionRetention: time.Hour, Now: func() time.Time { return now }})
+	f := newFixture(t, nil, service.Options{DecisionRetention: time.Hour, DecisionInputs: service.InputsRefused, Now: func() time.Time { return now }})
 	c, operator := f.decisionClients(t), f.operatorClient(t)
 	var ids []string
 	for i := range 6 {

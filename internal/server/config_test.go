@@ -202,10 +202,11 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "values that make no sense, all of them",
 			args: []string{
 				"--listen=nowhere", "--data=", "--policies=none,a", "--tls-key=k", "--default-namespace=a/b", "--default-snapshotter=", "--policy-timeout=0",
-				"--mutation-timeout=-1s", "--shutdown-timeout=0s", "--max-in-flight=0", "--log-level=loud", "--socket=/" + strings.Repeat("s", 107),
+				"--mutation-timeout=-1s", "--shutdown-timeout=0s", "--max-in-flight=0", "--log-level=loud", "--socket=/" + strings.Repeat("s", 107), "--decision-limit=15MiB",
 			},
 			want: []string{
 				"data: it is empty; name the directory of the database",
+				`decision-limit: "15MiB" must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none`,
 				`default-namespace: identifier "a/b" must match ^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$`,
 				"default-snapshotter: identifier must not be empty",
 				`listen: "nowhere" is not an address such as 127.0.0.1:1876`,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plimsoll-project/plimsoll"
 	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
+	"github.com/plimsoll-project/plimsoll/storage"
 )
 
 func fullContainer() *plimsoll.Container {
@@ -117,6 +118,13 @@ func FuzzDecode(f *testing.F) {
 	seed(encodeMetadata(c))
 	seed(encodeEvent(&change, 0, c))
 	seed(&storagev1.Meta{Containers: 3})
+	prepared, err := prepareLog([]storage.Record{logging("id")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(prepared[0].place[headerBytes:])
+	copy(prepared[0].value[headerBytes:], "\x00\x00\x00\x00\x00\x00\x00\x01")
+	f.Add(prepared[0].value[headerBytes:])
 	seed(&storagev1.Payloads{Spec: []byte("s"), Extensions: map[string][]byte{"none": []byte("x")}})
 	f.Fuzz(func(t *testing.T, content []byte) {
 		key := []byte("mkey")
@@ -129,6 +137,29 @@ func FuzzDecode(f *testing.F) {
 			}
 			if d := cmp.Diff(m.container, again.container, cmpopts.EquateEmpty()); d != "" {
 				t.Errorf("decoded, encoded and decoded: %s", d)
+			}
+		} else if !errors.Is(err, ErrCorrupted) {
+			t.Errorf("%v is not ErrCorrupted", err)
+		}
+		rkey := recordKey(plimsoll.EntryKey{Kind: "k", Key: "key"}, 1)
+		sealedAs := func(key []byte) []byte {
+			record := append(make([]byte, headerBytes), content...)
+			seal(record, key, 1)
+			return record
+		}
+		if c, err := parseLogRecord("k", rkey, sealedAs(rkey)); err == nil {
+			if c.Sequence != 1 || c.Key != "key" || c.Revision != 1 {
+				t.Errorf("a record of the log is %+v", c)
+			}
+		} else if !errors.Is(err, ErrCorrupted) {
+			t.Errorf("%v is not ErrCorrupted", err)
+		}
+		if p, err := parsePlaceRecord(placeKey(1), sealedAs(placeKey(1))); err == nil {
+			again, err := newRecordAfter(linkBytes, &storagev1.LogPlace{
+				Kind: []byte(p.Kind), Key: []byte(p.Key), Digest: p.Digest[:], Time: p.Time.UnixNano(), Bytes: p.bytes,
+			})
+			if err != nil || !bytes.Equal(again[headerBytes+linkBytes:], content[linkBytes:]) {
+				t.Errorf("%x is accepted as a place, and %x would be written", content, again)
 			}
 		} else if !errors.Is(err, ErrCorrupted) {
 			t.Errorf("%v is not ErrCorrupted", err)
