@@ -15,6 +15,7 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	shadow    *shadowMetrics
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -32,6 +33,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"operation"}),
 	}
 	registry.MustRegister(m.decisions, m.duration)
+	m.shadow = newShadowMetrics(registry)
 	return m
 }
 

@@ -74,7 +74,7 @@ type Options struct {
 	// OpenNamespaceLabels lets anybody change the labels of namespaces, which rules see.
 	// Default: only operators may.
 	OpenNamespaceLabels bool
-	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
+	// Rulesets, if set, is what plimsoll.v1.RulesetService works on; otherwise that is not
 	// served.
 	Rulesets RulesetControl
 	// Logger receives what operators need to know. It never receives specs,
@@ -158,19 +158,22 @@ func (o Options) withDefaults() Options {
 
 // Service answers containers API calls. Make one with [New].
 type Service struct {
-	store    storage.Store
-	options  Options
-	ruleset  rulesetInUse
-	inFlight *semaphore.Weighted
-	pages    pageViews
-	lane     lane
-	recorder *recorder
-	metrics  *metrics
-	explains *semaphore.Weighted // for whoever explains
-	surveys  *semaphore.Weighted // for one at a time
-	watches  atomic.Int64        // how many there are
-	drain    sync.Once           // closes draining
-	draining chan struct{}       // closed when callers are to go elsewhere
+	store   storage.Store
+	options Options
+	ruleset rulesetInUse
+	shadow  atomic.Pointer[shadowRun] // nil: nothing runs in shadow
+	// shadowsEnding are those that another has taken the place of.
+	shadowsEnding sync.WaitGroup
+	inFlight      *semaphore.Weighted
+	pages         pageViews
+	lane          lane
+	recorder      *recorder
+	metrics       *metrics
+	explains      *semaphore.Weighted // for whoever explains
+	surveys       *semaphore.Weighted // for one at a time
+	watches       atomic.Int64        // how many there are
+	drain         sync.Once           // closes draining
+	draining      chan struct{}       // closed when callers are to go elsewhere
 }
 
 // New returns a Service over store. It refuses mutations until it is given a
@@ -264,6 +267,7 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 		return
 	}
 	s.metrics.decided(d)
+	s.ruleset.count(d)
 	if s.options.OnDecision != nil {
 		s.options.OnDecision(*d)
 	}

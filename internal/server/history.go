@@ -19,8 +19,10 @@ import (
 	"syscall"
 	"time"
 
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/plugins"
 	"github.com/plimsoll-project/plimsoll/policy"
+	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // history keeps the rules that have judged, to go back to: policies and validators. They
@@ -35,13 +37,26 @@ type history struct {
 // historyIndex is the file index.json.
 type historyIndex struct {
 	Version int `json:"version"`
-	// Pinned says that the last entry is a rollback's, which stays until it is undone.
+	// Pinned says that the last entry was promoted or gone back to, and stays until that
+	// is undone.
 	Pinned bool `json:"pinned"`
 	// Entries are in the order in which they began to judge, the latest last.
 	Entries []historyEntry `json:"entries"`
+	// Candidates were sent to be tried and have not judged, the latest last. Versions 1
+	// and 2 had none.
+	Candidates []historyEntry `json:"candidates,omitempty"`
+	// Shadow is what runs in shadow; nil if nothing does.
+	Shadow *historyShadow `json:"shadow,omitempty"`
 }
 
-// historyEntry is rules that have judged.
+// historyShadow is rules that run in shadow, for Percent of the mutations.
+type historyShadow struct {
+	historyEntry
+
+	Percent float64 `json:"percent"`
+}
+
+// historyEntry is rules that have judged, or were to be tried.
 type historyEntry struct {
 	// Policies and Validators are their digests, none if there were none; Ruleset is that
 	// of all rules. Version 1 said nothing of validators.
@@ -52,8 +67,10 @@ type historyEntry struct {
 	Set string `json:"validator_set,omitempty"`
 	// Modules are the digests of those in the set.
 	Modules []string `json:"modules,omitempty"`
-	// Since is when they last began to judge.
+	// Since is when they last began to judge, or were sent, and By who made them; empty if
+	// nobody but the configuration did.
 	Since   time.Time       `json:"since"`
+	By      string          `json:"by,omitempty"`
 	Sources []historySource `json:"sources"`
 }
 
@@ -65,9 +82,11 @@ type historySource struct {
 const (
 	historyDir     = "history/policies"   // below the data directory
 	modulesDir     = "history/validators" // likewise
-	historyVersion = 2
-	// maxHistory is how many rulesets are kept, that which judges among them.
-	maxHistory = 5
+	historyVersion = 3
+	// maxHistory is how many rulesets are kept, that which judges among them, and
+	// maxCandidates how many that have not judged.
+	maxHistory    = 5
+	maxCandidates = 5
 	// maxKeptBytes bounds a set, which has its files in base64.
 	maxKeptBytes = 2*policy.DefaultMaxBytes + 1<<20
 )
@@ -107,12 +126,57 @@ func (h *history) setPath(fingerprint string) string {
 func (h *history) modulePath(digest string) string { return filepath.Join(h.modules, digest+".wasm") }
 
 // add notes that rules judge from now on, and keeps them.
-func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
+func (h *history) add(rules *loadedRules, pinned bool, by string, now time.Time) error {
+	entry, err := h.write(rules, by, now)
+	if err != nil {
+		return err
+	}
+	index := h.index
+	index.Pinned = pinned
+	index.Entries = append(without(index.Entries, entry), entry)
+	index.Entries = index.Entries[max(0, len(index.Entries)-maxHistory):]
+	index.Candidates = without(index.Candidates, entry)
+	if index.Shadow != nil && index.Shadow.isLike(entry) {
+		index.Shadow = nil
+	}
+	if err := h.writeIndex(index); err != nil {
+		return err
+	}
+	return h.prune()
+}
+
+// addShadow notes that rules run in shadow from now on, and keeps them.
+func (h *history) addShadow(rules *loadedRules, percent float64, by string, now time.Time) error {
+	entry, err := h.write(rules, by, now)
+	if err != nil {
+		return err
+	}
+	index := h.index
+	index.Shadow = &historyShadow{entry, percent}
+	if !slices.ContainsFunc(index.Entries, entry.isLike) {
+		index.Candidates = append(without(index.Candidates, entry), entry)
+		index.Candidates = index.Candidates[max(0, len(index.Candidates)-maxCandidates):]
+	}
+	if err := h.writeIndex(index); err != nil {
+		return err
+	}
+	return h.prune()
+}
+
+// endShadow notes that nothing runs in shadow any more.
+func (h *history) endShadow() error {
+	index := h.index
+	index.Shadow = nil
+	return h.writeIndex(index)
+}
+
+// write writes rules down, but for the index.
+func (h *history) write(rules *loadedRules, by string, now time.Time) (historyEntry, error) {
 	entry := historyEntry{
-		Policies: rules.policies.digest, Validators: rules.validatorsDigest(), Ruleset: rules.Digest, Set: rules.set(), Since: now.UTC(),
+		Policies: rules.policies.digest, Validators: rules.validatorsDigest(), Ruleset: rules.Digest, Set: rules.set(), Since: now.UTC(), By: by,
 	}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return fmt.Errorf("keeping policies: %w", err)
+		return entry, fmt.Errorf("keeping policies: %w", err)
 	}
 	if set := rules.policies.set; set != nil {
 		for _, s := range set.Info() {
@@ -120,29 +184,37 @@ func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
 		}
 		encoded, err := set.Encode()
 		if err != nil {
-			return err
+			return entry, err
 		}
 		if err := writeDurably(h.path(entry.Policies), zipped(encoded), 0o600); err != nil {
-			return fmt.Errorf("keeping policies: %w", err)
+			return entry, fmt.Errorf("keeping policies: %w", err)
 		}
 	}
 	if entry.Set != "" {
 		var err error
 		if entry.Modules, err = h.addValidators(rules.read); err != nil {
-			return fmt.Errorf("keeping validators: %w", err)
+			return entry, fmt.Errorf("keeping validators: %w", err)
 		}
 	}
-	index := h.index
-	index.Pinned = pinned
-	index.Entries = slices.DeleteFunc(slices.Clone(index.Entries), func(e historyEntry) bool {
-		return e.Policies == entry.Policies && e.Validators == entry.Validators
-	})
-	index.Entries = append(index.Entries, entry)
-	index.Entries = index.Entries[max(0, len(index.Entries)-maxHistory):]
-	if err := h.write(index); err != nil {
-		return err
+	return entry, nil
+}
+
+// isLike reports whether entries are of the same rules.
+func (e historyEntry) isLike(other historyEntry) bool {
+	return e.Policies == other.Policies && e.Validators == other.Validators
+}
+
+func without(entries []historyEntry, entry historyEntry) []historyEntry {
+	return slices.DeleteFunc(slices.Clone(entries), entry.isLike)
+}
+
+// all are the entries of all rules, those that have judged last.
+func (h *history) all() []historyEntry {
+	all := slices.Clone(h.index.Candidates)
+	if h.index.Shadow != nil {
+		all = append(all, h.index.Shadow.historyEntry)
 	}
-	return h.prune()
+	return append(all, h.index.Entries...)
 }
 
 // set is what an entry of the history calls the validators' set.
@@ -183,11 +255,11 @@ func (h *history) addValidators(read readValidators) ([]string, error) {
 func (h *history) unpin() error {
 	index := h.index
 	index.Pinned = false
-	return h.write(index)
+	return h.writeIndex(index)
 }
 
-// write replaces the index.
-func (h *history) write(index historyIndex) error {
+// writeIndex replaces the index.
+func (h *history) writeIndex(index historyIndex) error {
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return err
@@ -202,7 +274,7 @@ func (h *history) write(index historyIndex) error {
 // prune removes what the index does not name, such as what a crash left behind.
 func (h *history) prune() error {
 	keep := []string{h.indexPath()}
-	for _, e := range h.index.Entries {
+	for _, e := range h.all() {
 		keep = append(keep, h.path(e.Policies), h.setPath(e.Set))
 		for _, digest := range e.Modules {
 			keep = append(keep, h.modulePath(digest))
@@ -240,23 +312,24 @@ func (h *history) last() *historyEntry {
 	return &h.index.Entries[len(h.index.Entries)-1]
 }
 
-// find returns the entry that a digest means: of a ruleset, of policies or of validators,
-// in full or its beginning; the latest of several with the same. Empty means the latest
-// that going back to would change something of current.
-func (h *history) find(digest string, current *loadedRules) (*historyEntry, error) {
-	if digest == "" {
-		for _, e := range slices.Backward(h.index.Entries) {
-			if e.differs(current) {
-				return &e, nil
-			}
+// previous is the latest that going back to would change something of current.
+func (h *history) previous(current *loadedRules) (*historyEntry, error) {
+	for _, e := range slices.Backward(h.index.Entries) {
+		if e.differs(current) {
+			return &e, nil
 		}
-		return nil, errNoPrevious
 	}
+	return nil, errNoPrevious
+}
+
+// find returns the entry that a digest means: of a ruleset, of policies or of validators,
+// in full or its beginning; the latest of several with the same.
+func find(entries []historyEntry, digest string) (*historyEntry, error) {
 	const shortest = 6
 	wanted := strings.TrimPrefix(strings.ToLower(digest), "sha256:")
 	var found *historyEntry
 	meant := ""
-	for _, e := range slices.Backward(h.index.Entries) {
+	for _, e := range slices.Backward(entries) {
 		for _, d := range []string{e.Ruleset, e.Policies, e.Validators} {
 			if len(wanted) < shortest || !strings.HasPrefix(d, "sha256:"+wanted) || d == meant {
 				continue
@@ -271,6 +344,45 @@ func (h *history) find(digest string, current *loadedRules) (*historyEntry, erro
 		return nil, errNotKept
 	}
 	return found, nil
+}
+
+// kept describes all rules, those of active first: see [service.RulesetControl].
+func (h *history) kept(active *loadedRules) []service.KeptRuleset {
+	var list []service.KeptRuleset
+	add := func(e historyEntry, state service.RulesetState) {
+		kept := e.kept(e.Ruleset)
+		kept.State = state
+		list = append(list, kept)
+	}
+	isShadow := func(e historyEntry) bool { return h.index.Shadow != nil && h.index.Shadow.isLike(e) }
+	for _, e := range slices.Backward(h.index.Entries) {
+		if e.isOf(active) {
+			add(e, plimsollv1.RulesetState_RULESET_STATE_ACTIVE)
+		}
+	}
+	if h.index.Shadow != nil {
+		add(h.index.Shadow.historyEntry, plimsollv1.RulesetState_RULESET_STATE_SHADOW)
+	}
+	for _, e := range slices.Backward(h.index.Entries) {
+		if !e.isOf(active) && !isShadow(e) {
+			add(e, plimsollv1.RulesetState_RULESET_STATE_PAST)
+		}
+	}
+	for _, e := range slices.Backward(h.index.Candidates) {
+		if !isShadow(e) {
+			add(e, plimsollv1.RulesetState_RULESET_STATE_CANDIDATE)
+		}
+	}
+	return list
+}
+
+// kept describes an entry; ruleset is its digest with the settings of now.
+func (e historyEntry) kept(ruleset string) service.KeptRuleset {
+	kept := service.KeptRuleset{Ruleset: ruleset, Policies: e.Policies, Validators: e.Validators, Since: e.Since, By: e.By}
+	for _, s := range e.Sources {
+		kept.Revisions = append(kept.Revisions, service.SourceRevision(s))
+	}
+	return kept
 }
 
 // differs reports whether going back to an entry would make other rules than current ones

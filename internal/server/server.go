@@ -95,7 +95,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		OnDecision:          onDecision,
 		Metrics:             registry,
 	})
-	rules.begin(svc.SetRuleset)
+	rules.begin(svc)
 
 	serving, stopWorking := context.WithCancel(ctx)
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
@@ -103,6 +103,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	defer func() {
 		stopWorking()
 		working.Wait()
+		svc.EndShadow()
 	}()
 
 	drain := newDrain()
