@@ -2,14 +2,19 @@ package service
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
 
-// ErrNoShadow says that nothing runs in shadow.
-var ErrNoShadow = fmt.Errorf("no ruleset is in shadow: %w", plimsoll.ErrNotFound)
+// ErrNoShadow says that nothing runs in shadow. It is an [plimsoll.ErrNotFound].
+var ErrNoShadow error = noShadowError{}
+
+type noShadowError struct{}
+
+func (noShadowError) Error() string { return "no ruleset is in shadow" }
+
+func (noShadowError) Unwrap() error { return plimsoll.ErrNotFound }
 
 // Shadow implements plimsoll.v1.RulesetService.
 func (s rulesetsV1) Shadow(ctx context.Context, req *plimsollv1.ShadowRequest) (*plimsollv1.ShadowResponse, error) {

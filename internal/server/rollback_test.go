@@ -96,7 +96,7 @@ func TestRollback(t *testing.T) {
 	s.stop()
 	s = run(t, config)
 	s.denies("policies 3")
-	if !s.status().GetPinned() || !strings.Contains(s.log.String(), "pinned by a rollback") {
+	if !s.status().GetPinned() || !strings.Contains(s.log.String(), "the rules are pinned") {
 		t.Errorf("after a restart: %v\n%s", s.status(), s.log)
 	}
 
