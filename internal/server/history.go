@@ -127,7 +127,7 @@ func (h *history) modulePath(digest string) string { return filepath.Join(h.modu
 
 // add notes that rules judge from now on, and keeps them.
 func (h *history) add(rules *loadedRules, pinned bool, by string, now time.Time) error {
-	entry, err := h.write(rules, by, now)
+	entry, err := h.write(rules, true, by, now)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (h *history) add(rules *loadedRules, pinned bool, by string, now time.Time)
 
 // addShadow notes that rules run in shadow from now on, and keeps them.
 func (h *history) addShadow(rules *loadedRules, percent float64, by string, now time.Time) error {
-	entry, err := h.write(rules, by, now)
+	entry, err := h.write(rules, false, by, now)
 	if err != nil {
 		return err
 	}
@@ -170,8 +170,9 @@ func (h *history) endShadow() error {
 	return h.writeIndex(index)
 }
 
-// write writes rules down, but for the index.
-func (h *history) write(rules *loadedRules, by string, now time.Time) (historyEntry, error) {
+// write writes rules down, but for the index. A copy that has judged stays as it is if
+// those are not to judge: it may be signed where this one is not.
+func (h *history) write(rules *loadedRules, toJudge bool, by string, now time.Time) (historyEntry, error) {
 	entry := historyEntry{
 		Policies: rules.policies.digest, Validators: rules.validatorsDigest(), Ruleset: rules.Digest, Set: rules.set(), Since: now.UTC(), By: by,
 	}
@@ -186,7 +187,11 @@ func (h *history) write(rules *loadedRules, by string, now time.Time) (historyEn
 		if err != nil {
 			return entry, err
 		}
-		if err := writeDurably(h.path(entry.Policies), zipped(encoded), 0o600); err != nil {
+		hasJudged := slices.ContainsFunc(h.index.Entries, func(e historyEntry) bool { return e.Policies == entry.Policies })
+		if !toJudge && hasJudged {
+			encoded = nil
+		}
+		if err := h.writePolicies(entry.Policies, encoded); err != nil {
 			return entry, fmt.Errorf("keeping policies: %w", err)
 		}
 	}
@@ -197,6 +202,14 @@ func (h *history) write(rules *loadedRules, by string, now time.Time) (historyEn
 		}
 	}
 	return entry, nil
+}
+
+// writePolicies writes a set that is encoded; nil stands for one that is there already.
+func (h *history) writePolicies(digest string, encoded []byte) error {
+	if encoded == nil {
+		return nil
+	}
+	return writeDurably(h.path(digest), zipped(encoded), 0o600)
 }
 
 // isLike reports whether entries are of the same rules.
