@@ -17,9 +17,13 @@ const (
 	// KindRequest: a mutation that was committed under a request ID, by namespace,
 	// caller and that ID. It comes with the mutation and leaves no event of its own.
 	KindRequest EntryKind = "request"
+	// KindExemption: an exemption from rules, by its ID.
+	KindExemption EntryKind = "exemption"
 	// KindDecision: the record of a decision, by namespace and ID. It is no entry but a
 	// record of the log: see package storage.
 	KindDecision EntryKind = "decision"
+	// KindDrops: how many decisions were not recorded, in the log too.
+	KindDrops EntryKind = "drops"
 )
 
 // EntryKey identifies an entry: a key is unique within its kind.

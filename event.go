@@ -27,8 +27,7 @@ type Event struct {
 	Time time.Time
 	// Decision is the ID of the decision that let the change in.
 	Decision string
-	// Logged says that the commit appended records to the log, that of the decision among
-	// them.
+	// Logged says that the commit appended decisions to the log, that one among them.
 	Logged bool
 	// Ruleset is the digest of the rules it was judged by.
 	Ruleset string
@@ -61,6 +60,9 @@ type Decision struct {
 	Verdict Verdict
 	// Patches are what rules changed before the object was judged.
 	Patches []Patch
+	// BreakGlass is the reason that the caller gave to override the rules by; empty if
+	// none was given.
+	BreakGlass string
 	// Err is why the outcome is denied or failed; nil otherwise.
 	Err error
 	// Revision is that of the commit; 0 if there was none.

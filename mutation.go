@@ -60,6 +60,8 @@ type Mutation struct {
 	DryRun    bool
 	User      User
 	RequestID string
+	// BreakGlass, if set, is why what the rules say is to be overridden.
+	BreakGlass string `json:",omitempty"`
 }
 
 // MaskPaths are the update mask paths that Merge understands. labels.KEY and

@@ -3,6 +3,7 @@ package plimsoll
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Judge decides whether a mutation may be committed. Policies and validators are
@@ -68,6 +69,57 @@ type Violation struct {
 	Severity string
 	// Source is the rule that says so.
 	Source Source
+	// Enforcement is that of the rule if it is a canary; empty otherwise. A warning with it
+	// is a violation for containers that are in the canary's share.
+	Enforcement Enforcement
+	// Waiver, of a warning, says why it is no violation, which it would be; nil if none was
+	// waived.
+	Waiver *Waiver
+}
+
+// Leniency says why a warning is no violation, if it would be one: "would be denied,
+// canary:10%", or what its waiver says; empty otherwise.
+func (v *Violation) Leniency() string {
+	switch {
+	case v.Waiver != nil:
+		return v.Waiver.String()
+	case v.Enforcement != "":
+		return "would be denied, " + string(v.Enforcement)
+	}
+	return ""
+}
+
+// WaiverKind is why a violation does not count.
+type WaiverKind string
+
+// The kinds of waivers.
+const (
+	WaiverExemption  WaiverKind = "exemption"   // an exemption covers it
+	WaiverBreakGlass WaiverKind = "break-glass" // somebody who may has overridden it
+)
+
+// Waiver says why a violation was made a warning. It never changes.
+type Waiver struct {
+	Kind WaiverKind
+	// Exemption is the ID of the exemption, Owner who answers for it, and Until when it
+	// expires.
+	Exemption string
+	Owner     string
+	Until     time.Time
+	// Fault says that what was overridden is that a rule came to no verdict, and not what
+	// it said.
+	Fault bool
+}
+
+// String says it in words, such as "exempted by web-legacy until 2026-12-24".
+func (w *Waiver) String() string {
+	switch {
+	case w.Kind == WaiverExemption:
+		return "exempted by " + w.Exemption + " until " + w.Until.UTC().Format(time.RFC3339)
+	case w.Fault:
+		return "no verdict, overridden by break-glass"
+	}
+	return "overridden by break-glass"
 }
 
 // CodeQuotaExceeded is the violation code of quota rules. A mutation that only
@@ -97,6 +149,15 @@ type Source struct {
 	// policy path that was loaded.
 	File string
 	Line int
+}
+
+// RuleName is what the rule or validator is called wherever it stands: labels.required.deny
+// or runc-spec.
+func (s Source) RuleName() string {
+	if s.Kind == SourcePolicy && s.Rule != "" {
+		return s.Name + "." + s.Rule
+	}
+	return s.Name
 }
 
 // String is how people refer to a source: "labels.required policies/labels.rego:12"

@@ -10,11 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	yamlv2 "go.yaml.in/yaml/v2"
 	"sigs.k8s.io/yaml"
+
+	"github.com/plimsoll-project/plimsoll"
 )
 
 // Source is where a validators.yaml is: see [File], [FS] and [Archive]. The modules it
@@ -53,18 +54,19 @@ func (s Source) open() (fsys fs.FS, name string, done func() error, err error) {
 	return root.FS(), filepath.Base(s.path), root.Close, nil
 }
 
-// Enforcement is what a binding's violations and faults amount to.
-type Enforcement string
+// Enforcement is what a binding's violations and faults amount to: see
+// [plimsoll.Enforcement].
+type Enforcement = plimsoll.Enforcement
 
-// The enforcements.
+// The enforcements besides canaries.
 const (
 	// Enforce denies: the default.
-	Enforce Enforcement = "enforce"
+	Enforce = plimsoll.Enforce
 	// Warn admits, and tells the caller.
-	Warn Enforcement = "warn"
+	Warn = plimsoll.Warn
 	// Shadow has no say: what the validator finds, or that it fails, is recorded with
 	// the decision, and nothing else.
-	Shadow Enforcement = "shadow"
+	Shadow = plimsoll.InShadow
 )
 
 // bindingConfig is one member of validators, as written. What depends on the module
@@ -168,8 +170,8 @@ func (b bindingConfig) check() []error {
 	if digest, err := hex.DecodeString(b.sha256); b.sha256 != "" && (err != nil || len(digest) != 32) {
 		errs = append(errs, fmt.Errorf("%s.sha256: %q is not a SHA-256 digest of 64 hexadecimal digits", b.at, b.sha256))
 	}
-	if !slices.Contains([]Enforcement{Enforce, Warn, Shadow}, b.enforcement) {
-		errs = append(errs, fmt.Errorf("%s.enforcement: %q is none of enforce, warn, shadow", b.at, b.enforcement))
+	if err := b.enforcement.Check(Enforce, Warn, Shadow); err != nil {
+		errs = append(errs, fmt.Errorf("%s.enforcement: %w", b.at, err))
 	}
 	return errs
 }

@@ -163,7 +163,7 @@ func TestConfigProblems(t *testing.T) {
 				`validators[1].limits.concurrency: 0 is not between 1 and 1,024`,
 				`validators[1].module: "/etc/m.wasm" is not a path below`,
 				`validators[1].sha256: "zz" is not a SHA-256 digest`,
-				`validators[1].enforcement: "dryrun" is none of enforce, warn, shadow`,
+				`validators[1].enforcement: "dryrun" is none of enforce, warn, shadow, canary:PERCENT% (such as canary:10%)`,
 				`validators[2].module: "../m.wasm" is not a path below`,
 				`validators[3].match.labels: want a string, got number`,
 				`validators[3].match.labels: "": "a" is not a key and a pattern of its value`,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -43,21 +44,24 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 	}
 	var verdict plimsoll.Verdict
 	shadows := v.startShadows(ctx, in)
+	key := plimsoll.Key{Namespace: in.Namespace, ID: in.Object.ID}
 	for _, b := range v.bindings {
 		if b.info.Enforcement == Shadow || !b.info.Match.covers(in) {
 			continue
 		}
+		denies := b.info.Enforcement.Denies(key)
 		found, err := b.judge(ctx, in)
 		switch {
-		case err == nil && b.info.Enforcement == Warn:
-			verdict.Warnings = append(verdict.Warnings, found.Violations...)
+		case err == nil && denies:
+			verdict.Violations = append(verdict.Violations, b.underCanary(found.Violations)...)
 			verdict.Warnings = append(verdict.Warnings, found.Warnings...)
 		case err == nil:
-			verdict.Add(found)
-		case b.info.Enforcement == Warn && isGuestsFault(err):
-			verdict.Warnings = append(verdict.Warnings, plimsoll.Violation{
+			verdict.Warnings = append(verdict.Warnings, b.underCanary(found.Violations)...)
+			verdict.Warnings = append(verdict.Warnings, found.Warnings...)
+		case !denies && isGuestsFault(err):
+			verdict.Warnings = append(verdict.Warnings, b.underCanary([]plimsoll.Violation{{
 				Message: err.Error() + "; it does not enforce, so it was passed over", Source: b.info.source(), Link: b.info.Docs,
-			})
+			}})...)
 		default:
 			return plimsoll.Verdict{}, err
 		}
@@ -66,6 +70,19 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 		verdict.Shadows = append(verdict.Shadows, t.end())
 	}
 	return verdict, nil
+}
+
+// underCanary says of violations that they are a canary's, if they are. What is remembered
+// is shared, so they are copied.
+func (b *binding) underCanary(found []plimsoll.Violation) []plimsoll.Violation {
+	if !b.info.Enforcement.IsCanary() {
+		return found
+	}
+	found = slices.Clone(found)
+	for i := range found {
+		found[i].Enforcement = b.info.Enforcement
+	}
+	return found
 }
 
 // isGuestsFault tells a validator's failure from the end of the context, and from

@@ -40,6 +40,12 @@
 // and what is inside of a spec can be patched. False and undefined say nothing. All else
 // is a [plimsoll.FaultError], as is what two patches say differently of one field.
 //
+// # The decision log
+//
+// Rules of the package system.log judge nothing. As for OPA, mask says what of a decision
+// is hidden before it is recorded, and drop which decisions are not sent on; their input is
+// the event of the decision. See [Policies.Mask] and [Policies.Drop].
+//
 // # Guarantees
 //
 //   - Fail closed. A mutation is admitted only if every rule was evaluated and had

@@ -78,7 +78,7 @@ func (p *Policies) explain(ctx context.Context, in *plimsoll.Input, doc []byte) 
 		explanation.Verdict.Add(verdict)
 		explanation.AsksOthers = explanation.AsksOthers || g.verdicts == nil
 	}
-	explanation.Verdict = p.reclassify(explanation.Verdict, in.Namespace)
+	explanation.Verdict = p.reclassify(explanation.Verdict, plimsoll.Key{Namespace: in.Namespace, ID: in.Object.ID})
 	slices.SortFunc(explanation.Verdict.Violations, compare)
 	slices.SortFunc(explanation.Verdict.Warnings, compare)
 	explanation.Rules = p.firedRules(explanation.Verdict, fired.firings, whole)
@@ -142,13 +142,14 @@ func (p *Policies) explainPatches(ctx context.Context, in *plimsoll.Input, doc [
 func inputOf(in *plimsoll.Input, document ast.Value) *plimsoll.Input {
 	return &plimsoll.Input{
 		Operation: in.Operation, Namespace: in.Namespace, Others: in.Others,
-		Object: &plimsoll.Container{Runtime: plimsoll.Runtime{Name: runtimeIn(document)}},
+		Object: &plimsoll.Container{ID: fieldIn(document, "id"), Runtime: plimsoll.Runtime{Name: fieldIn(document, "runtime")}},
 	}
 }
 
-// runtimeIn is the runtime of the object of an input document, by which rules are matched.
-func runtimeIn(document ast.Value) string {
-	value, err := document.Find(ast.Ref{ast.StringTerm("object"), ast.StringTerm("runtime")})
+// fieldIn is a field of the object of an input document: the runtime, by which rules are
+// matched, or the ID, by which containers are in the share of a canary.
+func fieldIn(document ast.Value, field string) string {
+	value, err := document.Find(ast.Ref{ast.StringTerm("object"), ast.StringTerm(field)})
 	if name, ok := value.(ast.String); err == nil && ok {
 		return string(name)
 	}

@@ -45,7 +45,8 @@ func (w *Workspace) Inspect(ctx context.Context) (*Inspection, error) {
 	}
 	modules := w.Modules()
 	maps.DeleteFunc(modules, func(name string, _ *ast.Module) bool { return IsTest(name) })
-	compiler, err := newCompiler(w.data)
+	modules = judgingModules(modules)
+	compiler, err := newCompiler(w.data, modules)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 		}
 		verdict.Add(said)
 	}
-	verdict = p.reclassify(verdict, in.Namespace)
+	verdict = p.reclassify(verdict, plimsoll.Key{Namespace: in.Namespace, ID: in.Object.ID})
 	slices.SortFunc(verdict.Violations, compare)
 	slices.SortFunc(verdict.Warnings, compare)
 	return verdict, nil

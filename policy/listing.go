@@ -17,8 +17,8 @@ type Package struct {
 	// package's own.
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
-	// Enforcement is [Enforce] if any rule of the package can deny; empty if all that
-	// its rules do is patch.
+	// Enforcement is that of the rule of the package that denies most: [Enforce], the
+	// canary with the largest share, or [Warn]; empty if all that its rules do is patch.
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 	// Rules are the names of the rules that decide, sorted.
 	Rules []string `json:"rules"`
@@ -51,12 +51,8 @@ func packagesOf(rules []rule) []Package {
 		if p.Description == "" {
 			p.Description = r.description
 		}
-		switch {
-		case r.patches():
-		case !r.warns:
-			p.Enforcement = Enforce
-		case p.Enforcement == "":
-			p.Enforcement = Warn
+		if !r.patches() && (p.Enforcement == "" || r.strictness().Exceeds(p.Enforcement)) {
+			p.Enforcement = r.strictness()
 		}
 		p.Rules = append(p.Rules, r.source.Rule)
 		p.Files = append(p.Files, r.source.File)

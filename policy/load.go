@@ -33,8 +33,12 @@ type Policies struct {
 	packages []Package
 	modules  map[string]*ast.Module // by file, to tell where faults are
 	grants   grants
+	log      *logFilter // nil if there are no rules about the log
 	// overrides of enforcement: the first that covers a package and a namespace counts.
 	overrides []Override
+	// exemptions asks the rules about exemptions; nil if there are none.
+	exemptions *queries
+	canaries   bool // whether METADATA makes a canary of any rule
 }
 
 var _ plimsoll.Judge = (*Policies)(nil)
@@ -67,21 +71,30 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	if err != nil {
 		return nil, err
 	}
-	if len(rules) == 0 {
+	if !slices.ContainsFunc(rules, func(r rule) bool { return !r.match.isAboutExemptions() }) {
 		return nil, fmt.Errorf("policies in %s have no rule called %s: they would admit everything",
 			name, strings.Join(decisionNames, ", "))
 	}
-	compiler, err := compile(lines, modules, data, rules)
+	judgingOnes := judgingModules(modules)
+	compiler, err := compile(lines, judgingOnes, data, rules)
 	if err != nil {
 		return nil, err
 	}
-	engine := newEngine(compiler, data, rules, modules)
-	judging, patching := questions(rules)
+	log, err := newLogFilter(ctx, lines, modules, data)
+	if err != nil {
+		return nil, err
+	}
+	engine := newEngine(compiler, data, rules, judgingOnes)
+	judging, patching, exempting := questions(rules)
 	groups, err := newGroups(ctx, engine, judging)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
 	patches, err := newQueries(ctx, engine, patching)
+	if err != nil {
+		return nil, fmt.Errorf("preparing policies: %w", err)
+	}
+	exemptions, err := newQueries(ctx, engine, exempting)
 	if err != nil {
 		return nil, fmt.Errorf("preparing policies: %w", err)
 	}
@@ -91,8 +104,10 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	}
 	return &Policies{
 		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
-		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants,
-		overrides: options.Enforcement,
+		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants, log: log,
+		overrides:  options.Enforcement,
+		exemptions: exemptions,
+		canaries:   slices.ContainsFunc(rules, func(r rule) bool { return r.enforcement.IsCanary() }),
 	}, nil
 }
 
@@ -160,7 +175,10 @@ func analyse(t text, modules map[string]*ast.Module, options Options) ([]rule, g
 	if len(errs) > 0 {
 		return nil, nil, asError(append(problems, t.explainAll("", errs)...))
 	}
-	rules, ruleProblems := findRules(t, names, modules, notes)
+	problems = append(problems, checkLog(t, modules)...)
+	judging := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return isLog(modules[name]) })
+	rules, ruleProblems := findRules(t, judging, modules, notes)
+	ruleProblems = append(ruleProblems, checkExemptionRules(t, rules)...)
 	grants, grantProblems := readGrants(t, modules, notes, options.Grants)
 	return rules, grants, asError(slices.Concat(problems, ruleProblems, grantProblems))
 }
@@ -185,7 +203,7 @@ func nesting(r *ast.Rule) int {
 
 // compile checks and compiles modules, and points rules at what is to be evaluated.
 func compile(t text, modules map[string]*ast.Module, data map[string]any, rules []rule) (*ast.Compiler, error) {
-	compiler, err := newCompiler(data)
+	compiler, err := newCompiler(data, modules)
 	if err != nil {
 		return nil, err
 	}
@@ -193,16 +211,20 @@ func compile(t text, modules map[string]*ast.Module, data map[string]any, rules 
 	return compiler, asError(compileProblems(t, compiler))
 }
 
-// newCompiler returns a compiler of modules that go with data.
-func newCompiler(data map[string]any) (*ast.Compiler, error) {
-	schemas, err := schemas()
-	if err != nil {
-		return nil, err
+// newCompiler returns a compiler of modules that go with data. If some of them are about the
+// log, whose input is another, it knows nothing of the input.
+func newCompiler(data map[string]any, modules map[string]*ast.Module) (*ast.Compiler, error) {
+	compiler := ast.NewCompiler()
+	if len(judgingModules(modules)) == len(modules) {
+		schemas, err := schemas()
+		if err != nil {
+			return nil, err
+		}
+		compiler.WithSchemas(schemas)
 	}
-	return ast.NewCompiler().
+	return compiler.
 		WithCapabilities(capabilities()).
 		WithDefaultRegoVersion(ast.RegoV1).
-		WithSchemas(schemas).
 		WithPathConflictsCheck(func(path []string) (bool, error) { return exists(data, path), nil }).
 		SetErrorLimit(0), nil
 }

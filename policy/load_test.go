@@ -41,7 +41,7 @@ policies/a.rego:4:15: undefined ref: input.object.lables.team
 policies/a.rego:3:28: undefined ref: input.opration
 	deny contains "x" if input.opration == "CREATE"
 	                           ^
-	have "opration", want one of ["dry_run", "namespace", "namespace_labels", "object", "old_object", "operation", "request_id", "update_mask", "user", "version"]; did you mean "operation"?
+	have "opration", want one of ["dry_run", "exemption", "kind", "namespace", "namespace_labels", "object", "old_object", "operation", "operator", "request_id", "update_mask", "user", "version"]; did you mean "operation"?
 policies/a.rego:5:39: undefined ref: input.old_object.lables.a
 	deny contains "y" if input.old_object.lables.a
 	                                      ^
@@ -91,11 +91,11 @@ policies/a.rego:3:22: undefined function time.now_ns
 policies/a.rego:1:1: custom.enforcement is "shadow"
 	# METADATA
 	^
-	want one of ["enforce", "warn"]`,
+	want one of ["enforce", "warn", "canary:10%"], where a percentage is from 0 to 100 in steps of 0.01`,
 		},
 		"enforcement of what does not decide": {
 			[]string{"a.rego", denies, "b.rego", "package b\n\n# METADATA\n# custom:\n#   enforcement: 7\nx := 1\n"},
-			"policies have a problem:\npolicies/b.rego:3:1: custom.enforcement is 7\n\t# METADATA\n\t^\n\twant one of [\"enforce\", \"warn\"]",
+			"policies have a problem:\npolicies/b.rego:3:1: custom.enforcement is 7\n\t# METADATA\n\t^\n\twant one of [\"enforce\", \"warn\", \"canary:10%\"], where a percentage is from 0 to 100 in steps of 0.01",
 		},
 		"severity": {
 			[]string{"a.rego", "# METADATA\n# custom:\n#   severity: 7\npackage a\n\ndeny contains \"x\"\n"},
@@ -111,7 +111,7 @@ policies/a.rego:1:1: custom.enforcement is "shadow"
 		},
 		"match: unknown key": {
 			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {operation: [CREATE]}\npackage a\n\ndeny contains \"x\"\n"},
-			"policies have a problem:\npolicies/a.rego:1:1: custom.match has an unknown key \"operation\"\n\t# METADATA\n\t^\n\t" + `have "operation", want one of ["operations", "namespaces", "runtimes"]; did you mean "operations"?`,
+			"policies have a problem:\npolicies/a.rego:1:1: custom.match has an unknown key \"operation\"\n\t# METADATA\n\t^\n\t" + `have "operation", want one of ["operations", "namespaces", "runtimes", "kinds"]; did you mean "operations"?`,
 		},
 		"match: misspelt operation": {
 			[]string{"a.rego", "# METADATA\n# custom:\n#   match: {operations: [CREATE, DELET]}\npackage a\n\ndeny contains \"x\"\n"},

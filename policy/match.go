@@ -20,20 +20,33 @@ import (
 //	#     namespaces: ["prod-*"]
 //	#     runtimes: ["io.containerd.runc.*"]
 //
+// With kinds: [exemption] they are asked about exemptions and nothing else.
+//
 // Those that fit every list are matched; a list that is left out fits everything.
 // Patterns are those of [plimsoll.MatchesName].
 type match struct {
 	operations []string
 	namespaces []string
 	runtimes   []string
+	// kinds is what rules judge, one of them; nil means containers.
+	kinds []string
 }
+
+// The kinds of what rules judge.
+const (
+	kindContainer = "container"
+	kindExemption = string(plimsoll.KindExemption)
+)
+
+// isAboutExemptions reports whether rules judge exemptions, and not containers.
+func (m *match) isAboutExemptions() bool { return m != nil && slices.Contains(m.kinds, kindExemption) }
 
 // misfit is what is wrong with a match. It goes after "custom.match".
 type misfit struct{ message, hint string }
 
 const wantMatch = `want {"operations": ["CREATE", …], "namespaces": ["prod-*", …], "runtimes": ["io.containerd.runc.*", …]}, or some of it`
 
-var matchKeys = []string{"operations", "namespaces", "runtimes"}
+var matchKeys = []string{"operations", "namespaces", "runtimes", "kinds"}
 
 func readMatch(v any) (*match, *misfit) {
 	object, ok := v.(map[string]any)
@@ -50,6 +63,8 @@ func readMatch(v any) (*match, *misfit) {
 			m.namespaces, wrong = readList(object[key], checkPattern)
 		case "runtimes":
 			m.runtimes, wrong = readList(object[key], checkPattern)
+		case "kinds":
+			m.kinds, wrong = readList(object[key], checkKind)
 		default:
 			return nil, &misfit{fmt.Sprintf(" has an unknown key %q", key), wrongField(ast.String(key), asStrings(matchKeys))}
 		}
@@ -57,7 +72,21 @@ func readMatch(v any) (*match, *misfit) {
 			return nil, &misfit{"." + key + wrong.message, wrong.hint}
 		}
 	}
+	switch {
+	case len(m.kinds) > 1:
+		return nil, &misfit{".kinds are more than one, which do not look alike", "write rules of their own for each"}
+	case m.isAboutExemptions() && (m.namespaces != nil || m.runtimes != nil):
+		return nil, &misfit{" is about exemptions, which have no runtime and are in no namespace", "look at input.exemption.namespaces"}
+	}
 	return m, nil
+}
+
+func checkKind(name string) *misfit {
+	kinds := []string{kindContainer, kindExemption}
+	if slices.Contains(kinds, name) {
+		return nil
+	}
+	return &misfit{fmt.Sprintf(" is %q", name), wrongField(ast.String(name), asStrings(kinds))}
 }
 
 func readList(v any, check func(string) *misfit) ([]string, *misfit) {
@@ -122,7 +151,7 @@ func (m *match) String() string {
 	if m == nil {
 		return ""
 	}
-	return strings.Join([]string{fmt.Sprintf("%q", m.operations), fmt.Sprintf("%q", m.namespaces), fmt.Sprintf("%q", m.runtimes)}, " ")
+	return strings.Join([]string{fmt.Sprintf("%q", m.operations), fmt.Sprintf("%q", m.namespaces), fmt.Sprintf("%q", m.runtimes), fmt.Sprintf("%q", m.kinds)}, " ")
 }
 
 // describe says in words what m has, in the order of its keys in METADATA.
@@ -134,7 +163,7 @@ func (m *match) describe() string {
 	for _, list := range []struct {
 		key   string
 		names []string
-	}{{"operations", m.operations}, {"namespaces", m.namespaces}, {"runtimes", m.runtimes}} {
+	}{{"operations", m.operations}, {"namespaces", m.namespaces}, {"runtimes", m.runtimes}, {"kinds", m.kinds}} {
 		if list.names != nil {
 			said = append(said, list.key+" "+strings.Join(list.names, ", "))
 		}

@@ -5,15 +5,17 @@ import (
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/plimsoll-project/plimsoll"
 )
 
-// Enforcement is what becomes of a deny.
-type Enforcement string
+// Enforcement is what becomes of a deny: see [plimsoll.Enforcement].
+type Enforcement = plimsoll.Enforcement
 
-// The enforcements, as custom.enforcement in METADATA says them.
+// The enforcements, as custom.enforcement in METADATA says them, besides canaries.
 const (
-	Enforce Enforcement = "enforce" // denies; the default
-	Warn    Enforcement = "warn"    // only warns
+	Enforce = plimsoll.Enforce // denies; the default
+	Warn    = plimsoll.Warn    // only warns
 )
 
 // metadata is what the annotations of a rule, its document, package and parent
@@ -55,9 +57,12 @@ func metadataOf(chain []*ast.Annotations) metadata {
 // checkAnnotation refuses what would silently mean something else.
 func checkAnnotation(t text, a *ast.Annotations) []Problem {
 	var problems []Problem
-	if v, ok := a.Custom["enforcement"]; ok && v != string(Enforce) && v != string(Warn) {
-		problems = append(problems, t.at(a.Location, fmt.Sprintf("custom.enforcement is %v", quoted(v)),
-			fmt.Sprintf("want one of [%q, %q]", Enforce, Warn)))
+	if v, ok := a.Custom["enforcement"]; ok {
+		s, _ := v.(string)
+		if Enforcement(s).Check(Enforce, Warn) != nil {
+			problems = append(problems, t.at(a.Location, fmt.Sprintf("custom.enforcement is %v", quoted(v)),
+				fmt.Sprintf("want one of [%q, %q, \"canary:10%%\"], where a percentage is from 0 to 100 in steps of 0.01", Enforce, Warn)))
+		}
 	}
 	if v, ok := a.Custom["severity"]; ok {
 		if s, isString := v.(string); !isString || s == "" {

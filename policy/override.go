@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,8 +33,8 @@ func (o Override) Validate() error {
 			}
 		}
 	}
-	if o.Enforcement != Enforce && o.Enforcement != Warn {
-		problems = append(problems, fmt.Errorf("enforcement: %q is neither %s nor %s", string(o.Enforcement), Enforce, Warn))
+	if err := o.Enforcement.Check(Enforce, Warn); err != nil {
+		problems = append(problems, fmt.Errorf("enforcement: %w", err))
 	}
 	return errors.Join(problems...)
 }
@@ -56,31 +57,35 @@ func (p *Policies) Unmatched() []string {
 	return unmatched
 }
 
-// reclassify applies the overrides to what rules said in a namespace. It comes after
-// verdicts were remembered, so that those serve all namespaces. What rules called warn
-// say never denies.
-func (p *Policies) reclassify(said plimsoll.Verdict, namespace string) plimsoll.Verdict {
-	if len(p.overrides) == 0 {
+// reclassify applies the overrides, and shares of canaries, to what rules said of a
+// container. It comes after verdicts were remembered, so that those serve all containers.
+// What rules called warn say never denies.
+func (p *Policies) reclassify(said plimsoll.Verdict, key plimsoll.Key) plimsoll.Verdict {
+	if len(p.overrides) == 0 && !p.canaries {
 		return said
 	}
 	var verdict plimsoll.Verdict
 	for _, v := range said.Violations {
-		p.classify(&verdict, v, namespace, Enforce)
+		p.classify(&verdict, v, key, cmp.Or(v.Enforcement, Enforce))
 	}
 	for _, v := range said.Warnings {
-		p.classify(&verdict, v, namespace, Warn)
+		p.classify(&verdict, v, key, Warn)
 	}
 	return verdict
 }
 
-func (p *Policies) classify(verdict *plimsoll.Verdict, v plimsoll.Violation, namespace string, enforcement Enforcement) {
-	first := slices.IndexFunc(p.overrides, func(o Override) bool { return o.covers(v.Source.Name, namespace) })
+func (p *Policies) classify(verdict *plimsoll.Verdict, v plimsoll.Violation, key plimsoll.Key, enforcement Enforcement) {
+	first := slices.IndexFunc(p.overrides, func(o Override) bool { return o.covers(v.Source.Name, key.Namespace) })
 	if first >= 0 && kindOf(v.Source.Rule) != warnName {
 		enforcement = p.overrides[first].Enforcement
 	}
-	if enforcement == Warn {
-		verdict.Warnings = append(verdict.Warnings, v)
-	} else {
+	v.Enforcement = ""
+	if enforcement.IsCanary() {
+		v.Enforcement = enforcement
+	}
+	if enforcement.Denies(key) {
 		verdict.Violations = append(verdict.Violations, v)
+	} else {
+		verdict.Warnings = append(verdict.Warnings, v)
 	}
 }

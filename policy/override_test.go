@@ -66,7 +66,7 @@ func TestOverridesRefused(t *testing.T) {
 		"no packages":         {policy.Override{Enforcement: policy.Warn}, `enforcement[0]: packages: name at least one`},
 		"bad pattern":         {policy.Override{Packages: []string{"[a"}, Enforcement: policy.Warn}, `packages[0]: "[a" is no pattern`},
 		"bad namespace":       {policy.Override{Packages: []string{"a"}, Namespaces: []string{""}, Enforcement: policy.Warn}, `namespaces[0]: "" is no pattern`},
-		"unknown enforcement": {policy.Override{Packages: []string{"a"}, Enforcement: "wran"}, `enforcement: "wran" is neither enforce nor warn`},
+		"unknown enforcement": {policy.Override{Packages: []string{"a"}, Enforcement: "wran"}, `enforcement: "wran" is none of enforce, warn, canary:PERCENT%`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := policy.Load(context.Background(), policy.Options{Enforcement: []policy.Override{test.override}}, files("a.rego", denies))

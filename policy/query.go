@@ -40,13 +40,16 @@ func newEngine(compiler *ast.Compiler, data map[string]any, rules []rule, module
 }
 
 // questions are the numbers of the rules to evaluate: all documents and, for each set,
-// the first of its clauses. Those that patch are evaluated before those that judge.
-func questions(rules []rule) (judging, patching []int) {
+// the first of its clauses. Those that patch are evaluated before those that judge, and
+// those about exemptions judge nothing else.
+func questions(rules []rule) (judging, patching, exempting []int) {
 	sets := map[string]bool{}
 	for n, r := range rules {
 		set := r.ref.String()
 		switch {
 		case r.shape == clause && sets[set]:
+		case r.match.isAboutExemptions():
+			exempting = append(exempting, n)
 		case r.patches():
 			patching = append(patching, n)
 		default:
@@ -54,7 +57,7 @@ func questions(rules []rule) (judging, patching []int) {
 		}
 		sets[set] = true
 	}
-	return judging, patching
+	return judging, patching, exempting
 }
 
 // queries are a query for each choice of some rules that can match one mutation. There

@@ -39,7 +39,8 @@ type rule struct {
 	// that not having one is a fault.
 	total bool
 	// ref is what to evaluate: for a clause, the set of what all clauses say.
-	ref ast.Ref
+	ref      ast.Ref
+	location *ast.Location
 	// module and index are the clause's, to be able to copy it.
 	module string
 	index  int
@@ -187,9 +188,10 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 	path := h.path()
 	name := string(path[len(path)-1].Value.(ast.String)) //nolint:forcetypeassert // Extend makes it one
 	r := rule{
-		ref:    path,
-		module: h.module,
-		index:  h.index,
+		ref:      path,
+		location: h.Location,
+		module:   h.module,
+		index:    h.index,
 		source: plimsoll.Source{
 			Kind: plimsoll.SourcePolicy, Name: packageName(path[:len(path)-1]), Rule: name,
 			File: h.Location.File, Line: h.Location.Row,
@@ -204,6 +206,14 @@ func newRule(h head, notes *ast.AnnotationSet) rule {
 	r.metadata = metadataOf(chain)
 	r.warns = kindOf(name) == warnName || r.enforcement == Warn
 	return r
+}
+
+// strictness is what becomes of what r says.
+func (r *rule) strictness() Enforcement {
+	if r.warns {
+		return Warn
+	}
+	return r.enforcement
 }
 
 func (r *rule) patches() bool { return r.source.Rule == patchName }

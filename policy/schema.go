@@ -18,9 +18,15 @@ var InputSchema []byte
 
 // schemas makes the checker apply the schema to input in every module.
 func schemas() (*ast.SchemaSet, error) {
-	var schema any
+	var schema, exemption map[string]any
 	if err := json.Unmarshal(InputSchema, &schema); err != nil {
 		return nil, fmt.Errorf("reading the input schema: %w", err)
+	}
+	if err := json.Unmarshal(ExemptionSchema, &exemption); err != nil {
+		return nil, fmt.Errorf("reading the schema of exemptions: %w", err)
+	}
+	if err := withExemptions(schema, exemption); err != nil {
+		return nil, err
 	}
 	set := ast.NewSchemaSet()
 	set.Put(ast.SchemaRootRef, schema)

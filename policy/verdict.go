@@ -194,7 +194,11 @@ func (r *rule) boolean(holds ast.Boolean) []plimsoll.Violation {
 }
 
 func (r *rule) violation(message string) plimsoll.Violation {
-	return plimsoll.Violation{Message: message, Link: r.link, Title: r.title, Severity: r.severity, Source: r.source}
+	v := plimsoll.Violation{Message: message, Link: r.link, Title: r.title, Severity: r.severity, Source: r.source}
+	if r.enforcement.IsCanary() { // until reclassify
+		v.Enforcement = r.enforcement
+	}
+	return v
 }
 
 // reason reads a string or an object.

@@ -99,7 +99,7 @@ func (w *Workspace) Compile() (*ast.Compiler, error) {
 
 // Compiler returns a new compiler for Modules, which has not compiled yet.
 func (w *Workspace) Compiler() (*ast.Compiler, error) {
-	compiler, err := newCompiler(w.data)
+	compiler, err := newCompiler(w.data, w.modules)
 	if err != nil {
 		return nil, err
 	}

@@ -27,14 +27,14 @@ const maxLookedAt = 10_000
 
 // recordsOf are the records of decisions that are about to be committed with their change.
 func (s *Service) recordsOf(results []*result) ([]storage.Record, error) {
-	if s.recorder.retention == 0 {
+	if !s.recorder.records {
 		return nil, nil
 	}
 	records := make([]storage.Record, 0, len(results))
 	for _, r := range results {
 		r.decision.Duration = s.options.Now().Sub(r.decision.Time)
 		record := recordOf(r, plimsoll.OutcomeAdmitted, nil)
-		record.input, record.shown = nil, nil // what it costs is in docs/rationale.md
+		record.omitInput = true // what it costs is in docs/rationale.md
 		logged, err := record.forLog()
 		if err != nil {
 			return nil, err
@@ -46,7 +46,7 @@ func (s *Service) recordsOf(results []*result) ([]storage.Record, error) {
 
 // recordUnchanging records the decision of an attempt that changed nothing.
 func (s *Service) recordUnchanging(r *result) {
-	if d := r.decision; s.recorder.retention > 0 && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
+	if d := r.decision; s.recorder.records && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
 		s.recorder.add(recordOf(r, d.Outcome, r.err))
 	}
 }
@@ -114,13 +114,11 @@ func (s decisionsV1) ListDecisions(ctx context.Context, req *plimsollv1.ListDeci
 }
 
 func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDecisionsRequest) (*plimsollv1.ListDecisionsResponse, error) {
-	namespace, err := s.namespace(requestHeader(ctx))
+	filter, err := s.newDecisionFilter(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	if _, known := plimsollv1.Outcome_name[int32(req.GetOutcome())]; !known {
-		return nil, &plimsoll.RequestError{Field: "outcome", Problem: fmt.Sprintf("%d is unknown", req.GetOutcome())}
-	}
+	namespace := filter.namespace
 	size, err := pageSize(req.GetPageSize())
 	if err != nil {
 		return nil, err
@@ -129,6 +127,9 @@ func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDeci
 	if err != nil {
 		return nil, err
 	}
+	if namespace == "" {
+		s.recorder.caughtUp(ctx)
+	}
 	queued := s.recorder.queued(namespace) // before the view: what is not any more is stored
 	view, err := s.store.View(ctx)
 	if err != nil {
@@ -136,14 +137,21 @@ func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDeci
 	}
 	defer func() { _ = view.Close() }()
 
-	res := &plimsollv1.ListDecisionsResponse{}
-	bytes, lookedAt, last := 0, 0, token.After
-	for key, d := range newestFirst(ctx, view, queued, namespace, token.After) {
+	res := &plimsollv1.ListDecisionsResponse{Sequence: view.LogState().Head.Sequence}
+	bytes, lookedAt, last := 0, 0, max(token.After, filter.first())
+	all := newestFirst(ctx, view, queued, namespace, last)
+	if namespace == "" {
+		all = newestOfAll(ctx, s.store, view, last)
+	}
+	for key, d := range all {
 		if d.err != nil {
 			return nil, d.err
 		}
+		if filter.isBefore(d.decision) {
+			break
+		}
 		size1 := 0
-		if selects(req, d.decision) {
+		if filter.selects(d.decision) {
 			size1 = messageBytes(d.decision)
 		}
 		if lookedAt++; len(res.GetDecisions()) == size || lookedAt > maxLookedAt || bytes+size1 > maxPageBytes && len(res.GetDecisions()) > 0 {
@@ -156,15 +164,6 @@ func (s decisionsV1) decisionsPage(ctx context.Context, req *plimsollv1.ListDeci
 		}
 	}
 	return res, nil
-}
-
-// selects reports whether a request asks for d.
-func selects(req *plimsollv1.ListDecisionsRequest, d *plimsollv1.Decision) bool {
-	return (req.GetOutcome() == plimsollv1.Outcome_OUTCOME_UNSPECIFIED || req.GetOutcome() == d.GetOutcome()) &&
-		(req.GetContainerId() == "" || req.GetContainerId() == d.GetContainerId()) &&
-		(req.GetUser() == "" || req.GetUser() == d.GetUser().GetName()) &&
-		(req.GetSource() == "" || slices.ContainsFunc(slices.Concat(d.GetVerdict().GetViolations(), d.GetVerdict().GetWarnings()),
-			func(v *plimsollv1.Violation) bool { return v.GetSource().GetName() == req.GetSource() }))
 }
 
 // listed is a decision, or why there are no more of them.

@@ -204,7 +204,33 @@ func fromViolation(v *plimsollv1.Violation) plimsoll.Violation {
 	return plimsoll.Violation{
 		Message: v.GetMessage(), Field: v.GetField(), Value: v.GetValue(), Code: v.GetCode(), Fix: v.GetFix(), Link: v.GetLink(),
 		Title: v.GetTitle(), Severity: v.GetSeverity(), Source: fromSource(v.GetSource()),
+		Enforcement: plimsoll.Enforcement(v.GetEnforcement()), Waiver: fromWaiver(v.GetWaiver()),
 	}
+}
+
+func fromWaiver(v *plimsollv1.Waiver) *plimsoll.Waiver {
+	if v == nil {
+		return nil
+	}
+	w := &plimsoll.Waiver{Kind: plimsoll.WaiverBreakGlass, Exemption: v.GetExemption(), Owner: v.GetOwner(), Until: fromTimestamp(v.GetUntil()), Fault: v.GetFault()}
+	if v.GetKind() == plimsollv1.Waiver_KIND_EXEMPTION {
+		w.Kind = plimsoll.WaiverExemption
+	}
+	return w
+}
+
+func toWaiver(w *plimsoll.Waiver) *plimsollv1.Waiver {
+	if w == nil {
+		return nil
+	}
+	v := &plimsollv1.Waiver{
+		Kind: plimsollv1.Waiver_KIND_BREAK_GLASS, Exemption: clip(w.Exemption, maxMetadataBytes), Owner: clip(w.Owner, maxMetadataBytes),
+		Until: toTimestamp(w.Until), Fault: w.Fault,
+	}
+	if w.Kind == plimsoll.WaiverExemption {
+		v.Kind = plimsollv1.Waiver_KIND_EXEMPTION
+	}
+	return v
 }
 
 func fromSource(source *plimsollv1.Source) plimsoll.Source {
@@ -223,7 +249,7 @@ func toProto(v plimsoll.Violation) *plimsollv1.Violation {
 	return &plimsollv1.Violation{
 		Message: text(v.Message), Field: text(v.Field), Code: text(v.Code), Fix: text(v.Fix), Link: text(v.Link),
 		Title: text(v.Title), Severity: text(v.Severity),
-		Value: v.Value, Source: toSource(v.Source),
+		Value: v.Value, Source: toSource(v.Source), Enforcement: text(string(v.Enforcement)), Waiver: toWaiver(v.Waiver),
 	}
 }
 

@@ -30,6 +30,9 @@ func (s *Service) newEntryChange(ctx context.Context) (*entryChange, error) {
 	if requestHeader(ctx).Get(HeaderRequestID) != "" { // a promise that is not kept for entries
 		return nil, &plimsoll.RequestError{Field: "header " + HeaderRequestID, Problem: "only changes of containers can have a request ID"}
 	}
+	if m.BreakGlass != "" {
+		return nil, &plimsoll.RequestError{Field: "header " + HeaderBreakGlass, Problem: "only what rules say of containers can be overridden"}
+	}
 	return &entryChange{user: m.User, dryRun: m.DryRun, ifRevision: m.IfRevision}, nil
 }
 

@@ -103,7 +103,7 @@ func statusOf(err error) status {
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonRulesRefused}
 	case errors.As(err, &flawed):
 		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
-	case is(errNotOperator):
+	case is(errNotOperator), is(errNoBreakGlass), is(errNotKnown):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
 	case is(errContended) && !is(context.Canceled):
 		s := status{code: connect.CodeUnavailable, reason: ReasonMutationTimeout, retryAfter: time.Second}
@@ -131,7 +131,7 @@ func statusOf(err error) status {
 		return status{code: connect.CodeAborted, reason: ReasonRequestReused}
 	case is(plimsoll.ErrFailedPrecondition):
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
-	case is(plimsoll.ErrCompacted):
+	case is(plimsoll.ErrCompacted), is(plimsoll.ErrTrimmed):
 		return status{code: connect.CodeOutOfRange, reason: ReasonCompacted}
 	case is(errNotAlone):
 		return status{code: connect.CodeAborted, reason: ReasonBatchRefused}

@@ -72,6 +72,14 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision, unpat
 	if err != nil {
 		return nil, err
 	}
+	hidden := editsOf(d)
+	if mask := s.maskOf(rules); mask != nil && len(document) > 0 && len(record.GetInput()) == 0 {
+		seen := mask.apply(ctx, d, document)
+		document, hidden = seen.input, seen.edits
+		if len(document) == 0 {
+			document, why = nil, "policies hide what was judged (data.system.log.mask), or failed to say what of it"
+		}
+	}
 	if document == nil {
 		note("%s, so the rules were not evaluated again", why)
 		return out, nil
@@ -79,10 +87,10 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision, unpat
 
 	in := &plimsoll.Input{
 		Operation: inputOperation(d.GetOperation()), Namespace: d.GetNamespace(),
-		Others: &maskedOthers{others{view: view, self: plimsoll.Key{Namespace: d.GetNamespace(), ID: d.GetContainerId()}}},
+		Others: &maskedOthers{others{view: view, self: plimsoll.Key{Namespace: d.GetNamespace(), ID: d.GetContainerId()}}, hidden},
 	}
 	if len(d.GetPatches()) > 0 {
-		why, err := explainPatches(ctx, explainer, in, unpatched, out)
+		why, err := explainPatches(ctx, explainer, in, unpatched, hidden, out)
 		if err != nil {
 			return nil, err
 		}
@@ -115,12 +123,15 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision, unpat
 }
 
 // explainPatches adds the rules that patched to an explanation, or tells why it cannot.
-func explainPatches(ctx context.Context, explainer Explainer, in, unpatched *plimsoll.Input, out *plimsollv1.Explanation) (why string, err error) {
+func explainPatches(ctx context.Context, explainer Explainer, in, unpatched *plimsoll.Input, hidden []masking.Edit, out *plimsollv1.Explanation) (why string, err error) {
 	patches, ok := explainer.(patchExplainer)
 	if unpatched == nil || !ok {
 		return "the container as it was before them is not recorded", nil
 	}
 	document, err := shownInput(unpatched)
+	if err == nil && len(hidden) > 0 {
+		document, err = hideOfDocument(document, hidden)
+	}
 	if err != nil {
 		return "what they were given cannot be shown", nil //nolint:nilerr // it may be quoted in there
 	}
@@ -152,6 +163,8 @@ func (s *Service) documentOf(ctx context.Context, view storage.View, record *sto
 	switch {
 	case len(record.GetInput()) > 0:
 		return record.GetInput(), "", nil
+	case d.GetMaskError() != "":
+		return nil, "what policies hide of decisions (data.system.log.mask) could not be told, and what was judged was not recorded", nil
 	case d.GetOutcome() != plimsollv1.Outcome_OUTCOME_ADMITTED:
 		return nil, "what was judged was too large to be recorded", nil
 	case d.GetOperation() != plimsollv1.Operation_OPERATION_CREATE:
@@ -192,42 +205,55 @@ func inputOperation(o plimsollv1.Operation) plimsoll.Operation {
 }
 
 // saysTheSame reports whether policies found the same, rule by rule and field by field, as
-// far as that was recorded. Messages may quote what is hidden now.
+// far as that was recorded. Messages may quote what is hidden now. Violations that did not
+// count are recorded as warnings, but rules say them again as they are.
 func saysTheSame(recorded *plimsollv1.Verdict, again plimsoll.Verdict) bool {
-	same := func(before []*plimsollv1.Violation, now []plimsoll.Violation) bool {
-		before = slices.DeleteFunc(slices.Clone(before), func(v *plimsollv1.Violation) bool {
-			return v.GetSource().GetKind() != plimsollv1.Source_KIND_POLICY
-		})
-		if len(before) != len(now) {
-			return false
+	violations, warnings := slices.Clone(recorded.GetViolations()), []*plimsollv1.Violation(nil)
+	for _, w := range recorded.GetWarnings() {
+		switch {
+		case w.GetWaiver() == nil:
+			warnings = append(warnings, w)
+		case !w.GetWaiver().GetFault():
+			violations = append(violations, w)
 		}
-		for i, v := range before {
-			if again := toProto(now[i]); v.GetSource().GetName() != again.GetSource().GetName() || v.GetSource().GetFile() != again.GetSource().GetFile() ||
-				v.GetSource().GetLine() != again.GetSource().GetLine() || v.GetField() != again.GetField() || v.GetCode() != again.GetCode() {
-				return false
-			}
-		}
-		return true
 	}
-	violations, warnings := again.Violations, again.Warnings
 	// Of very long verdicts a part was recorded.
-	if len(recorded.GetViolations()) < int(recorded.GetViolationCount()) {
-		violations = violations[:min(len(violations), countPolicies(recorded.GetViolations()))]
-	}
-	if len(warnings) > maxRecordedFindings {
-		warnings = warnings[:min(len(warnings), countPolicies(recorded.GetWarnings()))]
-	}
-	return same(recorded.GetViolations(), violations) && same(recorded.GetWarnings(), warnings)
+	cut := len(again.Violations)+len(again.Warnings) > maxRecordedFindings
+	return same(violations, again.Violations, cut || len(recorded.GetViolations()) < int(recorded.GetViolationCount())) && same(warnings, again.Warnings, cut)
 }
 
-func countPolicies(violations []*plimsollv1.Violation) int {
-	n := 0
-	for _, v := range violations {
-		if v.GetSource().GetKind() == plimsollv1.Source_KIND_POLICY {
-			n++
-		}
+// said is what tells findings of policies apart, texts aside.
+type said struct {
+	name, file string
+	line       int32
+	field      string
+	code       string
+}
+
+func saidBy(v *plimsollv1.Violation) said {
+	return said{v.GetSource().GetName(), v.GetSource().GetFile(), v.GetSource().GetLine(), v.GetField(), v.GetCode()}
+}
+
+// same reports whether all of policies that was recorded is said now, and nothing else,
+// unless not all was recorded.
+func same(before []*plimsollv1.Violation, now []plimsoll.Violation, cut bool) bool {
+	left := map[said]int{}
+	for _, v := range now {
+		left[saidBy(toProto(v))]++
 	}
-	return n
+	n := 0
+	for _, v := range before {
+		if v.GetSource().GetKind() != plimsollv1.Source_KIND_POLICY {
+			continue
+		}
+		key := saidBy(v)
+		if left[key] == 0 {
+			return false
+		}
+		left[key]--
+		n++
+	}
+	return cut || n == len(now)
 }
 
 func toFiredRule(r plimsoll.FiredRule) *plimsollv1.FiredRule {
@@ -246,7 +272,11 @@ func toFiredRule(r plimsoll.FiredRule) *plimsollv1.FiredRule {
 }
 
 // maskedOthers shows rules other containers without secrets.
-type maskedOthers struct{ others }
+type maskedOthers struct {
+	others
+	// hidden is what policies hide of the container that was judged, and hence of others.
+	hidden []masking.Edit
+}
 
 // Container implements [plimsoll.Others].
 func (m *maskedOthers) Container(ctx context.Context, key plimsoll.Key, withPayloads bool) (*plimsoll.OtherContainer, error) {
@@ -254,7 +284,7 @@ func (m *maskedOthers) Container(ctx context.Context, key plimsoll.Key, withPayl
 	if other == nil || err != nil {
 		return nil, err
 	}
-	return maskOther(other)
+	return maskOther(other, m.hidden)
 }
 
 // Containers implements [plimsoll.Others].
@@ -262,7 +292,7 @@ func (m *maskedOthers) Containers(ctx context.Context, selection plimsoll.Select
 	return func(yield func(*plimsoll.OtherContainer, error) bool) {
 		for other, err := range m.others.Containers(ctx, selection) {
 			if err == nil {
-				other, err = maskOther(other)
+				other, err = maskOther(other, m.hidden)
 			}
 			if !yield(other, err) || err != nil {
 				return
@@ -271,8 +301,8 @@ func (m *maskedOthers) Containers(ctx context.Context, selection plimsoll.Select
 	}
 }
 
-// maskOther hides the secrets of a container.
-func maskOther(other *plimsoll.OtherContainer) (*plimsoll.OtherContainer, error) {
+// maskOther hides the secrets of a container, and what is hidden.
+func maskOther(other *plimsoll.OtherContainer, hidden []masking.Edit) (*plimsoll.OtherContainer, error) {
 	c := other.Container.Clone()
 	for key, value := range c.Labels {
 		c.Labels[key] = masking.Pair(key, value)
@@ -300,7 +330,76 @@ func maskOther(other *plimsoll.OtherContainer) (*plimsoll.OtherContainer, error)
 		}
 		masked.RuntimeOptions = json.RawMessage(options)
 	}
-	return masked, nil
+	return masked, hideOfOther(masked, hidden)
+}
+
+// hideOfOther hides of another container what is hidden of the one that was judged: places in
+// labels and specs as they are, and other payloads as a whole.
+func hideOfOther(other *plimsoll.OtherContainer, hidden []masking.Edit) error {
+	c := other.Container
+	for _, e := range hidden {
+		e, ok := e.Below(masking.PartInput, "object")
+		switch {
+		case !ok:
+			continue
+		case len(e.Path) == 0:
+			*c = plimsoll.Container{ID: c.ID, Revision: c.Revision}
+			other.RuntimeOptions = nil
+			return nil
+		}
+		switch key := e.Path[0]; key {
+		case "labels":
+			if len(e.Path) == 1 {
+				c.Labels = nil
+			} else {
+				delete(c.Labels, e.Path[1])
+			}
+		case "image":
+			c.Image = masking.Mask
+		case "rootfs":
+			c.SnapshotKey = masking.Mask
+		case "sandbox_id":
+			c.SandboxID = masking.Mask
+		case "extensions":
+			c.Extensions = nil
+		case "runtime_options":
+			c.Runtime.Options.Value, other.RuntimeOptions = nil, nil
+		case "spec":
+			if err := hideOfSpec(&c.Spec, e.Path[1:]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hideOfDocument hides of an input document what is hidden of another.
+func hideOfDocument(document []byte, hidden []masking.Edit) ([]byte, error) {
+	value, err := masking.Decode(document)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range hidden {
+		if e, ok := e.Below(masking.PartInput); ok {
+			value, _, _ = e.Apply(value)
+		}
+	}
+	return json.Marshal(value)
+}
+
+func hideOfSpec(spec *plimsoll.Any, path []string) error {
+	if len(path) == 0 || len(spec.Value) == 0 {
+		spec.Value = nil
+		return nil
+	}
+	value, err := masking.Decode(spec.Value)
+	if err != nil {
+		return errors.New("the spec of another container cannot be read") // err may quote it
+	}
+	if value, _, ok := (masking.Edit{Path: path, Remove: true}).Apply(value); ok {
+		spec.Value, err = json.Marshal(value)
+	}
+	return err
 }
 
 // maskPayload hides the secrets of a payload, which is all of one that is no JSON.

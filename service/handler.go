@@ -37,7 +37,11 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle(containerdv1connect.NewContainersHandler(containersV1{s}, options))
 	mux.Handle(plimsollv1connect.NewContainerServiceHandler(plimsollV1{s}, options))
 	mux.Handle(plimsollv1connect.NewDecisionServiceHandler(decisionsV1{s}, options))
-	names := []string{containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName}
+	mux.Handle(plimsollv1connect.NewExemptionServiceHandler(exemptionsV1{s}, options))
+	names := []string{
+		containerdv1connect.ContainersName, plimsollv1connect.ContainerServiceName, plimsollv1connect.DecisionServiceName,
+		plimsollv1connect.ExemptionServiceName,
+	}
 	if s.options.Rulesets != nil {
 		mux.Handle(plimsollv1connect.NewRulesetServiceHandler(rulesetsV1{s}, options))
 		mux.Handle(plimsollv1connect.NewRolloutServiceHandler(rolloutV1{s}, options))
@@ -88,7 +92,7 @@ func (s *Service) allowOrigins(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowOriginFunc: s.isConfiguredOrigin,
 		AllowedMethods:  connectcors.AllowedMethods(),
-		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID),
+		AllowedHeaders:  append(connectcors.AllowedHeaders(), HeaderNamespace, HeaderDryRun, HeaderIfRevision, HeaderRequestID, HeaderBreakGlass),
 		ExposedHeaders:  append(connectcors.ExposedHeaders(), HeaderRevision, HeaderDecision, HeaderWarning, HeaderPatch),
 		MaxAge:          int(corsMaxAge.Seconds()),
 	}).Handler(next)

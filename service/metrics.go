@@ -16,6 +16,12 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
 	shadow    *shadowMetrics
+	glass     *prometheus.CounterVec
+	exempted  prometheus.Counter
+	dropped   *prometheus.CounterVec
+	log       logMetrics
+	// maskFailures counts decisions of which policies could not say what to hide.
+	maskFailures prometheus.Counter
 }
 
 // newMetrics registers the service's metrics. It panics if another service has done so
@@ -32,8 +38,28 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 13), // 0.1 ms to 6 s
 		}, []string{"operation"}),
 	}
-	registry.MustRegister(m.decisions, m.duration)
+	m.glass = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_break_glass_total",
+		Help: "Attempts to override rules by break-glass, by outcome. Any deserves a look.",
+	}, []string{"outcome"})
+	m.exempted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_exempted_decisions_total",
+		Help: "Changes that were admitted because exemptions cover what they violate.",
+	})
+	m.maskFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_decision_log_mask_failures_total",
+		Help: "Decisions recorded without what was judged, because data.system.log.mask came to no result.",
+	})
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_decisions_dropped_total",
+		Help: "Decisions that changed nothing and were not recorded, by reason: queue (more than can be written), caller (more of one caller than are kept), total (more than are kept), failed (the store failed).",
+	}, []string{"reason"})
+	for _, why := range dropReasons { // so that an alert sees the first one
+		m.dropped.WithLabelValues(string(why))
+	}
+	m.log = newLogMetrics()
 	m.shadow = newShadowMetrics(registry)
+	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed, m.maskFailures)
 	return m
 }
 
@@ -42,7 +68,13 @@ func (m *metrics) decided(d *plimsoll.Decision) {
 	operation := string(d.Operation)
 	m.decisions.WithLabelValues(operation, string(d.Outcome)).Inc()
 	m.duration.WithLabelValues(operation).Observe(d.Duration.Seconds())
+	if exempted, _ := countWaived(d.Verdict.Warnings); exempted > 0 && d.Outcome == plimsoll.OutcomeAdmitted {
+		m.exempted.Inc()
+	}
 }
+
+// brokeGlass counts a use of break-glass.
+func (m *metrics) brokeGlass(d *plimsoll.Decision) { m.glass.WithLabelValues(string(d.Outcome)).Inc() }
 
 // metricsHandler serves the registry in the formats of Prometheus.
 func (s *Service) metricsHandler() http.Handler {

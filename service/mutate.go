@@ -41,6 +41,8 @@ type result struct {
 	unpatched   *plimsoll.Input // the same before rules patched it
 	shown       []byte
 	shownObject *node
+	mask        *mask // what is not recorded of it
+	secrets     bool  // are recorded
 	// decision is there whatever happened.
 	decision *plimsoll.Decision
 	// err is nil if the mutation was committed, or would be if it were no dry run.
@@ -59,7 +61,7 @@ var errNotAlone = errors.New("not stored, because others of the batch were refus
 func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) []*result {
 	results := make([]*result, len(mutations))
 	for i, m := range mutations {
-		results[i] = &result{mutation: m, decision: s.newDecision(m)}
+		results[i] = &result{mutation: m, decision: s.newDecision(m), secrets: s.options.RecordSecrets}
 	}
 	if err := s.commitAll(ctx, results); err != nil {
 		for _, r := range results {
@@ -85,6 +87,9 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 		}
 	}()
 	if err := checkRequests(results); err != nil {
+		return err
+	}
+	if err := s.checkBreakGlass(results[0].mutation); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
@@ -151,9 +156,10 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 
 	// 2. to 4. Judge each, whatever was found of the others: a caller wants to know
 	// everything that is wrong.
-	refused, replayed := false, 0
+	refused, replayed, mask := false, 0, s.maskOf(rules)
 	on := &basis{
-		rules: rules, view: view, namespace: namespace, earlier: map[plimsoll.Key]*plimsoll.Container{},
+		rules: rules, view: view, namespace: namespace, exemptions: &exemptionsOf{view: view},
+		earlier:        map[plimsoll.Key]*plimsoll.Container{},
 		requestExpires: first.decision.Time.Add(s.options.RequestRetention), // the same for all
 	}
 	for _, r := range results {
@@ -162,7 +168,7 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 			continue
 		}
 		r.decision.Attempts++
-		r.decision.Ruleset, r.decision.Replayed = rules.Digest, false
+		r.decision.Ruleset, r.decision.Replayed, r.mask = rules.Digest, false, mask
 		r.state = view.Revision()
 		writes, err := s.judge(ctx, on, r)
 		switch {
@@ -220,9 +226,10 @@ func (s *Service) commit(ctx context.Context, view storage.View, change storage.
 
 // basis is what mutations are judged on.
 type basis struct {
-	rules     *Ruleset
-	view      storage.View
-	namespace *namespaceRecord
+	rules      *Ruleset
+	view       storage.View
+	namespace  *namespaceRecord
+	exemptions *exemptionsOf
 	// earlier is what those before in the same batch make of containers; nil for those
 	// that they delete.
 	earlier map[plimsoll.Key]*plimsoll.Container
@@ -269,6 +276,9 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	if err := s.applyRules(ctx, on.rules, r, input); err != nil {
 		return nil, err
 	}
+	if err := waive(ctx, on.exemptions, r); err != nil { // violations that do not count
+		return nil, err
+	}
 	if len(r.decision.Verdict.Violations) > 0 {
 		return nil, &plimsoll.DeniedError{Verdict: r.decision.Verdict}
 	}
@@ -306,14 +316,14 @@ func (s *Service) applyRules(ctx context.Context, rules *Ruleset, r *result, inp
 	start := s.options.Now()
 	verdict, err := rules.Policies.Judge(ctx, input)
 	r.decision.PolicyTime = s.options.Now().Sub(start)
-	if err != nil {
+	if verdict, err = s.overrideFault(ctx, r, verdict, err); err != nil {
 		return err
 	}
 	r.decision.Verdict.Add(verdict)
 	start = s.options.Now()
 	verdict, err = rules.Validators.Judge(ctx, input)
 	r.decision.ValidatorTime = s.options.Now().Sub(start)
-	if err != nil {
+	if verdict, err = s.overrideFault(ctx, r, verdict, err); err != nil {
 		return err
 	}
 	r.decision.Verdict.Add(verdict)

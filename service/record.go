@@ -2,10 +2,12 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -26,9 +28,15 @@ const (
 
 // record is what is kept of an attempt. It never changes.
 type record struct {
-	decision *plimsollv1.Decision
-	input    *plimsoll.Input // to be masked; nil if there is none, or shown is set
-	shown    []byte          // the masked document
+	decision  *plimsollv1.Decision // as it was, before mask
+	input     *plimsoll.Input      // nil if there is none, or shown is set
+	shown     []byte               // the document, without secrets
+	omitInput bool                 // the document is not recorded
+	mask      *mask                // what policies hide of it; nil if nothing
+	secrets   bool                 // the document is recorded with its secrets
+
+	sealing sync.Once
+	sealed  masked // what is left of all that
 }
 
 // recordOf makes the record of an attempt that ended with err.
@@ -46,16 +54,18 @@ func recordOf(r *result, outcome plimsoll.Outcome, err error) *record {
 		st := statusOf(err)
 		v.Code, v.Reason, v.Message = codeName(st.code), st.reason, clip(orElse(st.message, err.Error()), maxMessageBytes)
 	}
+	exempted, overridden := countWaived(d.Verdict.Warnings)
+	v.BreakGlass, v.Exempted, v.Overridden = d.BreakGlass, int32(exempted), int32(overridden) //nolint:gosec // bounded by judges
 	left := findingRoom(maxFindingBytes)
 	v.Verdict, v.Shadows = left.verdict(d), left.shadows(d)
 	for _, p := range d.Patches {
 		v.Patches = append(v.Patches, recordedPatch(p))
 	}
-	out := &record{decision: v}
+	out := &record{decision: v, mask: r.mask}
 	if r.input != nil && d.Attempts > 0 {
 		v.ObjectDigest = objectDigest(r.input.Object)
-		out.shown, out.input = r.shown, r.input
-		if out.shown != nil {
+		out.shown, out.input, out.secrets = r.shown, r.input, r.secrets
+		if out.shown != nil && !out.secrets {
 			out.input = nil
 		}
 	}
@@ -161,22 +171,46 @@ func (r *record) size() int {
 func (r *record) stored() *storagev1.Decision {
 	out := r.whole()
 	if len(out.GetInput()) > maxRecordedInput {
-		out.Input, out.Decision = nil, r.decision
+		out.Input, out.Decision = nil, r.sealed.decision
 	}
 	return out
 }
 
 // whole is r with its input, however large that is.
 func (r *record) whole() *storagev1.Decision {
-	out := &storagev1.Decision{Decision: r.decision, Input: r.shown}
-	if r.input != nil {
-		out.Input, _ = shownInput(r.input) // what cannot be masked is not kept
-	}
-	if len(out.GetInput()) > 0 {
-		out.Decision = proto.CloneOf(r.decision)
+	r.seal(context.Background())
+	out := &storagev1.Decision{Decision: r.sealed.decision}
+	if len(r.sealed.input) > 0 && !r.omitInput {
+		out.Input, out.Decision = r.sealed.input, proto.CloneOf(r.sealed.decision)
 		out.Decision.InputRecorded = true
 	}
 	return out
+}
+
+// seal hides what policies want hidden, once, in the time that ctx gives it at most.
+func (r *record) seal(ctx context.Context) {
+	r.sealing.Do(func() {
+		if r.omitInput && (r.mask == nil || !hasFindings(r.decision)) { // there is nothing to hide
+			r.sealed.decision = r.decision
+			return
+		}
+		input := r.shown
+		switch {
+		case r.input != nil && r.secrets:
+			input, _ = r.input.JSON()
+		case r.input != nil:
+			input, _ = shownInput(r.input) // what cannot be masked is not kept
+		}
+		r.sealed = masked{decision: r.decision, input: input}
+		if r.mask != nil {
+			r.sealed = r.mask.apply(ctx, r.decision, input)
+		}
+	})
+}
+
+// hasFindings reports whether there is anything in d that tells of what was judged.
+func hasFindings(d *plimsollv1.Decision) bool {
+	return len(d.GetVerdict().GetViolations())+len(d.GetVerdict().GetWarnings())+len(d.GetPatches())+len(d.GetShadows()) > 0 || d.GetMessage() != ""
 }
 
 // forLog is r as a record of the log.

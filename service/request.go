@@ -24,6 +24,9 @@ const (
 	// HeaderRequestID makes a mutation one that can be repeated without harm: what was
 	// committed under an ID is answered again, and not done again.
 	HeaderRequestID = "plimsoll-request-id"
+	// HeaderBreakGlass, a reason, overrides what rules say, for those who may. Bytes that
+	// are not ASCII, and %, are percent-encoded.
+	HeaderBreakGlass = "plimsoll-break-glass"
 	// HeaderRevision answers with the container's revision.
 	HeaderRevision = "plimsoll-revision"
 	// HeaderDecision answers with the decision's ID.
@@ -39,6 +42,9 @@ const (
 
 type userKey struct{}
 
+// anonymous is how callers are known of whom nothing is.
+const anonymous = "anonymous"
+
 // WithUser returns a context that says who is calling. The transport sets it for
 // each connection; without it the caller is anonymous.
 func WithUser(ctx context.Context, user plimsoll.User) context.Context {
@@ -49,7 +55,7 @@ func userOf(ctx context.Context) plimsoll.User {
 	if user, ok := ctx.Value(userKey{}).(plimsoll.User); ok {
 		return user
 	}
-	return plimsoll.User{Via: "anonymous"}
+	return plimsoll.User{Via: anonymous}
 }
 
 // requestHeader returns the headers of the call that ctx belongs to.
@@ -103,6 +109,9 @@ func (s *Service) newMutation(ctx context.Context, operation plimsoll.Operation,
 		if err := checkRequestID(m.RequestID); err != nil {
 			return nil, err
 		}
+	}
+	if m.BreakGlass, err = readBreakGlass(header); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -161,6 +170,9 @@ func answerHeaders(ctx context.Context, d *plimsoll.Decision) {
 		header.Set(HeaderRevision, strconv.FormatUint(uint64(d.Revision), 10))
 	}
 	answerPatches(call, d.Patches)
+	if d.BreakGlass != "" && (d.Outcome == plimsoll.OutcomeAdmitted || d.Outcome == plimsoll.OutcomeDryRun) {
+		header.Add(HeaderWarning, breakGlassWarning(d))
+	}
 	for i, w := range d.Verdict.Warnings {
 		if i == maxWarnings-1 && len(d.Verdict.Warnings) > maxWarnings {
 			header.Add(HeaderWarning, fmt.Sprintf("and %d more warnings", len(d.Verdict.Warnings)-i))
@@ -176,7 +188,8 @@ func answerRevision(ctx context.Context, revision plimsoll.Revision) {
 	}
 }
 
-// encodeWarning renders a warning as "field: message [rule]".
+// encodeWarning renders a warning as "field: message [rule]", and, of a violation that does
+// not count, why, as in "field: message [rule] (would be denied, canary:10%)".
 func encodeWarning(w plimsoll.Violation) string {
 	text := w.Message
 	if w.Field != "" {
@@ -184,6 +197,9 @@ func encodeWarning(w plimsoll.Violation) string {
 	}
 	if w.Source.Name != "" {
 		text += " [" + w.Source.String() + "]"
+	}
+	if why := w.Leniency(); why != "" {
+		text = clip(text, maxWarningBytes-len(why)-len(" ()")) + " (" + why + ")"
 	}
 	return encodeHeader(clip(text, maxWarningBytes))
 }

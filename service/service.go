@@ -62,8 +62,14 @@ type Options struct {
 	QueueTimeout time.Duration
 	// RequestRetention is how long a request ID is remembered. Default: 10 min.
 	RequestRetention time.Duration
+	// RecordSecrets has the documents that rules judge recorded with what looks like a secret
+	// in them. What policies hide is hidden all the same. Default: it is hidden.
+	RecordSecrets bool
 	// DecisionRetention is how long decisions are kept; negative: none is. Default: 24 h.
 	DecisionRetention time.Duration
+	// DecisionLimit is how many bytes of decisions are kept: see [Service.TrimDecisions].
+	// Those that changed nothing get half of it. Default: [DefaultDecisionLimit].
+	DecisionLimit int64
 	// MaxRequestBytes bounds a request, also after decompression. Default:
 	// [DefaultMaxRequestBytes].
 	MaxRequestBytes int
@@ -71,6 +77,12 @@ type Options struct {
 	// pages may call from a browser. They are compared byte for byte with what
 	// browsers send. Default: none.
 	CORSOrigins []string
+	// BreakGlass are the names of the users, as decisions have them, who may override what
+	// rules say. Default: nobody.
+	BreakGlass []string
+	// ExemptionLimit is how far ahead exemptions may expire. Default:
+	// [DefaultExemptionLimit].
+	ExemptionLimit time.Duration
 	// OpenNamespaceLabels lets anybody change the labels of namespaces, which rules see.
 	// Default: only operators may.
 	OpenNamespaceLabels bool
@@ -108,6 +120,8 @@ const (
 	// does (defaults.DefaultMaxSendMsgSize). grpc-go's clients take 4 MiB unless they
 	// are told otherwise, containerd's 16.
 	MaxListBytes = 16 << 20
+	// DefaultDecisionLimit is far more than a usual day of decisions takes.
+	DefaultDecisionLimit = 2 << 30
 	// DefaultMaxRequestBytes leaves room for a spec of the largest size as base64
 	// in JSON, and for the rest of the container.
 	DefaultMaxRequestBytes = 4 << 20
@@ -141,6 +155,12 @@ func (o Options) withDefaults() Options {
 	if o.DecisionRetention == 0 {
 		o.DecisionRetention = 24 * time.Hour
 	}
+	if o.ExemptionLimit == 0 {
+		o.ExemptionLimit = DefaultExemptionLimit
+	}
+	if o.DecisionLimit == 0 {
+		o.DecisionLimit = DefaultDecisionLimit
+	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
@@ -172,6 +192,8 @@ type Service struct {
 	explains      *semaphore.Weighted // for whoever explains
 	surveys       *semaphore.Weighted // for one at a time
 	watches       atomic.Int64        // how many there are
+	maskSaid      occasion            // that rules cannot say what to hide
+	dropSaid      occasion            // that rules cannot say what to drop
 	drain         sync.Once           // closes draining
 	draining      chan struct{}       // closed when callers are to go elsewhere
 }
@@ -180,12 +202,13 @@ type Service struct {
 // ruleset; reads work at once.
 func New(store storage.Store, options Options) *Service {
 	options = options.withDefaults()
+	metrics := newMetrics(options.Metrics)
 	return &Service{
 		store:    store,
 		options:  options,
 		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
-		recorder: newRecorder(store, options),
-		metrics:  newMetrics(options.Metrics),
+		recorder: newRecorder(store, options, metrics),
+		metrics:  metrics,
 		explains: semaphore.NewWeighted(maxExplains),
 		surveys:  semaphore.NewWeighted(1),
 		draining: make(chan struct{}),
@@ -240,12 +263,13 @@ func (s *Service) enter(ctx context.Context, mutations int) (leave func(), err e
 func (s *Service) newDecision(m *plimsoll.Mutation) *plimsoll.Decision {
 	now := s.options.Now().UTC()
 	return &plimsoll.Decision{
-		ID:        ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
-		Time:      now,
-		Operation: m.Operation,
-		Key:       m.Key,
-		User:      m.User,
-		Outcome:   plimsoll.OutcomeFailed, // until proven otherwise
+		ID:         ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
+		Time:       now,
+		Operation:  m.Operation,
+		Key:        m.Key,
+		User:       m.User,
+		BreakGlass: m.BreakGlass,
+		Outcome:    plimsoll.OutcomeFailed, // until proven otherwise
 	}
 }
 
@@ -268,6 +292,7 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 	}
 	s.metrics.decided(d)
 	s.ruleset.count(d)
+	s.soundAlarm(d)
 	if s.options.OnDecision != nil {
 		s.options.OnDecision(*d)
 	}

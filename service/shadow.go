@@ -118,7 +118,7 @@ func (s *Service) trialOf(ctx context.Context, on *basis, results []*result) *tr
 	}
 	t := &trial{run: run, began: time.Now()}
 	for _, r := range results {
-		if r.unpatched == nil || r.decision.Replayed {
+		if r.unpatched == nil || r.decision.Replayed || r.mutation.BreakGlass != "" {
 			continue // rules had no say
 		}
 		item := trialItem{
@@ -302,8 +302,12 @@ func (r *shadowRun) judgeItem(ctx context.Context, t *trial, item *trialItem, ea
 		}
 	}()
 	out = &result{mutation: item.mutation, decision: s.newDecision(item.mutation), stored: item.stored, object: item.input.Object}
+	out.decision.Time = item.time // exemptions expire
 	input := item.input.WithOthers(&others{view: t.view, self: item.mutation.Key, earlier: earlier})
-	if err = s.applyRules(timed, r.rules, out, input); err != nil && timed.Err() != nil {
+	if err = s.applyRules(timed, r.rules, out, input); err == nil {
+		err = waive(timed, &exemptionsOf{view: t.view}, out)
+	}
+	if err != nil && timed.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(timed), err)
 	}
 	return out, err

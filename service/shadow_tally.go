@@ -274,12 +274,17 @@ func shadowOpinion(out *result, err error) *plimsollv1.Opinion {
 		opinion.Standing = plimsollv1.Standing_STANDING_DENIED
 	}
 	for _, v := range found.Violations[:min(maxSampleFound, len(found.Violations))] {
-		opinion.Verdict.Violations = append(opinion.Verdict.Violations, toProto(v))
+		opinion.Verdict.Violations = append(opinion.Verdict.Violations, withoutValue(v))
 	}
 	for _, v := range found.Warnings[:min(maxSampleFound, len(found.Warnings))] {
-		opinion.Verdict.Warnings = append(opinion.Verdict.Warnings, toProto(v))
+		opinion.Verdict.Warnings = append(opinion.Verdict.Warnings, withoutValue(v))
 	}
 	return opinion
+}
+
+func withoutValue(v plimsoll.Violation) *plimsollv1.Violation {
+	v.Value = ""
+	return toProto(v)
 }
 
 // report fills in all that was counted.

@@ -248,8 +248,12 @@ func (s *Service) judgeStored(ctx context.Context, rules *Ruleset, c *surveyed, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
-	return s.applyRules(ctx, rules, r, &plimsoll.Input{
+	err = s.applyRules(ctx, rules, r, &plimsoll.Input{
 		Operation: plimsoll.OperationCreate, Namespace: c.namespace.name, NamespaceLabels: c.namespace.labels, DryRun: true,
 		Object: c.container, RuntimeOptions: options, Others: &others{view: c.view, self: r.mutation.Key},
 	})
+	if err != nil {
+		return err
+	}
+	return waive(ctx, &exemptionsOf{view: c.view}, r)
 }

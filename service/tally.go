@@ -44,6 +44,9 @@ func (t *auditTally) add(o *plimsollv1.Opinion) (found bool) {
 		if len(warnings) > 0 {
 			t.total.Warned++
 		}
+		if slices.ContainsFunc(warnings, isExempted) {
+			t.total.Exempted++
+		}
 	}
 	for _, source := range sourcesOf(o.GetVerdict().GetViolations()) {
 		t.rule(source).Denied++
@@ -51,7 +54,14 @@ func (t *auditTally) add(o *plimsollv1.Opinion) (found bool) {
 	for _, source := range sourcesOf(warnings) {
 		t.rule(source).Warned++
 	}
+	for _, source := range sourcesOf(slices.DeleteFunc(slices.Clone(warnings), func(w *plimsollv1.Violation) bool { return !isExempted(w) })) {
+		t.rule(source).Exempted++
+	}
 	return o.GetStanding() != plimsollv1.Standing_STANDING_ADMITTED || len(warnings) > 0
+}
+
+func isExempted(w *plimsollv1.Violation) bool {
+	return w.GetWaiver().GetKind() == plimsollv1.Waiver_KIND_EXEMPTION
 }
 
 func (t *auditTally) rule(source *plimsollv1.Source) *plimsollv1.RuleCount {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -52,7 +53,7 @@ type watch struct {
 }
 
 func (s plimsollV1) newWatch(ctx context.Context, req *plimsollv1.WatchRequest) (*watch, error) {
-	w := &watch{Service: s.Service, snapshot: req.GetSnapshot(), bookmarks: defaultBookmarkInterval}
+	w := &watch{Service: s.Service, snapshot: req.GetSnapshot()}
 	var err error
 	if w.query, err = parseFilters(req.GetFilters(), filterFieldsPlimsoll, filterFieldPlimsoll); err != nil {
 		return nil, err
@@ -60,10 +61,8 @@ func (s plimsollV1) newWatch(ctx context.Context, req *plimsollv1.WatchRequest) 
 	if w.query.Namespace, err = s.namespace(requestHeader(ctx)); err != nil {
 		return nil, err
 	}
-	if d := req.GetBookmarkInterval(); d != nil {
-		if w.bookmarks = d.AsDuration(); d.CheckValid() != nil || w.bookmarks < minBookmarkInterval {
-			return nil, &plimsoll.RequestError{Field: "bookmark_interval", Problem: fmt.Sprintf("must be at least %s", minBookmarkInterval)}
-		}
+	if w.bookmarks, err = bookmarkInterval(req.GetBookmarkInterval()); err != nil {
+		return nil, err
 	}
 	switch {
 	case req.AfterRevision == nil:
@@ -78,6 +77,18 @@ func (s plimsollV1) newWatch(ctx context.Context, req *plimsollv1.WatchRequest) 
 	}
 	w.revision = plimsoll.Revision(req.GetAfterRevision())
 	return w, nil
+}
+
+// bookmarkInterval is how often a caller wants to be told something.
+func bookmarkInterval(asked *durationpb.Duration) (time.Duration, error) {
+	switch d := asked.AsDuration(); {
+	case asked == nil:
+		return defaultBookmarkInterval, nil
+	case asked.CheckValid() != nil || d < minBookmarkInterval:
+		return 0, &plimsoll.RequestError{Field: "bookmark_interval", Problem: fmt.Sprintf("must be at least %s", minBookmarkInterval)}
+	default:
+		return d, nil
+	}
 }
 
 // run streams until the caller leaves, the server stops, or something fails.

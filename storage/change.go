@@ -45,6 +45,11 @@ func (c Change) Validate() error {
 	return nil
 }
 
+// LogsDecisions reports whether decisions are among the records of c.
+func (c Change) LogsDecisions() bool {
+	return slices.ContainsFunc(c.Records, func(r Record) bool { return r.Kind == plimsoll.KindDecision })
+}
+
 // LastEvent is the index of the last write that leaves an event.
 func (c Change) LastEvent() int {
 	for i := len(c.Writes) - 1; i > 0; i-- {
@@ -70,7 +75,7 @@ func (c Change) Event(i int, before *plimsoll.Container, revision plimsoll.Revis
 		Last:      i == c.LastEvent(),
 		Time:      c.Time.UTC(),
 		Decision:  w.Decision,
-		Logged:    len(c.Records) > 0,
+		Logged:    c.LogsDecisions(),
 		Ruleset:   c.Ruleset,
 		User:      user,
 	}

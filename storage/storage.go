@@ -31,7 +31,7 @@
 // They are only ever appended: together with a change ([Change.Records]) or on their own
 // ([Store.Append]). That costs no revision, leaves no event and meets no conflict. Records
 // are numbered without gaps, and each is chained to the one before by a hash, its [Link], so
-// that altering, removing or reordering any of them shows ([Store.VerifyLog]). The oldest
+// that altering, removing or reordering any of them shows (VerifyLog of a [View]). The oldest
 // can be let go of ([Store.TrimLog]): what is left is still a chain, from a place that is
 // known. [Store.Log] reads it from any record on, and then follows live.
 //
@@ -107,13 +107,6 @@ type Store interface {
 	// sequence may be ranged over again, from after anew.
 	Log(ctx context.Context, after uint64) iter.Seq2[*Logged, error]
 
-	// VerifyLog reads all of the log as it is now and checks that it is what was appended:
-	// each record, its place, its link, and that there are neither more nor less of them.
-	// visit, if not nil, is called with each record that is sound, in order; an error ends
-	// the verification. It returns how far the log goes; a [LogError] says that it is
-	// broken. Commits go on meanwhile.
-	VerifyLog(ctx context.Context, visit func(*Logged) error) (LogState, error)
-
 	// TrimLog lets go of the oldest records that are not to be kept, up to the first one
 	// that is, and returns how many these were. It works in transactions of bounded size;
 	// when it fails, those that were removed are counted all the same.
@@ -177,6 +170,12 @@ type View interface {
 
 	// LogState says how far the log goes.
 	LogState() LogState
+
+	// VerifyLog reads all of the log as the view sees it, and checks that it is what was
+	// appended: each record, its place, its link, and that there are neither more nor less
+	// of them. A [LogError] says that it is broken. visit, if not nil, is called with each
+	// record that is sound, in order; an error ends the verification.
+	VerifyLog(ctx context.Context, visit func(*Logged) error) error
 
 	// Compacted is the revision up to which events are not kept any more; 0 if all are.
 	Compacted() plimsoll.Revision

@@ -110,9 +110,13 @@ func printAudit(p *printer, findings []*plimsollv1.AuditFinding, summary *plimso
 		return err
 	}
 	judged := summary.GetAdmitted() + summary.GetDenied() + summary.GetFailed()
-	_, err := fmt.Fprintf(p.w, "%s judged as of revision %d by ruleset %s: %s would be denied, %s failed, %s admitted with warnings\n",
+	exempted := ""
+	if n := summary.GetExempted(); n > 0 {
+		exempted = fmt.Sprintf(", %s by exemptions", humanize.Comma(n))
+	}
+	_, err := fmt.Fprintf(p.w, "%s judged as of revision %d by ruleset %s: %s would be denied, %s failed, %s admitted with warnings%s\n",
 		plural(int(judged), "container"), summary.GetRevision(), short(summary.GetRuleset()),
-		humanize.Comma(summary.GetDenied()), humanize.Comma(summary.GetFailed()), humanize.Comma(summary.GetWarned()))
+		humanize.Comma(summary.GetDenied()), humanize.Comma(summary.GetFailed()), humanize.Comma(summary.GetWarned()), exempted)
 	return err
 }
 
@@ -125,10 +129,21 @@ func opinionRows(o *plimsollv1.Opinion) []opinionRow {
 		rows = append(rows, opinionRow{"failed", ruleOf(o.GetFailed()), o.GetError()})
 	}
 	for _, v := range o.GetVerdict().GetViolations() {
-		rows = append(rows, opinionRow{"denied", ruleOf(v.GetSource()), v.GetMessage()})
+		row := opinionRow{"denied", ruleOf(v.GetSource()), v.GetMessage()}
+		if standing := standingOf(v); standing != "" {
+			row.message += " (" + standing + ")"
+		}
+		rows = append(rows, row)
 	}
 	for _, v := range o.GetVerdict().GetWarnings() {
-		rows = append(rows, opinionRow{"warned", ruleOf(v.GetSource()), v.GetMessage()})
+		row := opinionRow{"warned", ruleOf(v.GetSource()), v.GetMessage()}
+		if v.GetWaiver().GetKind() == plimsollv1.Waiver_KIND_EXEMPTION {
+			row.standing = "exempted"
+		}
+		if why := leniencyOf(v); why != "" {
+			row.message += " (" + why + ")"
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }

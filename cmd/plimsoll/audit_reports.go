@@ -59,6 +59,9 @@ func addResult(run *sarif.Run, f *plimsollv1.AuditFinding, level string, v *plim
 	if v.GetFix() != "" {
 		text += " (" + v.GetFix() + ")"
 	}
+	if why := standingOf(v); why != "" {
+		text += " (" + why + ")"
+	}
 	name := container.GetNamespace() + "/" + container.GetId()
 	if v.GetField() != "" {
 		name += "/" + v.GetField()
@@ -101,7 +104,7 @@ func writeAuditJUnit(w io.Writer, findings []*plimsollv1.AuditFinding, summary *
 			switch row.standing {
 			case "denied":
 				denied = append(denied, text)
-			case "warned":
+			case "warned", "exempted":
 				warned = append(warned, text)
 			}
 		}

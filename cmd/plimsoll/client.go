@@ -72,7 +72,7 @@ func (f *clientFlags) client(mutation *mutationFlags) (*client, error) {
 		if err := mutation.check(); err != nil {
 			return nil, err
 		}
-		c.courier.dryRun, c.courier.ifRevision = mutation.dryRun, mutation.ifRevision
+		c.courier.dryRun, c.courier.ifRevision, c.courier.breakGlass = mutation.dryRun, mutation.ifRevision, mutation.breakGlass
 		c.courier.requestIDs = &requestIDs{chosen: mutation.requestID}
 	}
 	return c.in(f.namespace), nil

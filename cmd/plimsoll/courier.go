@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,7 @@ type courier struct {
 	timeout    time.Duration // of unary calls
 	dryRun     bool
 	ifRevision string      // empty for any
+	breakGlass string      // why rules are to be overridden; empty for not
 	requestIDs *requestIDs // nil if the command changes nothing
 }
 
@@ -45,6 +47,9 @@ func (c *courier) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		}
 		if c.dryRun {
 			req.Header().Set(service.HeaderDryRun, "true")
+		}
+		if procedure := req.Spec().Procedure; c.breakGlass != "" && (strings.Contains(procedure, "/Batch") || strings.HasSuffix(procedure, "/Review")) {
+			req.Header().Set(service.HeaderBreakGlass, url.PathEscape(c.breakGlass))
 		}
 		requestID := ""
 		if c.requestIDs != nil && strings.Contains(req.Spec().Procedure, "/Batch") {

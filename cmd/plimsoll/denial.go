@@ -98,6 +98,9 @@ func tableOf(violations []*plimsollv1.Violation) string {
 		if have := haveOf(v); have != "" {
 			row(t, "", have, "")
 		}
+		if standing := standingOf(v); standing != "" {
+			row(t, "", standing, "")
+		}
 		if fix := fixOf(v); fix != "" || v.GetLink() != "" {
 			row(t, "", fix, v.GetLink())
 		}
@@ -111,7 +114,7 @@ func listOf(violations []*plimsollv1.Violation) string {
 	var b strings.Builder
 	for _, v := range violations {
 		_, _ = fmt.Fprintf(&b, "  %s: %s\n", printable(orDash(v.GetField())), printable(v.GetMessage()))
-		for _, text := range []string{haveOf(v), fixOf(v), sourceOf(v), v.GetLink()} {
+		for _, text := range []string{haveOf(v), standingOf(v), fixOf(v), sourceOf(v), v.GetLink()} {
 			if text != "" {
 				_, _ = fmt.Fprintf(&b, "      %s\n", printable(text))
 			}
@@ -134,6 +137,14 @@ func haveOf(v *plimsollv1.Violation) string {
 		return ""
 	}
 	return "have: " + v.GetValue()
+}
+
+// standingOf says why a violation does not count, or that it is of a canary.
+func standingOf(v *plimsollv1.Violation) string {
+	if v.GetWaiver() == nil {
+		return v.GetEnforcement()
+	}
+	return leniencyOf(v)
 }
 
 func fixOf(v *plimsollv1.Violation) string {

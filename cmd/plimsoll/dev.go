@@ -55,6 +55,7 @@ there are no samples.`,
 			return server.Run(cmd.Context(), config, server.Options{
 				Version: v, Commit: commit,
 				Log:        cmd.ErrOrStderr(),
+				Stdout:     out,
 				OnDecision: func(d plimsoll.Decision) { printDecision(out, d) },
 				OnReady: func(addr net.Addr) {
 					greeting.Go(func() { greet(cmd.Context(), out, config, addr) })

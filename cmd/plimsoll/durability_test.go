@@ -23,6 +23,8 @@ import (
 
 	containerdv1 "github.com/plimsoll-project/plimsoll/gen/containerd/v1"
 	"github.com/plimsoll-project/plimsoll/gen/containerd/v1/containerdv1connect"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
+	"github.com/plimsoll-project/plimsoll/gen/plimsoll/v1/plimsollv1connect"
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
@@ -30,8 +32,9 @@ import (
 const writers = 64
 
 // TestKill kills the server again and again while clients write: what was
-// acknowledged is there after each restart, and nothing is there in part. (That the
-// process dies says nothing about power cuts: storage/badgerstore has that.)
+// acknowledged is there after each restart, and nothing is there in part. The log of
+// decisions is sound, has one for every change, and goes on where it was. (That the process
+// dies says nothing about power cuts: storage/badgerstore has that.)
 func TestKill(t *testing.T) {
 	t.Parallel()
 	const rounds = 20
@@ -39,6 +42,8 @@ func TestKill(t *testing.T) {
 		site    = newSite(t)
 		random  = rand.New(rand.NewPCG(1, 876))
 		ledgers []*ledger
+		head    *plimsollv1.LogPosition
+		acks    int
 	)
 	for round := range rounds {
 		p := site.start(t)
@@ -46,6 +51,7 @@ func TestKill(t *testing.T) {
 		if round > 0 {
 			ledgers[round-1].check(t.Context(), t, client)
 		}
+		head = site.verify(t, head, acks).GetHead()
 		l := newLedger(fmt.Sprintf("round-%d", round))
 		ledgers = append(ledgers, l)
 		enough := make(chan struct{})
@@ -57,10 +63,14 @@ func TestKill(t *testing.T) {
 				t.Errorf("round %d: %v", round, err)
 			}
 		}
+		acks += l.acks
 		t.Log(l)
 	}
 	p := site.start(t)
 	client := h2cClient(t, "unix", site.socket)
+	if r := site.verify(t, head, acks); r.GetDecisions() == r.GetAdmitted() {
+		t.Error("no decision was recorded that denied")
+	}
 	for _, l := range ledgers {
 		l.check(t.Context(), t, client)
 	}
@@ -153,6 +163,31 @@ func (s *site) start(t *testing.T) *process {
 	return p
 }
 
+// verify checks the log of decisions: it has the head that was noted, and as many changes
+// as were acknowledged, each with its decision.
+func (s *site) verify(t *testing.T, noted *plimsollv1.LogPosition, acks int) *plimsollv1.LogReport {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.socket)
+	}}
+	defer transport.CloseIdleConnections()
+	client := plimsollv1connect.NewDecisionServiceClient(&http.Client{Transport: transport}, "http://localhost")
+	stream, err := client.VerifyDecisions(t.Context(), &plimsollv1.VerifyDecisionsRequest{Head: noted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	var report *plimsollv1.LogReport
+	for stream.Receive() {
+		report = stream.Msg().GetReport()
+	}
+	if err := stream.Err(); err != nil || report.GetBroken() != nil || report.GetChanges() < int64(acks) || report.GetHead().GetSequence() < noted.GetSequence() {
+		t.Fatalf("%d changes were acknowledged, and the log was at %d: %v, %v", acks, noted.GetSequence(), report, err)
+	}
+	t.Logf("%d decisions, %d of them admitted, %d changes", report.GetDecisions(), report.GetAdmitted(), report.GetChanges())
+	return report
+}
+
 // h2cClient is a client over HTTP/2 in plain text, all of whose requests share one
 // connection.
 func h2cClient(t *testing.T, network, address string) containerdv1connect.ContainersClient {
@@ -243,6 +278,9 @@ func (w *writer) run(ctx context.Context, number int) error {
 		}); err != nil {
 			return err
 		}
+		if err := w.beRefused(ctx); err != nil {
+			return err
+		}
 		updated := proto.CloneOf(c)
 		updated.Labels["version"], updated.Spec = "2", w.spec()
 		if err := w.try(ctx, c.GetId(), updated, func(ctx context.Context) error {
@@ -263,6 +301,22 @@ func (w *writer) run(ctx context.Context, number int) error {
 			return err
 		}
 	}
+}
+
+// beRefused makes a request that the policy denies: its decision is recorded on its own.
+func (w *writer) beRefused(ctx context.Context) error {
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set(service.HeaderNamespace, w.ledger.namespace)
+	_, err := w.client.Create(ctx, &containerdv1.CreateContainerRequest{Container: &containerdv1.Container{
+		Id: "nobodys", Runtime: "io.containerd.runc.v2", Spec: w.spec(), Image: "example.org/image:1", Rootfs: "snapshot",
+	}})
+	if connect.CodeOf(err) == connect.CodePermissionDenied && connect.IsWireError(err) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("a container without an owner was let in")
+	}
+	return err
 }
 
 // try makes a request that would make the container be c, and keeps the ledger.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +88,12 @@ func printExplanation(w io.Writer, e *plimsollv1.Explanation) error {
 	if d.GetReason() != "" {
 		say("  answered with %s, %s: %s", printable(d.GetCode()), printable(d.GetReason()), printable(d.GetMessage()))
 	}
+	if d.GetBreakGlass() != "" {
+		say("  BREAK-GLASS: %s (%s overridden)", printable(d.GetBreakGlass()), plural(int(d.GetOverridden()), "finding"))
+	}
+	if d.GetExempted() > 0 {
+		say("  exemptions cover %s", plural(int(d.GetExempted()), "violation"))
+	}
 	if d.GetRevision() > 0 {
 		say("  committed at revision %d", d.GetRevision())
 	}
@@ -98,6 +105,15 @@ func printExplanation(w io.Writer, e *plimsollv1.Explanation) error {
 		}
 		say("  judged at revision %d by ruleset %s in %s (patches %s, policies %s, validators %s)%s", d.GetStateRevision(), short(d.GetRuleset()),
 			rounded(t.GetTotal()), rounded(t.GetPatches()), rounded(t.GetPolicies()), rounded(t.GetValidators()), attempts)
+	}
+	if d.GetRequestId() != "" {
+		say("  request ID: %s", printable(d.GetRequestId()))
+	}
+	if hidden := slices.Concat(d.GetErased(), d.GetMasked()); len(hidden) > 0 {
+		say("  hidden by policies: %s", printable(strings.Join(hidden, ", ")))
+	}
+	if d.GetMaskError() != "" {
+		say("  what policies hide could not be told, so what was judged was not recorded: %s", printable(d.GetMaskError()))
 	}
 	if len(d.GetChanged()) > 0 {
 		say("  changed: %s", printable(strings.Join(d.GetChanged(), ", ")))

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -22,12 +23,15 @@ type mutationFlags struct {
 	dryRun     bool
 	ifRevision string
 	requestID  string
+	breakGlass string
 }
 
 func (f *mutationFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "judge, and show the result, but store nothing")
 	cmd.Flags().StringVar(&f.requestID, "request-id", "",
 		"`ID` to know this request by: repeated with the same ID it is done once (default: a new one)")
+	cmd.Flags().StringVar(&f.breakGlass, "break-glass", "",
+		"override what the rules say, for this `reason`; only for those whom the server's setting break-glass names, recorded and reported")
 }
 
 func (f *mutationFlags) addIfRevision(cmd *cobra.Command) {
@@ -37,6 +41,9 @@ func (f *mutationFlags) addIfRevision(cmd *cobra.Command) {
 func (f *mutationFlags) check() error {
 	if _, err := strconv.ParseUint(f.ifRevision, 10, 64); err != nil && f.ifRevision != "" {
 		return usagef("--if-revision %q is no revision: a whole number, 0 for none", f.ifRevision)
+	}
+	if f.breakGlass != strings.TrimSpace(f.breakGlass) {
+		return usagef("--break-glass %q has space around it; a reason is needed", f.breakGlass)
 	}
 	return nil
 }
@@ -171,7 +178,26 @@ func warningText(w *plimsollv1.Violation) string {
 	case s.GetVersion() != "":
 		rule += " " + s.GetVersion()
 	}
-	return fmt.Sprintf("%s [%s]", text, rule)
+	text = fmt.Sprintf("%s [%s]", text, rule)
+	if why := leniencyOf(w); why != "" {
+		text += " (" + why + ")"
+	}
+	return text
+}
+
+// leniencyOf says why a warning is no violation, if it would be one.
+func leniencyOf(w *plimsollv1.Violation) string {
+	switch waiver := w.GetWaiver(); {
+	case waiver.GetKind() == plimsollv1.Waiver_KIND_EXEMPTION:
+		return fmt.Sprintf("exempted by %s until %s", waiver.GetExemption(), waiver.GetUntil().AsTime().Local().Format(time.DateTime))
+	case waiver.GetFault():
+		return "no verdict, overridden by break-glass"
+	case waiver != nil:
+		return "overridden by break-glass"
+	case w.GetEnforcement() != "":
+		return "would be denied, " + w.GetEnforcement()
+	}
+	return ""
 }
 
 // printOutcome says what was done, or, in the other formats, shows the container.

@@ -41,7 +41,7 @@ Exit codes, but for diff, which has its own:
   0   done
   1   something went wrong
   3   denied by a policy or validator; nothing was stored
-  4   no such container, or decision
+  4   no such container, decision or exemption
   5   conflict: it exists already, or is not at the given revision
   64  wrong usage
 `
@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newServe(), newDev(), newVersion(),
 		newGet(), newList(), newDescribe(), newHistory(), newWatch(),
 		newCreate(), newApply(), newEdit(), newUpdate(), newLabel(), newDelete(), newDiff(), newReview(), newExplain(),
-		newExport(), newImport(), newPolicy(), newPlugin(), newRuleset(), newAudit(), newImpact(), newCompile())
+		newExport(), newImport(), newPolicy(), newPlugin(), newRuleset(), newAudit(), newImpact(), newExemption(), newDecisions(), newCompile())
 	return root
 }
 

@@ -116,6 +116,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
 			env.Setenv("WASM", filepath.Join(root, "plugins", "testdata"))
 			env.Setenv("GORACE", goRace)
+			env.Setenv("ME", fmt.Sprintf("uid:%d", os.Getuid())) // as decisions name who runs this
 			for name, value := range vars {
 				env.Setenv(name, value)
 			}

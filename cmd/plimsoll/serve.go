@@ -39,7 +39,7 @@ flag wins over the environment, and the environment over the file.`,
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
-			return server.Run(cmd.Context(), config, server.Options{Log: cmd.ErrOrStderr(), Version: v, Commit: commit, Hangup: hangup})
+			return server.Run(cmd.Context(), config, server.Options{Log: cmd.ErrOrStderr(), Stdout: cmd.OutOrStdout(), Version: v, Commit: commit, Hangup: hangup})
 		},
 	}
 	server.AddFlags(cmd.Flags(), server.DefaultConfig())

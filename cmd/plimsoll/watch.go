@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"github.com/cenkalti/backoff/v5"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -95,41 +93,16 @@ type watch struct {
 	silence time.Duration            // after which a connection is taken for dead
 	note    io.Writer                // what is said beside the changes
 
-	started bool // the server has answered at least once
-	headed  bool // the table has its head
+	headed bool // the table has its head
 }
 
 // run watches until ctx ends, which is no error, or the server says that it cannot go on.
 func (w *watch) run(ctx context.Context) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 5*time.Second
-	lost := false
-	for {
-		err := w.stream(ctx, func() {
-			if pause.Reset(); lost {
-				_, _ = fmt.Fprintln(w.note, "connected again")
-			}
-			lost = false
-		})
-		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // interrupted, as it should be
-		case connect.CodeOf(err) == connect.CodeOutOfRange && connect.IsWireError(err):
-			return connect.NewWireError(connect.CodeOutOfRange, fmt.Errorf("%s; to see what is there now and go on from that: --snapshot", reasonOf(err)))
-		case !w.started || !isPassing(err):
-			return err
-		case !lost:
-			_, _ = fmt.Fprintf(w.note, "connection lost: %s; %s\n", printable(reasonOf(err)), w.next())
-		}
-		lost = true
-		timer := time.NewTimer(pause.NextBackOff())
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
+	err := (&resumption{stream: w.stream, next: w.next, note: w.note}).run(ctx)
+	if connect.CodeOf(err) == connect.CodeOutOfRange && connect.IsWireError(err) {
+		return connect.NewWireError(connect.CodeOutOfRange, fmt.Errorf("%s; to see what is there now and go on from that: --snapshot", reasonOf(err)))
 	}
+	return err
 }
 
 // next says how the watch will go on.
@@ -143,58 +116,19 @@ func (w *watch) next() string {
 	return fmt.Sprintf("going on after revision %d when the server is back", w.request.GetAfterRevision())
 }
 
-// isPassing reports whether a stream that ended so may be taken up again: the
-// connection broke, or the server is stopping or not ready yet.
-func isPassing(err error) bool {
-	return err == nil || !connect.IsWireError(err) || connect.CodeOf(err) == connect.CodeUnavailable
-}
-
-func reasonOf(err error) string {
-	var remote *connect.Error
-	switch {
-	case err == nil:
-		return "the server ended the stream"
-	case errors.As(err, &remote):
-		return remote.Message()
-	}
-	return err.Error()
-}
-
 // stream shows what one stream brings. connected is called with its first message.
 func (w *watch) stream(ctx context.Context, connected func()) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	// Bookmarks come often. When nothing comes at all there is nobody there.
-	alive := time.AfterFunc(w.silence, func() { cancel(errSilence) })
-	defer alive.Stop()
-	stream, err := w.client.Watch(ctx, w.request)
-	if err != nil {
-		return w.cause(ctx, err)
-	}
-	defer func() { _ = stream.Close() }()
-	for first := true; stream.Receive(); first = false {
-		alive.Reset(w.silence)
-		if first {
-			w.started = true
-			connected()
-		}
-		if err := w.show(stream.Msg()); err != nil {
+	return receive(ctx, w.silence, connected, func(ctx context.Context) (*connect.ServerStreamForClient[plimsollv1.WatchResponse], error) {
+		return w.client.Watch(ctx, w.request)
+	}, func(step *plimsollv1.WatchResponse) error {
+		if err := w.show(step); err != nil {
 			return err
 		}
-		if part := stream.Msg().GetSnapshot(); part == nil || part.GetLast() {
-			w.request.AfterRevision, w.request.Snapshot = proto.Uint64(stream.Msg().GetRevision()), false
+		if part := step.GetSnapshot(); part == nil || part.GetLast() {
+			w.request.AfterRevision, w.request.Snapshot = proto.Uint64(step.GetRevision()), false
 		}
-	}
-	return w.cause(ctx, stream.Err())
-}
-
-var errSilence = errors.New("the server was silent for longer than --timeout")
-
-func (w *watch) cause(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errSilence) {
-		return errSilence
-	}
-	return err
+		return nil
+	})
 }
 
 // show writes one step of the watch. Bookmarks are not for people.

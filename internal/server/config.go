@@ -13,6 +13,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/containerd/containerd/v2/pkg/identifiers"
+	"github.com/dustin/go-humanize"
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -22,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/service"
 )
 
 // Config is everything that can be configured. Each value comes from, in this
@@ -75,6 +77,11 @@ type Config struct {
 	// OpenNamespaceLabels lets anybody change the labels of namespaces, and not only root
 	// and the server's user on the unix socket.
 	OpenNamespaceLabels bool `koanf:"open_namespace_labels"`
+	// BreakGlass are the users, as decisions name them, who may override what rules say by
+	// giving a reason; empty for nobody.
+	BreakGlass []string `koanf:"break_glass"`
+	// ExemptionLimit is how far ahead exemptions from rules may expire.
+	ExemptionLimit time.Duration `koanf:"exemption_limit"`
 	// PolicyTimeout bounds one evaluation of all policies.
 	PolicyTimeout time.Duration `koanf:"policy_timeout"`
 	// MutationTimeout bounds a mutation from request to commit.
@@ -85,6 +92,23 @@ type Config struct {
 	RequestRetention time.Duration `koanf:"request_retention"`
 	// DecisionRetention is how long decisions are kept; 0 for not at all.
 	DecisionRetention time.Duration `koanf:"decision_retention"`
+	// DecisionMasking hides what looks like a secret in the documents that are recorded.
+	DecisionMasking bool `koanf:"decision_masking"`
+	// DecisionLog is where decisions are sent: stdout, paths of files, http and https URLs.
+	DecisionLog []string `koanf:"decision_log"`
+	// DecisionLogMaxSize is how many megabytes a file may have, DecisionLogMaxDays and
+	// DecisionLogMaxFiles how long and how many of those before are kept; 0 for any.
+	DecisionLogMaxSize  int `koanf:"decision_log_max_size"`
+	DecisionLogMaxDays  int `koanf:"decision_log_max_days"`
+	DecisionLogMaxFiles int `koanf:"decision_log_max_files"`
+	// DecisionLogTokenFile has the bearer token for the URLs, DecisionLogCACert the
+	// authorities to trust.
+	DecisionLogTokenFile string `koanf:"decision_log_token_file"`
+	DecisionLogCACert    string `koanf:"decision_log_ca_cert"`
+	// DecisionLogLabels are labels of all events, each as KEY=VALUE.
+	DecisionLogLabels []string `koanf:"decision_log_labels"`
+	// DecisionLimit is how much room decisions may take, such as 2GiB.
+	DecisionLimit string `koanf:"decision_limit"`
 	// EventLimit is how many revisions' events are kept; 0 for all.
 	EventLimit int `koanf:"event_limit"`
 	// ShutdownTimeout bounds how long a stop waits for requests in flight.
@@ -93,6 +117,9 @@ type Config struct {
 	LogFormat string `koanf:"log_format"`
 	LogLevel  string `koanf:"log_level"`
 }
+
+// minDecisionLimit leaves room for some thousands of decisions.
+const minDecisionLimit = 16 << 20
 
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
@@ -109,15 +136,19 @@ func DefaultConfig() Config {
 		DefaultNamespace:   "default",
 		DefaultSnapshotter: "overlayfs",
 		PolicyPoll:         time.Minute,
+		ExemptionLimit:     service.DefaultExemptionLimit,
 		PolicyTimeout:      time.Second,
 		MutationTimeout:    10 * time.Second,
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
 		DecisionRetention:  24 * time.Hour,
-		EventLimit:         1_000_000,
-		ShutdownTimeout:    20 * time.Second,
-		LogFormat:          "text",
-		LogLevel:           "info",
+		DecisionMasking:    true,
+		DecisionLogMaxSize: 100, DecisionLogMaxFiles: 10,
+		DecisionLimit:   "2GiB",
+		EventLimit:      1_000_000,
+		ShutdownTimeout: 20 * time.Second,
+		LogFormat:       "text",
+		LogLevel:        "info",
 	}
 }
 
@@ -134,7 +165,7 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Duration("policy-poll", d.PolicyPoll, "how often policies and validators are looked at again; files are also watched")
 	flags.Bool("policy-plain-http", d.PolicyPlainHTTP, "fetch policies and validators over plain HTTP from beyond loopback")
 	flags.StringSlice("policy-grants", nil, "`PACKAGE=NAMESPACE` whose containers a policy package may read besides those of its own; *: all; repeatable\n(default: none)")
-	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
+	flags.StringSlice("enforcement", nil, "`PACKAGES@NAMESPACES=warn|enforce|canary:PERCENT%`, patterns: what becomes of denials there, such as labels.*@dev-*=warn; repeatable, the first counts\n(default: what the policies say)")
 	flags.StringSlice("validators", nil, "`path` of a validators.yaml; repeatable\n(default: the embedded runc spec checker; none: judge nothing)")
 	flags.StringSlice("validator-keys", nil, "`file` with a public key of minisign, with one of which all validators but embedded ones must then be signed; repeatable\n(default: none: signatures are not looked at)")
 	flags.String("tls-cert", d.TLSCert, "PEM `file` with the certificate; makes TCP speak TLS")
@@ -144,11 +175,22 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.String("default-namespace", d.DefaultNamespace, "`namespace` of requests that name none")
 	flags.String("default-snapshotter", d.DefaultSnapshotter, "`snapshotter` of root filesystems that come through containerd.v1, which has none")
 	flags.Bool("open-namespace-labels", d.OpenNamespaceLabels, "let anybody change the labels of namespaces, which rules see\n(default: root and the server's user only, on the unix socket)")
+	flags.StringSlice("break-glass", nil, "`user`, as decisions name users (uid:0 is root on the unix socket), who may override what rules say with plimsoll-break-glass; repeatable\n(default: nobody)")
+	flags.Duration("exemption-limit", d.ExemptionLimit, "how far ahead exemptions from rules may expire")
 	flags.Duration("policy-timeout", d.PolicyTimeout, "how long all policies together may take to judge a mutation")
 	flags.Duration("mutation-timeout", d.MutationTimeout, "how long a mutation may take from request to commit")
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
+	flags.Bool("decision-masking", d.DecisionMasking, "hide what looks like a secret in what is recorded of decisions")
+	flags.StringSlice("decision-log", nil, "`target` to send decisions to: stdout, the path of a file, or an https:// URL; repeatable\n(default: none)")
+	flags.Int("decision-log-max-size", d.DecisionLogMaxSize, "how many `megabytes` a file of the decision log may have before another is begun")
+	flags.Int("decision-log-max-days", d.DecisionLogMaxDays, "how many days earlier files of the decision log are kept; 0: any")
+	flags.Int("decision-log-max-files", d.DecisionLogMaxFiles, "how many earlier files of the decision log are kept; 0: any")
+	flags.String("decision-log-token-file", d.DecisionLogTokenFile, "`file` with a bearer token for URLs of the decision log")
+	flags.String("decision-log-ca-cert", d.DecisionLogCACert, "PEM `file` with the authority to trust for URLs of the decision log (default: the system's)")
+	flags.StringSlice("decision-log-labels", nil, "`KEY=VALUE` that all events of the decision log have in their labels; repeatable\n(default: none)")
+	flags.String("decision-limit", d.DecisionLimit, "how many `bytes` of decisions are kept, such as 2GiB; the oldest go first")
 	flags.Int("event-limit", d.EventLimit, "how many revisions' events are kept, for watches and histories; 0: all")
 	flags.Duration("shutdown-timeout", d.ShutdownTimeout, "how long a stop waits for requests in flight")
 	flags.String("log-format", d.LogFormat, "text or json")
@@ -161,7 +203,7 @@ var clientEnv = []string{"PLIMSOLL_ADDRESS", "PLIMSOLL_NAMESPACE"}
 
 // listKeys are the keys of values that are lists. In the environment commas part
 // them.
-var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins"}
+var listKeys = []string{"policies", "policy_grants", "policy_keys", "enforcement", "validators", "validator_keys", "cors_origins", "break_glass", "decision_log", "decision_log_labels"}
 
 // LoadConfig merges defaults, file, environment and flags that were given, and
 // validates the result. The error reports every problem, one a line. An environment
@@ -302,17 +344,27 @@ func (c Config) Validate() error {
 		}
 	}
 	for name, d := range map[string]time.Duration{
-		"policy-timeout": c.PolicyTimeout, "policy-poll": c.PolicyPoll, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout,
+		"policy-timeout": c.PolicyTimeout, "policy-poll": c.PolicyPoll, "mutation-timeout": c.MutationTimeout, "request-retention": c.RequestRetention, "shutdown-timeout": c.ShutdownTimeout, "exemption-limit": c.ExemptionLimit,
 	} {
 		if d <= 0 {
 			problem("%s: must be more than 0", name)
 		}
 	}
+	if slices.Contains(c.BreakGlass, "") {
+		problem("break-glass: a user is empty, as anonymous callers are, who may not be let override anything")
+	}
+	if len(c.BreakGlass) > 0 && c.DecisionRetention == 0 {
+		problem("break-glass: nobody can use it with decision-retention 0, because each use must be recorded")
+	}
 	if c.MaxInFlight < 1 {
 		problem("max-in-flight: must be at least 1")
 	}
+	problems = append(problems, c.checkSinks()...)
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
+	}
+	if limit, err := humanize.ParseBytes(c.DecisionLimit); err != nil || limit < minDecisionLimit {
+		problem("decision-limit: %q must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none", c.DecisionLimit)
 	}
 	if c.EventLimit < 0 {
 		problem("event-limit: cannot be negative; 0 keeps all")

@@ -176,7 +176,7 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "unknown keys, all of them",
 			file: "listn: x\npolices: [x]\ntls:\n  cert: x\ncolour: blue\n",
 			want: []string{
-				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, decision_retention, default_namespace, default_snapshotter, enforcement, event_limit, insecure, listen, log_format, ` +
+				`configuration file plimsoll.yaml: unknown key "colour"; known are cors_origins, data, decision_limit, decision_retention, default_namespace, default_snapshotter, enforcement, event_limit, insecure, listen, log_format, ` +
 					`log_level, max_in_flight, mutation_timeout, open_namespace_labels, policies, policy_grants, policy_keys, policy_plain_http, policy_poll, policy_scope, policy_timeout, request_retention, shutdown_timeout, socket, tls_cert, tls_key, validator_keys, validators`,
 				`configuration file plimsoll.yaml: unknown key "listn"; did you mean "listen"?`,
 				`configuration file plimsoll.yaml: unknown key "polices"; did you mean "policies"?`,
@@ -243,9 +243,9 @@ func TestLoadConfigErrors(t *testing.T) {
 			name: "enforcement that makes no sense",
 			args: []string{"--enforcement=labels.*", "--enforcement=[a@=wran"},
 			want: []string{
-				`enforcement[0]: enforcement: "labels.*" is neither enforce nor warn`,
+				`enforcement[0]: enforcement: "labels.*" is none of enforce, warn, canary:PERCENT% (such as canary:10%)`,
 				`enforcement[0]: packages[0]: "" is no pattern; write it like labels.*`,
-				`enforcement[1]: enforcement: "wran" is neither enforce nor warn`,
+				`enforcement[1]: enforcement: "wran" is none of enforce, warn, canary:PERCENT% (such as canary:10%)`,
 				`enforcement[1]: namespaces[0]: "" is no pattern; write it like labels.*`,
 				`enforcement[1]: packages[0]: "[a" is no pattern; write it like labels.*`,
 			},

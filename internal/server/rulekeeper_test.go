@@ -36,6 +36,7 @@ type running struct {
 	client     *http.Client // on its unix socket
 	web        string       // the URL on TCP
 	log        *lockedLog
+	stdout     *lockedLog
 	hangup     chan os.Signal
 	stop       func()
 
@@ -90,15 +91,18 @@ func run(t testing.TB, config Config) *running {
 func tryRun(t testing.TB, config Config) (*running, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &running{TB: t, log: &lockedLog{}, hangup: make(chan os.Signal)}
+	s := &running{TB: t, log: &lockedLog{}, stdout: &lockedLog{}, hangup: make(chan os.Signal)}
 	ready, ended := make(chan net.Addr, 1), make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, config, Options{
-			Log: s.log, Hangup: s.hangup, OnReady: func(a net.Addr) { ready <- a },
+			Log: s.log, Stdout: s.stdout, Hangup: s.hangup, OnReady: func(a net.Addr) { ready <- a },
 			OnDecision: func(d plimsoll.Decision) {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				s.decisions = append(s.decisions, d)
+				if log, err := newLogger(s.log, config.LogFormat, config.LogLevel); err == nil {
+					logDecision(log, d)
+				}
 			},
 		})
 	}()

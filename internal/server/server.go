@@ -10,9 +10,12 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/service"
@@ -23,6 +26,8 @@ import (
 type Options struct {
 	// Log is where log lines go.
 	Log io.Writer
+	// Stdout is where the decision log goes, if it is to go to standard output.
+	Stdout io.Writer
 	// OnDecision, if set, is called with every decision instead of logging it.
 	OnDecision func(plimsoll.Decision)
 	// Version and Commit are those of the build, for clients that ask.
@@ -82,6 +87,8 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,
 		OpenNamespaceLabels: config.OpenNamespaceLabels,
+		BreakGlass:          config.BreakGlass,
+		ExemptionLimit:      config.ExemptionLimit,
 		Version:             options.Version,
 		Commit:              options.Commit,
 		ServerID:            id,
@@ -89,6 +96,8 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		MaxInFlight:         config.MaxInFlight,
 		RequestRetention:    config.RequestRetention,
 		DecisionRetention:   decisionRetention(config),
+		RecordSecrets:       !config.DecisionMasking,
+		DecisionLimit:       decisionLimit(config),
 		CORSOrigins:         config.CORSOrigins,
 		Rulesets:            rules,
 		Logger:              log,
@@ -99,12 +108,26 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 
 	serving, stopWorking := context.WithCancel(ctx)
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
+	working.Go(func() { runTrimming(serving, svc.TrimDecisions, log) })
 	working.Go(func() { rules.run(serving, options.Hangup) })
 	defer func() {
 		stopWorking()
 		working.Wait()
 		svc.EndShadow()
 	}()
+
+	couriers, err := startCouriers(config, options, svc, id, registry, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+		defer cancel()
+		couriers.finish(finishing)
+	}()
+	if !config.DecisionMasking {
+		log.Warn("what is recorded of decisions may have secrets in it (--decision-masking=false)")
+	}
 
 	drain := newDrain()
 	web := newHTTPServer(drain.handler(svc.Handler()))
@@ -169,6 +192,12 @@ func decisionRetention(config Config) time.Duration {
 		return -1
 	}
 	return config.DecisionRetention
+}
+
+// decisionLimit is the configured one in bytes. Validate has checked it.
+func decisionLimit(config Config) int64 {
+	limit, _ := humanize.ParseBytes(config.DecisionLimit)
+	return int64(min(limit, math.MaxInt64)) //nolint:gosec // bounded
 }
 
 // listen opens the TCP address and, if configured, the unix socket.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -58,23 +59,37 @@ func openBench(b *testing.B) *Store {
 	return s
 }
 
+// benchRecord is a decision of ordinary size.
+func benchRecord(i int) storage.Record {
+	return storage.Record{
+		EntryKey: plimsoll.EntryKey{Kind: plimsoll.KindDecision, Key: fmt.Sprintf("default/01JDF3Q8ZZZZZZZZZZ%08d", i)}, Time: time.Unix(1e9, 0),
+		Value: fmt.Appendf(nil, "%08d: a decision has ids, times, a caller, digests and what rules found: some three hundred bytes, of which %0200d is a part", i, i*7919),
+	}
+}
+
 // BenchmarkCommit creates containers durably from a number of writers: through the
-// store, and, for comparison, with the same records in one plain Badger transaction
-// for each.
+// store, with a record in the log for each, and without, and, for comparison, with the same
+// records in one plain Badger transaction for each.
 func BenchmarkCommit(b *testing.B) {
 	for _, writers := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("side=grouped/writers=%d", writers), func(b *testing.B) {
-			s := openBench(b)
-			run(b, writers, func(i int) error {
-				v, err := s.View(b.Context())
-				if err != nil {
+		for _, logged := range []bool{true, false} {
+			b.Run(fmt.Sprintf("side=%s/writers=%d", map[bool]string{true: "logged", false: "grouped"}[logged], writers), func(b *testing.B) {
+				s := openBench(b)
+				run(b, writers, func(i int) error {
+					v, err := s.View(b.Context())
+					if err != nil {
+						return err
+					}
+					defer v.Close()
+					change := benchChange(i)
+					if logged {
+						change.Records = []storage.Record{benchRecord(i)}
+					}
+					_, err = s.Commit(b.Context(), v, change)
 					return err
-				}
-				defer v.Close()
-				_, err = s.Commit(b.Context(), v, benchChange(i))
-				return err
+				})
 			})
-		})
+		}
 		b.Run(fmt.Sprintf("side=plain/writers=%d", writers), func(b *testing.B) {
 			o := badgerOptions(filepath.Join(b.TempDir(), "badger"), openBench(b).options.Logger)
 			o.DetectConflicts = true

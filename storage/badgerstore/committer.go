@@ -186,6 +186,8 @@ func (b *batch) refuse(r *request) error {
 		return r.trim.refuse(b.log)
 	case b.noSpace != nil:
 		return b.noSpace
+	case r.onlyAppends(): // depends on nothing
+		return nil
 	case b.history.Conflicts(r.footprint, r.revision, r.keys...):
 		return plimsoll.ErrConflict
 	}

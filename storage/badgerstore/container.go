@@ -116,7 +116,7 @@ func encodeEvent(change *storage.Change, i int, before *plimsoll.Container) *sto
 		User:      &storagev1.User{Name: change.User.Name, Groups: change.User.Groups, Via: change.User.Via},
 		Changed:   w.Changed,
 		Last:      i == change.LastEvent(),
-		Logged:    len(change.Records) > 0,
+		Logged:    change.LogsDecisions(),
 	}
 	switch w.Operation {
 	case plimsoll.OperationCreate:

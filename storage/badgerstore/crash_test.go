@@ -10,8 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
+	"github.com/plimsoll-project/plimsoll/storage"
 )
 
 // crashDirEnv makes the test binary a writer into that data directory.
@@ -21,6 +23,8 @@ const (
 	crashRounds  = 4
 	crashWriters = 64
 	crashAcks    = 300 // of each round, before the kill
+	// crashLogBytes is what some of the records take.
+	crashLogBytes = 64 << 10
 )
 
 // writeUntilKilled commits from many goroutines and says so, a line "ID revision"
@@ -40,8 +44,16 @@ func writeUntilKilled(dir string) {
 				var r plimsoll.Revision
 				id := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
 				if err == nil {
-					r, err = s.Commit(ctx, v, creating(id))
+					change := creating(id)
+					change.Records = []storage.Record{logging(id)}
+					r, err = s.Commit(ctx, v, change)
 					v.Close()
+				}
+				if err == nil && i%4 == 0 {
+					err = s.Append(ctx, []storage.Record{logging(id + "-alone"), logging(id + "-alone-too")})
+				}
+				if err == nil && w == 0 {
+					_, err = s.TrimLog(ctx, storage.Retention{Bytes: crashLogBytes})
 				}
 				if err == nil {
 					// One write each: lines stay whole. The reader is gone once this
@@ -59,11 +71,17 @@ func writeUntilKilled(dir string) {
 	os.Exit(1)
 }
 
+// logging is a record that is recognisable.
+func logging(id string) storage.Record {
+	return storage.Record{EntryKey: plimsoll.EntryKey{Kind: plimsoll.KindDecision, Key: id}, Time: time.Unix(1e9, 0), Value: []byte("decision " + id)}
+}
+
 // Whatever was acknowledged is there after the process was killed, and nothing is
 // there by half. (That it is there after a power cut, this cannot show.)
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	acked := make(map[string]string)
+	var head storage.Position
 	for round := range crashRounds {
 		killAfter(t, dir, crashAcks, acked)
 
@@ -78,6 +96,7 @@ func TestKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		head = checkCrashedLog(t, v, head)
 		for id, revision := range acked {
 			c, err := v.Get(t.Context(), plimsoll.Key{Namespace: "n", ID: id})
 			if err != nil || fmt.Sprint(c.Revision) != revision || string(c.Spec.Value) != "payload of "+id {
@@ -92,6 +111,41 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// checkCrashedLog checks that the log has a record for every commit, unless it was trimmed,
+// and that it goes on where it was.
+func checkCrashedLog(t *testing.T, v storage.View, was storage.Position) storage.Position {
+	t.Helper()
+	logged, state := map[string]plimsoll.Revision{}, v.LogState()
+	if err := v.VerifyLog(t.Context(), func(e *storage.Logged) error {
+		if e.Sequence == was.Sequence && e.Link != was.Link {
+			t.Errorf("record %d is another one than before", e.Sequence)
+		}
+		if string(e.Value) != "decision "+e.Key {
+			t.Errorf("record %d is %+v", e.Sequence, e)
+		}
+		logged[e.Key] = e.Revision
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if state.Head.Sequence < was.Sequence || state.Trimmed.Sequence == 0 {
+		t.Errorf("the log was at %d, and is %+v", was.Sequence, state)
+	}
+	missing := 0
+	for c, err := range v.Scan(t.Context(), storage.Query{Namespace: "n"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Revision > state.TrimmedRevision && logged[c.ID] != c.Revision {
+			missing++
+		}
+	}
+	if missing > 0 {
+		t.Errorf("%d commits have no record, of those after %d", missing, state.TrimmedRevision)
+	}
+	return state.Head
 }
 
 // killAfter runs a writer, kills it after some acknowledgements, and adds to acked

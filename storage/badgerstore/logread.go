@@ -94,10 +94,13 @@ func (r *logReader) page(snap *snapshot) ([]*storage.Logged, error) {
 			return len(page) < logPage && size < logPageBytes && p.Sequence < snap.log.Head.Sequence, nil
 		})
 	})
-	if err == nil && len(page) == 0 {
+	if len(page) > 0 {
+		return page, nil // what is wrong after that is found by the next one
+	}
+	if err == nil {
 		err = broken(r.last.Sequence+1, storage.CutOff, "it and all records after it are missing, up to %d", snap.log.Head.Sequence)
 	}
-	return page, err
+	return nil, err
 }
 
 // link finds out the link of the record that was read last.

@@ -2,6 +2,7 @@ package badgerstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 
 	"github.com/dgraph-io/badger/v4"
@@ -9,17 +10,12 @@ import (
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
-// VerifyLog implements [storage.Store].
-func (s *Store) VerifyLog(ctx context.Context, visit func(*storage.Logged) error) (storage.LogState, error) {
-	if err := s.usable(ctx); err != nil {
-		return storage.LogState{}, err
+// VerifyLog implements [storage.View].
+func (v *view) VerifyLog(ctx context.Context, visit func(*storage.Logged) error) error {
+	if err := v.usable(ctx); err != nil {
+		return err
 	}
-	snap := s.acquire()
-	defer s.give(snap)
-	if err := s.verifyLog(ctx, snap, visit); err != nil {
-		return storage.LogState{}, err
-	}
-	return snap.log, nil
+	return v.store.verifyLog(ctx, v.snapshot, visit)
 }
 
 func (s *Store) verifyLog(ctx context.Context, snap *snapshot, visit func(*storage.Logged) error) error {
@@ -30,7 +26,7 @@ func (s *Store) verifyLog(ctx context.Context, snap *snapshot, visit func(*stora
 	return nil
 }
 
-// logVerification is a VerifyLog under way.
+// logVerification is a verification under way.
 type logVerification struct {
 	verification
 	last    storage.Position // of the record that was checked last
@@ -114,14 +110,14 @@ func (v *logVerification) noOthers(ctx context.Context) error {
 // explain looks for what is missing elsewhere in the log: then it was reordered.
 func (v *logVerification) explain(err error) error {
 	var found *storage.LogError
-	if !errors.As(err, &found) || found.Breakage != storage.Altered || found.Sequence != v.last.Sequence+1 {
+	if !errors.As(err, &found) || found.Breakage != storage.Altered && found.Breakage != storage.Removed || found.Sequence != v.last.Sequence+1 {
 		return err
 	}
-	var digest [32]byte // of what is where the record should be
 	_ = v.store.read(func() error {
+		var foreign [sha256.Size]byte // digest of what is where the record should be, if it is not that
 		if p, err := v.snap.place(found.Sequence); err == nil {
-			if c, err := v.snap.content(p); err == nil && c != nil {
-				digest = c.Digest
+			if c, err := v.snap.content(p); err == nil && c != nil && c.Digest != p.Digest {
+				foreign = c.Digest
 			}
 		}
 		return v.snap.page([]byte{kindPlace}, placeKey(found.Sequence+1), func(key []byte, item *badger.Item) (bool, error) {
@@ -134,7 +130,7 @@ func (v *logVerification) explain(err error) error {
 			}
 			moved := p.Logged
 			moved.Sequence = found.Sequence
-			if storage.NextLink(v.last.Link, &moved) == p.Link || p.Digest == digest {
+			if storage.NextLink(v.last.Link, &moved) == p.Link || p.Digest == foreign {
 				err = broken(found.Sequence, storage.Reordered, "it is where record %d was, or the other way round", p.Sequence)
 				return false, nil
 			}

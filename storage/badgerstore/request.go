@@ -39,6 +39,10 @@ type request struct {
 	done  chan answer  // gets one answer if begun
 }
 
+// onlyAppends reports whether r appends to the log and does nothing else. One whose change
+// does not suit the state has no writes either.
+func (r *request) onlyAppends() bool { return len(r.keys) == 0 && len(r.log) > 0 }
+
 type answer struct {
 	revision plimsoll.Revision
 	err      error

@@ -121,35 +121,34 @@ func (s *Store) Log(ctx context.Context, after uint64) iter.Seq2[*storage.Logged
 	}
 }
 
-// VerifyLog implements [storage.Store].
-func (s *Store) VerifyLog(ctx context.Context, visit func(*storage.Logged) error) (storage.LogState, error) {
-	if err := s.usable(ctx); err != nil {
-		return storage.LogState{}, err
+// VerifyLog implements [storage.View].
+func (v *view) VerifyLog(ctx context.Context, visit func(*storage.Logged) error) error {
+	last := v.state.logState.Trimmed
+	if err := v.usable(ctx); err != nil {
+		return err
 	}
-	state := s.latest.Load()
-	last := state.logState.Trimmed
-	for _, e := range state.log {
-		if err := s.usable(ctx); err != nil {
-			return storage.LogState{}, err
+	for _, e := range v.state.log {
+		if err := v.usable(ctx); err != nil {
+			return err
 		}
 		if err := last.Check(e); err != nil {
-			return storage.LogState{}, err
+			return err
 		}
 		if sha256.Sum256(e.Value) != e.Digest {
-			return storage.LogState{}, &storage.LogError{Sequence: e.Sequence, Breakage: storage.Altered, Problem: "its digest is not that of its value"}
+			return &storage.LogError{Sequence: e.Sequence, Breakage: storage.Altered, Problem: "its digest is not that of its value"}
 		}
 		last = e.Position()
 		if visit == nil {
 			continue
 		}
 		if err := visit(e.Clone()); err != nil {
-			return storage.LogState{}, err
+			return err
 		}
 	}
-	if last != state.logState.Head {
-		return storage.LogState{}, &storage.LogError{Sequence: last.Sequence + 1, Breakage: storage.CutOff, Problem: "it and all records after it are missing"}
+	if last != v.state.logState.Head {
+		return &storage.LogError{Sequence: last.Sequence + 1, Breakage: storage.CutOff, Problem: "it and all records after it are missing"}
 	}
-	return state.logState, nil
+	return nil
 }
 
 // LogState implements [storage.View].

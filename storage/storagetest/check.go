@@ -23,7 +23,7 @@ func check(f *fixture) {
 			f.Errorf("Verify: %v", err)
 		}
 	}
-	if _, err := f.VerifyLog(f.ctx, nil); err != nil {
+	if _, err := f.verify(nil); err != nil {
 		f.Errorf("VerifyLog: %v", err)
 	}
 	compacted := f.view().Compacted()

@@ -149,7 +149,22 @@ type Decision struct {
 	Sequence uint64 `protobuf:"varint,30,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// The link that chains it to the record before it in the log, in hexadecimal: see
 	// docs/operations.md. Empty if it is not written yet.
-	Link          string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
+	Link string `protobuf:"bytes,31,opt,name=link,proto3" json:"link,omitempty"`
+	// The reason that the caller gave to override the rules by, in the request header
+	// `plimsoll-break-glass`; empty if none was given.
+	BreakGlass string `protobuf:"bytes,40,opt,name=break_glass,json=breakGlass,proto3" json:"break_glass,omitempty"`
+	// How many warnings are violations that exemptions cover.
+	Exempted int32 `protobuf:"varint,41,opt,name=exempted,proto3" json:"exempted,omitempty"`
+	// How many warnings are violations, or rules without a verdict, that were overridden.
+	Overridden int32 `protobuf:"varint,42,opt,name=overridden,proto3" json:"overridden,omitempty"`
+	// What masks of policies (`data.system.log.mask`) removed, as JSON pointers into the
+	// event such as `/input/object/labels/customer`.
+	Erased []string `protobuf:"bytes,43,rep,name=erased,proto3" json:"erased,omitempty"`
+	// What masks of policies replaced, likewise.
+	Masked []string `protobuf:"bytes,44,rep,name=masked,proto3" json:"masked,omitempty"`
+	// Why masks of policies came to no result; empty if they did, or if there are none. Then
+	// neither the input nor any text or value of what the rules found was recorded.
+	MaskError     string `protobuf:"bytes,45,opt,name=mask_error,json=maskError,proto3" json:"mask_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,6 +370,48 @@ func (x *Decision) GetSequence() uint64 {
 func (x *Decision) GetLink() string {
 	if x != nil {
 		return x.Link
+	}
+	return ""
+}
+
+func (x *Decision) GetBreakGlass() string {
+	if x != nil {
+		return x.BreakGlass
+	}
+	return ""
+}
+
+func (x *Decision) GetExempted() int32 {
+	if x != nil {
+		return x.Exempted
+	}
+	return 0
+}
+
+func (x *Decision) GetOverridden() int32 {
+	if x != nil {
+		return x.Overridden
+	}
+	return 0
+}
+
+func (x *Decision) GetErased() []string {
+	if x != nil {
+		return x.Erased
+	}
+	return nil
+}
+
+func (x *Decision) GetMasked() []string {
+	if x != nil {
+		return x.Masked
+	}
+	return nil
+}
+
+func (x *Decision) GetMaskError() string {
+	if x != nil {
+		return x.MaskError
 	}
 	return ""
 }
@@ -796,7 +853,7 @@ var File_plimsoll_v1_decision_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\xe2\x06\n" +
+	"\x1aplimsoll/v1/decision.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8e\b\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
@@ -824,7 +881,17 @@ const file_plimsoll_v1_decision_proto_rawDesc = "" +
 	"\x0einput_recorded\x18\x16 \x01(\bR\rinputRecorded\x12-\n" +
 	"\ashadows\x18\x17 \x03(\v2\x13.plimsoll.v1.ShadowR\ashadows\x12\x1a\n" +
 	"\bsequence\x18\x1e \x01(\x04R\bsequence\x12\x12\n" +
-	"\x04link\x18\x1f \x01(\tR\x04link\"\xe0\x01\n" +
+	"\x04link\x18\x1f \x01(\tR\x04link\x12\x1f\n" +
+	"\vbreak_glass\x18( \x01(\tR\n" +
+	"breakGlass\x12\x1a\n" +
+	"\bexempted\x18) \x01(\x05R\bexempted\x12\x1e\n" +
+	"\n" +
+	"overridden\x18* \x01(\x05R\n" +
+	"overridden\x12\x16\n" +
+	"\x06erased\x18+ \x03(\tR\x06erased\x12\x16\n" +
+	"\x06masked\x18, \x03(\tR\x06masked\x12\x1d\n" +
+	"\n" +
+	"mask_error\x18- \x01(\tR\tmaskError\"\xe0\x01\n" +
 	"\x06Shadow\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x126\n" +
 	"\n" +

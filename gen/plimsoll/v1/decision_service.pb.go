@@ -11,6 +11,8 @@ package plimsollv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +24,71 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// How.
+type LogBreak_Kind int32
+
+const (
+	// Not said.
+	LogBreak_KIND_UNSPECIFIED LogBreak_Kind = 0
+	// A record is not what was recorded.
+	LogBreak_KIND_ALTERED LogBreak_Kind = 1
+	// A record is missing, and later ones are there.
+	LogBreak_KIND_REMOVED LogBreak_Kind = 2
+	// A record is where another one was.
+	LogBreak_KIND_REORDERED LogBreak_Kind = 3
+	// There is a record that was never recorded.
+	LogBreak_KIND_INSERTED LogBreak_Kind = 4
+	// The latest records are missing.
+	LogBreak_KIND_CUT_OFF LogBreak_Kind = 5
+)
+
+// Enum value maps for LogBreak_Kind.
+var (
+	LogBreak_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_ALTERED",
+		2: "KIND_REMOVED",
+		3: "KIND_REORDERED",
+		4: "KIND_INSERTED",
+		5: "KIND_CUT_OFF",
+	}
+	LogBreak_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_ALTERED":     1,
+		"KIND_REMOVED":     2,
+		"KIND_REORDERED":   3,
+		"KIND_INSERTED":    4,
+		"KIND_CUT_OFF":     5,
+	}
+)
+
+func (x LogBreak_Kind) Enum() *LogBreak_Kind {
+	p := new(LogBreak_Kind)
+	*p = x
+	return p
+}
+
+func (x LogBreak_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LogBreak_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plimsoll_v1_decision_service_proto_enumTypes[0].Descriptor()
+}
+
+func (LogBreak_Kind) Type() protoreflect.EnumType {
+	return &file_plimsoll_v1_decision_service_proto_enumTypes[0]
+}
+
+func (x LogBreak_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LogBreak_Kind.Descriptor instead.
+func (LogBreak_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{13, 0}
+}
 
 // GetDecisionRequest names a decision.
 type GetDecisionRequest struct {
@@ -132,7 +199,24 @@ type ListDecisionsRequest struct {
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before; empty for the first. Everything else but
 	// page_size must be as in the request for the first page.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those in which this policy package found or patched something.
+	Policy string `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Only those in which this validator found something, in shadow too.
+	Validator string `protobuf:"bytes,8,opt,name=validator,proto3" json:"validator,omitempty"`
+	// Only those in which this rule found or patched something, in shadow too: its name such
+	// as `deny`, in full with the package such as `labels.deny`, its code, or its
+	// `FILE:LINE`.
+	Rule string `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only those that began at this time or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
+	// Only those that began before this time.
+	Until *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=until,proto3" json:"until,omitempty"`
+	// Only those about this operation.
+	Operation Operation `protobuf:"varint,12,opt,name=operation,proto3,enum=plimsoll.v1.Operation" json:"operation,omitempty"`
+	// Those of all namespaces. This is for operators: root and the server's user, on its unix
+	// socket.
+	AllNamespaces bool `protobuf:"varint,13,opt,name=all_namespaces,json=allNamespaces,proto3" json:"all_namespaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,6 +293,55 @@ func (x *ListDecisionsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListDecisionsRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetValidator() string {
+	if x != nil {
+		return x.Validator
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ListDecisionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ListDecisionsRequest) GetOperation() Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return Operation_OPERATION_UNSPECIFIED
+}
+
+func (x *ListDecisionsRequest) GetAllNamespaces() bool {
+	if x != nil {
+		return x.AllNamespaces
+	}
+	return false
+}
+
 // ListDecisionsResponse carries a page of decisions.
 type ListDecisionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -216,6 +349,9 @@ type ListDecisionsResponse struct {
 	Decisions []*Decision `protobuf:"bytes,1,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	// What to ask the next page with; empty after the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The sequence number of the last decision that was recorded when the first page was
+	// made: TailDecisions goes on after it.
+	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +400,226 @@ func (x *ListDecisionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListDecisionsResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+// TailDecisionsRequest selects decisions: those that match everything in it.
+type TailDecisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those that ended like this.
+	Outcome Outcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=plimsoll.v1.Outcome" json:"outcome,omitempty"`
+	// Only those about the container with this id.
+	ContainerId string `protobuf:"bytes,2,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
+	// Only those that a user with this name asked for.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// Only those in which this policy package or validator found something.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Begin with the decision after the one with this sequence number; 0: with all that are
+	// kept. Without it: with the next one.
+	AfterSequence *uint64 `protobuf:"varint,5,opt,name=after_sequence,json=afterSequence,proto3,oneof" json:"after_sequence,omitempty"`
+	// How often to say something when there is nothing to tell. Default: 10 s; at least 1 s.
+	BookmarkInterval *durationpb.Duration `protobuf:"bytes,6,opt,name=bookmark_interval,json=bookmarkInterval,proto3" json:"bookmark_interval,omitempty"`
+	// Only those in which this policy package found or patched something.
+	Policy string `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Only those in which this validator found something, in shadow too.
+	Validator string `protobuf:"bytes,8,opt,name=validator,proto3" json:"validator,omitempty"`
+	// Only those in which this rule found or patched something, in shadow too: its name such
+	// as `deny`, in full with the package such as `labels.deny`, its code, or its
+	// `FILE:LINE`.
+	Rule string `protobuf:"bytes,9,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only those that began at this time or later.
+	Since *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
+	// Only those that began before this time.
+	Until *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=until,proto3" json:"until,omitempty"`
+	// Only those about this operation.
+	Operation Operation `protobuf:"varint,12,opt,name=operation,proto3,enum=plimsoll.v1.Operation" json:"operation,omitempty"`
+	// Those of all namespaces. This is for operators: root and the server's user, on its unix
+	// socket.
+	AllNamespaces bool `protobuf:"varint,13,opt,name=all_namespaces,json=allNamespaces,proto3" json:"all_namespaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailDecisionsRequest) Reset() {
+	*x = TailDecisionsRequest{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailDecisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailDecisionsRequest) ProtoMessage() {}
+
+func (x *TailDecisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailDecisionsRequest.ProtoReflect.Descriptor instead.
+func (*TailDecisionsRequest) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TailDecisionsRequest) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *TailDecisionsRequest) GetContainerId() string {
+	if x != nil {
+		return x.ContainerId
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetAfterSequence() uint64 {
+	if x != nil && x.AfterSequence != nil {
+		return *x.AfterSequence
+	}
+	return 0
+}
+
+func (x *TailDecisionsRequest) GetBookmarkInterval() *durationpb.Duration {
+	if x != nil {
+		return x.BookmarkInterval
+	}
+	return nil
+}
+
+func (x *TailDecisionsRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetValidator() string {
+	if x != nil {
+		return x.Validator
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *TailDecisionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *TailDecisionsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *TailDecisionsRequest) GetOperation() Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return Operation_OPERATION_UNSPECIFIED
+}
+
+func (x *TailDecisionsRequest) GetAllNamespaces() bool {
+	if x != nil {
+		return x.AllNamespaces
+	}
+	return false
+}
+
+// TailDecisionsResponse is one step of a tail.
+type TailDecisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far this has come: what to go on with as after_sequence.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// A decision; none if there is nothing to tell.
+	Decision      *Decision `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailDecisionsResponse) Reset() {
+	*x = TailDecisionsResponse{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailDecisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailDecisionsResponse) ProtoMessage() {}
+
+func (x *TailDecisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailDecisionsResponse.ProtoReflect.Descriptor instead.
+func (*TailDecisionsResponse) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TailDecisionsResponse) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *TailDecisionsResponse) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
 // ExplainDecisionRequest names a decision.
 type ExplainDecisionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -275,7 +631,7 @@ type ExplainDecisionRequest struct {
 
 func (x *ExplainDecisionRequest) Reset() {
 	*x = ExplainDecisionRequest{}
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +643,7 @@ func (x *ExplainDecisionRequest) String() string {
 func (*ExplainDecisionRequest) ProtoMessage() {}
 
 func (x *ExplainDecisionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[4]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +656,7 @@ func (x *ExplainDecisionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDecisionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainDecisionRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExplainDecisionRequest) GetId() string {
@@ -321,7 +677,7 @@ type ExplainDecisionResponse struct {
 
 func (x *ExplainDecisionResponse) Reset() {
 	*x = ExplainDecisionResponse{}
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +689,7 @@ func (x *ExplainDecisionResponse) String() string {
 func (*ExplainDecisionResponse) ProtoMessage() {}
 
 func (x *ExplainDecisionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[5]
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +702,7 @@ func (x *ExplainDecisionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDecisionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainDecisionResponse) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{5}
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExplainDecisionResponse) GetExplanation() *Explanation {
@@ -356,15 +712,453 @@ func (x *ExplainDecisionResponse) GetExplanation() *Explanation {
 	return nil
 }
 
+// VerifyDecisionsRequest may name a head that was noted earlier.
+type VerifyDecisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A head that was noted earlier: the log must have it still. OUT_OF_RANGE says that it is
+	// from before the first record that is kept.
+	Head          *LogPosition `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyDecisionsRequest) Reset() {
+	*x = VerifyDecisionsRequest{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyDecisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyDecisionsRequest) ProtoMessage() {}
+
+func (x *VerifyDecisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyDecisionsRequest.ProtoReflect.Descriptor instead.
+func (*VerifyDecisionsRequest) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *VerifyDecisionsRequest) GetHead() *LogPosition {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+// LogPosition is a place in the log of decisions.
+type LogPosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequence number of the record before it; 0 before the first.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// The link of that record, in hexadecimal: 64 digits.
+	Link          string `protobuf:"bytes,2,opt,name=link,proto3" json:"link,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogPosition) Reset() {
+	*x = LogPosition{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogPosition) ProtoMessage() {}
+
+func (x *LogPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogPosition.ProtoReflect.Descriptor instead.
+func (*LogPosition) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LogPosition) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *LogPosition) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+// VerifyDecisionsResponse carries how far the verification has come, or its outcome.
+type VerifyDecisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it carries.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*VerifyDecisionsResponse_Progress
+	//	*VerifyDecisionsResponse_Report
+	Event         isVerifyDecisionsResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyDecisionsResponse) Reset() {
+	*x = VerifyDecisionsResponse{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyDecisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyDecisionsResponse) ProtoMessage() {}
+
+func (x *VerifyDecisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyDecisionsResponse.ProtoReflect.Descriptor instead.
+func (*VerifyDecisionsResponse) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *VerifyDecisionsResponse) GetEvent() isVerifyDecisionsResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *VerifyDecisionsResponse) GetProgress() *LogProgress {
+	if x != nil {
+		if x, ok := x.Event.(*VerifyDecisionsResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *VerifyDecisionsResponse) GetReport() *LogReport {
+	if x != nil {
+		if x, ok := x.Event.(*VerifyDecisionsResponse_Report); ok {
+			return x.Report
+		}
+	}
+	return nil
+}
+
+type isVerifyDecisionsResponse_Event interface {
+	isVerifyDecisionsResponse_Event()
+}
+
+type VerifyDecisionsResponse_Progress struct {
+	// How far it has come.
+	Progress *LogProgress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+}
+
+type VerifyDecisionsResponse_Report struct {
+	// The outcome. Nothing follows.
+	Report *LogReport `protobuf:"bytes,2,opt,name=report,proto3,oneof"`
+}
+
+func (*VerifyDecisionsResponse_Progress) isVerifyDecisionsResponse_Event() {}
+
+func (*VerifyDecisionsResponse_Report) isVerifyDecisionsResponse_Event() {}
+
+// LogProgress says how far a verification has come.
+type LogProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many records have been checked.
+	Done int64 `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"`
+	// How many there are.
+	Total         int64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogProgress) Reset() {
+	*x = LogProgress{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogProgress) ProtoMessage() {}
+
+func (x *LogProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogProgress.ProtoReflect.Descriptor instead.
+func (*LogProgress) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *LogProgress) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *LogProgress) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+// LogReport is the outcome of a verification.
+type LogReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the log ends. Whoever notes it elsewhere can have it compared later: see
+	// VerifyDecisionsRequest.
+	Head *LogPosition `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	// From where on the log is kept: its sequence is how many records were let go of, because
+	// of their age or for want of room.
+	Trimmed *LogPosition `protobuf:"bytes,2,opt,name=trimmed,proto3" json:"trimmed,omitempty"`
+	// When records were last let go of; absent if never.
+	TrimmedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=trimmed_at,json=trimmedAt,proto3" json:"trimmed_at,omitempty"`
+	// How many records were checked.
+	Records int64 `protobuf:"varint,4,opt,name=records,proto3" json:"records,omitempty"`
+	// How many of them are decisions, and how many of these are about admitted changes.
+	Decisions int64 `protobuf:"varint,5,opt,name=decisions,proto3" json:"decisions,omitempty"`
+	// See decisions.
+	Admitted int64 `protobuf:"varint,6,opt,name=admitted,proto3" json:"admitted,omitempty"`
+	// How many changes were checked that are kept in the history: each has its decision.
+	Changes int64 `protobuf:"varint,7,opt,name=changes,proto3" json:"changes,omitempty"`
+	// How many decisions that changed nothing were not recorded for want of room, as far as
+	// the log that is kept tells.
+	Dropped uint64 `protobuf:"varint,8,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// About how many bytes the log takes.
+	Bytes uint64 `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// How the log is broken; absent if it is not. What comes after that was not checked.
+	Broken        *LogBreak `protobuf:"bytes,10,opt,name=broken,proto3" json:"broken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogReport) Reset() {
+	*x = LogReport{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogReport) ProtoMessage() {}
+
+func (x *LogReport) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogReport.ProtoReflect.Descriptor instead.
+func (*LogReport) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LogReport) GetHead() *LogPosition {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *LogReport) GetTrimmed() *LogPosition {
+	if x != nil {
+		return x.Trimmed
+	}
+	return nil
+}
+
+func (x *LogReport) GetTrimmedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TrimmedAt
+	}
+	return nil
+}
+
+func (x *LogReport) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *LogReport) GetDecisions() int64 {
+	if x != nil {
+		return x.Decisions
+	}
+	return 0
+}
+
+func (x *LogReport) GetAdmitted() int64 {
+	if x != nil {
+		return x.Admitted
+	}
+	return 0
+}
+
+func (x *LogReport) GetChanges() int64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+func (x *LogReport) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *LogReport) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *LogReport) GetBroken() *LogBreak {
+	if x != nil {
+		return x.Broken
+	}
+	return nil
+}
+
+// LogBreak says where and how a log is broken.
+type LogBreak struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequence number of the first record that is not what it was.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// How it is broken there.
+	Kind LogBreak_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=plimsoll.v1.LogBreak_Kind" json:"kind,omitempty"`
+	// What was found.
+	Problem       string `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogBreak) Reset() {
+	*x = LogBreak{}
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogBreak) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogBreak) ProtoMessage() {}
+
+func (x *LogBreak) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_decision_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogBreak.ProtoReflect.Descriptor instead.
+func (*LogBreak) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_decision_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *LogBreak) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *LogBreak) GetKind() LogBreak_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return LogBreak_KIND_UNSPECIFIED
+}
+
+func (x *LogBreak) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 var File_plimsoll_v1_decision_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_decision_service_proto_rawDesc = "" +
 	"\n" +
-	"\"plimsoll/v1/decision_service.proto\x12\vplimsoll.v1\x1a\x1aplimsoll/v1/decision.proto\"$\n" +
+	"\"plimsoll/v1/decision_service.proto\x12\vplimsoll.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\"$\n" +
 	"\x12GetDecisionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"H\n" +
 	"\x13GetDecisionResponse\x121\n" +
-	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\"\xd1\x01\n" +
+	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\"\xdc\x03\n" +
 	"\x14ListDecisionsRequest\x12.\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x14.plimsoll.v1.OutcomeR\aoutcome\x12!\n" +
 	"\fcontainer_id\x18\x02 \x01(\tR\vcontainerId\x12\x12\n" +
@@ -372,18 +1166,84 @@ const file_plimsoll_v1_decision_service_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06policy\x18\a \x01(\tR\x06policy\x12\x1c\n" +
+	"\tvalidator\x18\b \x01(\tR\tvalidator\x12\x12\n" +
+	"\x04rule\x18\t \x01(\tR\x04rule\x120\n" +
+	"\x05since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x124\n" +
+	"\toperation\x18\f \x01(\x0e2\x16.plimsoll.v1.OperationR\toperation\x12%\n" +
+	"\x0eall_namespaces\x18\r \x01(\bR\rallNamespaces\"\x90\x01\n" +
 	"\x15ListDecisionsResponse\x123\n" +
 	"\tdecisions\x18\x01 \x03(\v2\x15.plimsoll.v1.DecisionR\tdecisions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"(\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xa7\x04\n" +
+	"\x14TailDecisionsRequest\x12.\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x14.plimsoll.v1.OutcomeR\aoutcome\x12!\n" +
+	"\fcontainer_id\x18\x02 \x01(\tR\vcontainerId\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12*\n" +
+	"\x0eafter_sequence\x18\x05 \x01(\x04H\x00R\rafterSequence\x88\x01\x01\x12F\n" +
+	"\x11bookmark_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x10bookmarkInterval\x12\x16\n" +
+	"\x06policy\x18\a \x01(\tR\x06policy\x12\x1c\n" +
+	"\tvalidator\x18\b \x01(\tR\tvalidator\x12\x12\n" +
+	"\x04rule\x18\t \x01(\tR\x04rule\x120\n" +
+	"\x05since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x124\n" +
+	"\toperation\x18\f \x01(\x0e2\x16.plimsoll.v1.OperationR\toperation\x12%\n" +
+	"\x0eall_namespaces\x18\r \x01(\bR\rallNamespacesB\x11\n" +
+	"\x0f_after_sequence\"f\n" +
+	"\x15TailDecisionsResponse\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x121\n" +
+	"\bdecision\x18\x02 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\"(\n" +
 	"\x16ExplainDecisionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"U\n" +
 	"\x17ExplainDecisionResponse\x12:\n" +
-	"\vexplanation\x18\x01 \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation2\x99\x02\n" +
+	"\vexplanation\x18\x01 \x01(\v2\x18.plimsoll.v1.ExplanationR\vexplanation\"F\n" +
+	"\x16VerifyDecisionsRequest\x12,\n" +
+	"\x04head\x18\x01 \x01(\v2\x18.plimsoll.v1.LogPositionR\x04head\"=\n" +
+	"\vLogPosition\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x12\n" +
+	"\x04link\x18\x02 \x01(\tR\x04link\"\x8c\x01\n" +
+	"\x17VerifyDecisionsResponse\x126\n" +
+	"\bprogress\x18\x01 \x01(\v2\x18.plimsoll.v1.LogProgressH\x00R\bprogress\x120\n" +
+	"\x06report\x18\x02 \x01(\v2\x16.plimsoll.v1.LogReportH\x00R\x06reportB\a\n" +
+	"\x05event\"7\n" +
+	"\vLogProgress\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\x03R\x04done\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x03R\x05total\"\xf5\x02\n" +
+	"\tLogReport\x12,\n" +
+	"\x04head\x18\x01 \x01(\v2\x18.plimsoll.v1.LogPositionR\x04head\x122\n" +
+	"\atrimmed\x18\x02 \x01(\v2\x18.plimsoll.v1.LogPositionR\atrimmed\x129\n" +
+	"\n" +
+	"trimmed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\ttrimmedAt\x12\x18\n" +
+	"\arecords\x18\x04 \x01(\x03R\arecords\x12\x1c\n" +
+	"\tdecisions\x18\x05 \x01(\x03R\tdecisions\x12\x1a\n" +
+	"\badmitted\x18\x06 \x01(\x03R\badmitted\x12\x18\n" +
+	"\achanges\x18\a \x01(\x03R\achanges\x12\x18\n" +
+	"\adropped\x18\b \x01(\x04R\adropped\x12\x14\n" +
+	"\x05bytes\x18\t \x01(\x04R\x05bytes\x12-\n" +
+	"\x06broken\x18\n" +
+	" \x01(\v2\x15.plimsoll.v1.LogBreakR\x06broken\"\xeb\x01\n" +
+	"\bLogBreak\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1a.plimsoll.v1.LogBreak.KindR\x04kind\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\"y\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fKIND_ALTERED\x10\x01\x12\x10\n" +
+	"\fKIND_REMOVED\x10\x02\x12\x12\n" +
+	"\x0eKIND_REORDERED\x10\x03\x12\x11\n" +
+	"\rKIND_INSERTED\x10\x04\x12\x10\n" +
+	"\fKIND_CUT_OFF\x10\x052\xd3\x03\n" +
 	"\x0fDecisionService\x12P\n" +
 	"\vGetDecision\x12\x1f.plimsoll.v1.GetDecisionRequest\x1a .plimsoll.v1.GetDecisionResponse\x12V\n" +
-	"\rListDecisions\x12!.plimsoll.v1.ListDecisionsRequest\x1a\".plimsoll.v1.ListDecisionsResponse\x12\\\n" +
-	"\x0fExplainDecision\x12#.plimsoll.v1.ExplainDecisionRequest\x1a$.plimsoll.v1.ExplainDecisionResponseBAZ?github.com/plimsoll-project/plimsoll/gen/plimsoll/v1;plimsollv1b\x06proto3"
+	"\rListDecisions\x12!.plimsoll.v1.ListDecisionsRequest\x1a\".plimsoll.v1.ListDecisionsResponse\x12X\n" +
+	"\rTailDecisions\x12!.plimsoll.v1.TailDecisionsRequest\x1a\".plimsoll.v1.TailDecisionsResponse0\x01\x12\\\n" +
+	"\x0fExplainDecision\x12#.plimsoll.v1.ExplainDecisionRequest\x1a$.plimsoll.v1.ExplainDecisionResponse\x12^\n" +
+	"\x0fVerifyDecisions\x12#.plimsoll.v1.VerifyDecisionsRequest\x1a$.plimsoll.v1.VerifyDecisionsResponse0\x01BAZ?github.com/plimsoll-project/plimsoll/gen/plimsoll/v1;plimsollv1b\x06proto3"
 
 var (
 	file_plimsoll_v1_decision_service_proto_rawDescOnce sync.Once
@@ -397,34 +1257,68 @@ func file_plimsoll_v1_decision_service_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_decision_service_proto_rawDescData
 }
 
-var file_plimsoll_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_plimsoll_v1_decision_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_plimsoll_v1_decision_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_plimsoll_v1_decision_service_proto_goTypes = []any{
-	(*GetDecisionRequest)(nil),      // 0: plimsoll.v1.GetDecisionRequest
-	(*GetDecisionResponse)(nil),     // 1: plimsoll.v1.GetDecisionResponse
-	(*ListDecisionsRequest)(nil),    // 2: plimsoll.v1.ListDecisionsRequest
-	(*ListDecisionsResponse)(nil),   // 3: plimsoll.v1.ListDecisionsResponse
-	(*ExplainDecisionRequest)(nil),  // 4: plimsoll.v1.ExplainDecisionRequest
-	(*ExplainDecisionResponse)(nil), // 5: plimsoll.v1.ExplainDecisionResponse
-	(*Decision)(nil),                // 6: plimsoll.v1.Decision
-	(Outcome)(0),                    // 7: plimsoll.v1.Outcome
-	(*Explanation)(nil),             // 8: plimsoll.v1.Explanation
+	(LogBreak_Kind)(0),              // 0: plimsoll.v1.LogBreak.Kind
+	(*GetDecisionRequest)(nil),      // 1: plimsoll.v1.GetDecisionRequest
+	(*GetDecisionResponse)(nil),     // 2: plimsoll.v1.GetDecisionResponse
+	(*ListDecisionsRequest)(nil),    // 3: plimsoll.v1.ListDecisionsRequest
+	(*ListDecisionsResponse)(nil),   // 4: plimsoll.v1.ListDecisionsResponse
+	(*TailDecisionsRequest)(nil),    // 5: plimsoll.v1.TailDecisionsRequest
+	(*TailDecisionsResponse)(nil),   // 6: plimsoll.v1.TailDecisionsResponse
+	(*ExplainDecisionRequest)(nil),  // 7: plimsoll.v1.ExplainDecisionRequest
+	(*ExplainDecisionResponse)(nil), // 8: plimsoll.v1.ExplainDecisionResponse
+	(*VerifyDecisionsRequest)(nil),  // 9: plimsoll.v1.VerifyDecisionsRequest
+	(*LogPosition)(nil),             // 10: plimsoll.v1.LogPosition
+	(*VerifyDecisionsResponse)(nil), // 11: plimsoll.v1.VerifyDecisionsResponse
+	(*LogProgress)(nil),             // 12: plimsoll.v1.LogProgress
+	(*LogReport)(nil),               // 13: plimsoll.v1.LogReport
+	(*LogBreak)(nil),                // 14: plimsoll.v1.LogBreak
+	(*Decision)(nil),                // 15: plimsoll.v1.Decision
+	(Outcome)(0),                    // 16: plimsoll.v1.Outcome
+	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
+	(Operation)(0),                  // 18: plimsoll.v1.Operation
+	(*durationpb.Duration)(nil),     // 19: google.protobuf.Duration
+	(*Explanation)(nil),             // 20: plimsoll.v1.Explanation
 }
 var file_plimsoll_v1_decision_service_proto_depIdxs = []int32{
-	6, // 0: plimsoll.v1.GetDecisionResponse.decision:type_name -> plimsoll.v1.Decision
-	7, // 1: plimsoll.v1.ListDecisionsRequest.outcome:type_name -> plimsoll.v1.Outcome
-	6, // 2: plimsoll.v1.ListDecisionsResponse.decisions:type_name -> plimsoll.v1.Decision
-	8, // 3: plimsoll.v1.ExplainDecisionResponse.explanation:type_name -> plimsoll.v1.Explanation
-	0, // 4: plimsoll.v1.DecisionService.GetDecision:input_type -> plimsoll.v1.GetDecisionRequest
-	2, // 5: plimsoll.v1.DecisionService.ListDecisions:input_type -> plimsoll.v1.ListDecisionsRequest
-	4, // 6: plimsoll.v1.DecisionService.ExplainDecision:input_type -> plimsoll.v1.ExplainDecisionRequest
-	1, // 7: plimsoll.v1.DecisionService.GetDecision:output_type -> plimsoll.v1.GetDecisionResponse
-	3, // 8: plimsoll.v1.DecisionService.ListDecisions:output_type -> plimsoll.v1.ListDecisionsResponse
-	5, // 9: plimsoll.v1.DecisionService.ExplainDecision:output_type -> plimsoll.v1.ExplainDecisionResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	15, // 0: plimsoll.v1.GetDecisionResponse.decision:type_name -> plimsoll.v1.Decision
+	16, // 1: plimsoll.v1.ListDecisionsRequest.outcome:type_name -> plimsoll.v1.Outcome
+	17, // 2: plimsoll.v1.ListDecisionsRequest.since:type_name -> google.protobuf.Timestamp
+	17, // 3: plimsoll.v1.ListDecisionsRequest.until:type_name -> google.protobuf.Timestamp
+	18, // 4: plimsoll.v1.ListDecisionsRequest.operation:type_name -> plimsoll.v1.Operation
+	15, // 5: plimsoll.v1.ListDecisionsResponse.decisions:type_name -> plimsoll.v1.Decision
+	16, // 6: plimsoll.v1.TailDecisionsRequest.outcome:type_name -> plimsoll.v1.Outcome
+	19, // 7: plimsoll.v1.TailDecisionsRequest.bookmark_interval:type_name -> google.protobuf.Duration
+	17, // 8: plimsoll.v1.TailDecisionsRequest.since:type_name -> google.protobuf.Timestamp
+	17, // 9: plimsoll.v1.TailDecisionsRequest.until:type_name -> google.protobuf.Timestamp
+	18, // 10: plimsoll.v1.TailDecisionsRequest.operation:type_name -> plimsoll.v1.Operation
+	15, // 11: plimsoll.v1.TailDecisionsResponse.decision:type_name -> plimsoll.v1.Decision
+	20, // 12: plimsoll.v1.ExplainDecisionResponse.explanation:type_name -> plimsoll.v1.Explanation
+	10, // 13: plimsoll.v1.VerifyDecisionsRequest.head:type_name -> plimsoll.v1.LogPosition
+	12, // 14: plimsoll.v1.VerifyDecisionsResponse.progress:type_name -> plimsoll.v1.LogProgress
+	13, // 15: plimsoll.v1.VerifyDecisionsResponse.report:type_name -> plimsoll.v1.LogReport
+	10, // 16: plimsoll.v1.LogReport.head:type_name -> plimsoll.v1.LogPosition
+	10, // 17: plimsoll.v1.LogReport.trimmed:type_name -> plimsoll.v1.LogPosition
+	17, // 18: plimsoll.v1.LogReport.trimmed_at:type_name -> google.protobuf.Timestamp
+	14, // 19: plimsoll.v1.LogReport.broken:type_name -> plimsoll.v1.LogBreak
+	0,  // 20: plimsoll.v1.LogBreak.kind:type_name -> plimsoll.v1.LogBreak.Kind
+	1,  // 21: plimsoll.v1.DecisionService.GetDecision:input_type -> plimsoll.v1.GetDecisionRequest
+	3,  // 22: plimsoll.v1.DecisionService.ListDecisions:input_type -> plimsoll.v1.ListDecisionsRequest
+	5,  // 23: plimsoll.v1.DecisionService.TailDecisions:input_type -> plimsoll.v1.TailDecisionsRequest
+	7,  // 24: plimsoll.v1.DecisionService.ExplainDecision:input_type -> plimsoll.v1.ExplainDecisionRequest
+	9,  // 25: plimsoll.v1.DecisionService.VerifyDecisions:input_type -> plimsoll.v1.VerifyDecisionsRequest
+	2,  // 26: plimsoll.v1.DecisionService.GetDecision:output_type -> plimsoll.v1.GetDecisionResponse
+	4,  // 27: plimsoll.v1.DecisionService.ListDecisions:output_type -> plimsoll.v1.ListDecisionsResponse
+	6,  // 28: plimsoll.v1.DecisionService.TailDecisions:output_type -> plimsoll.v1.TailDecisionsResponse
+	8,  // 29: plimsoll.v1.DecisionService.ExplainDecision:output_type -> plimsoll.v1.ExplainDecisionResponse
+	11, // 30: plimsoll.v1.DecisionService.VerifyDecisions:output_type -> plimsoll.v1.VerifyDecisionsResponse
+	26, // [26:31] is the sub-list for method output_type
+	21, // [21:26] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_decision_service_proto_init() }
@@ -432,19 +1326,26 @@ func file_plimsoll_v1_decision_service_proto_init() {
 	if File_plimsoll_v1_decision_service_proto != nil {
 		return
 	}
+	file_plimsoll_v1_container_proto_init()
 	file_plimsoll_v1_decision_proto_init()
+	file_plimsoll_v1_decision_service_proto_msgTypes[4].OneofWrappers = []any{}
+	file_plimsoll_v1_decision_service_proto_msgTypes[10].OneofWrappers = []any{
+		(*VerifyDecisionsResponse_Progress)(nil),
+		(*VerifyDecisionsResponse_Report)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_decision_service_proto_rawDesc), len(file_plimsoll_v1_decision_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   6,
+			NumEnums:      1,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_plimsoll_v1_decision_service_proto_goTypes,
 		DependencyIndexes: file_plimsoll_v1_decision_service_proto_depIdxs,
+		EnumInfos:         file_plimsoll_v1_decision_service_proto_enumTypes,
 		MessageInfos:      file_plimsoll_v1_decision_service_proto_msgTypes,
 	}.Build()
 	File_plimsoll_v1_decision_service_proto = out.File

@@ -247,7 +247,9 @@ type AuditSummary struct {
 	Warned int64 `protobuf:"varint,6,opt,name=warned,proto3" json:"warned,omitempty"`
 	// How many containers each rule or validator denies, warns of or fails on, in the order
 	// of their names.
-	Rules         []*RuleCount `protobuf:"bytes,7,rep,name=rules,proto3" json:"rules,omitempty"`
+	Rules []*RuleCount `protobuf:"bytes,7,rep,name=rules,proto3" json:"rules,omitempty"`
+	// How many of those admitted would be denied but for exemptions.
+	Exempted      int64 `protobuf:"varint,30,opt,name=exempted,proto3" json:"exempted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +333,13 @@ func (x *AuditSummary) GetRules() []*RuleCount {
 	return nil
 }
 
+func (x *AuditSummary) GetExempted() int64 {
+	if x != nil {
+		return x.Exempted
+	}
+	return 0
+}
+
 // RuleCount is what one rule or validator found.
 type RuleCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -341,7 +350,9 @@ type RuleCount struct {
 	// How many it warns of.
 	Warned int64 `protobuf:"varint,3,opt,name=warned,proto3" json:"warned,omitempty"`
 	// Of how many it comes to no verdict.
-	Failed        int64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	Failed int64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Of how many it is exempted.
+	Exempted      int64 `protobuf:"varint,30,opt,name=exempted,proto3" json:"exempted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +411,13 @@ func (x *RuleCount) GetWarned() int64 {
 func (x *RuleCount) GetFailed() int64 {
 	if x != nil {
 		return x.Failed
+	}
+	return 0
+}
+
+func (x *RuleCount) GetExempted() int64 {
+	if x != nil {
+		return x.Exempted
 	}
 	return 0
 }
@@ -899,7 +917,7 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x05event\"w\n" +
 	"\fAuditFinding\x127\n" +
 	"\tcontainer\x18\x01 \x01(\v2\x19.plimsoll.v1.ContainerRefR\tcontainer\x12.\n" +
-	"\aopinion\x18\x02 \x01(\v2\x14.plimsoll.v1.OpinionR\aopinion\"\xd6\x01\n" +
+	"\aopinion\x18\x02 \x01(\v2\x14.plimsoll.v1.OpinionR\aopinion\"\xf2\x01\n" +
 	"\fAuditSummary\x12\x18\n" +
 	"\aruleset\x18\x01 \x01(\tR\aruleset\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x1a\n" +
@@ -907,12 +925,14 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x06denied\x18\x04 \x01(\x03R\x06denied\x12\x16\n" +
 	"\x06failed\x18\x05 \x01(\x03R\x06failed\x12\x16\n" +
 	"\x06warned\x18\x06 \x01(\x03R\x06warned\x12,\n" +
-	"\x05rules\x18\a \x03(\v2\x16.plimsoll.v1.RuleCountR\x05rules\"\x80\x01\n" +
+	"\x05rules\x18\a \x03(\v2\x16.plimsoll.v1.RuleCountR\x05rules\x12\x1a\n" +
+	"\bexempted\x18\x1e \x01(\x03R\bexempted\"\x9c\x01\n" +
 	"\tRuleCount\x12+\n" +
 	"\x06source\x18\x01 \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\x03R\x06denied\x12\x16\n" +
 	"\x06warned\x18\x03 \x01(\x03R\x06warned\x12\x16\n" +
-	"\x06failed\x18\x04 \x01(\x03R\x06failed\"\xa1\x01\n" +
+	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x1a\n" +
+	"\bexempted\x18\x1e \x01(\x03R\bexempted\"\xa1\x01\n" +
 	"\rImpactRequest\x124\n" +
 	"\tcandidate\x18\x01 \x01(\v2\x16.plimsoll.v1.CandidateR\tcandidate\x124\n" +
 	"\tselection\x18\x02 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\x12$\n" +

@@ -1888,8 +1888,8 @@ type ShadowSample struct {
 	ContainerId string `protobuf:"bytes,5,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
 	// How they differ.
 	Divergence Divergence `protobuf:"varint,6,opt,name=divergence,proto3,enum=plimsoll.v1.Divergence" json:"divergence,omitempty"`
-	// What the rules in shadow make of it: at most five violations and warnings, whose
-	// values are `***` where they may be secret.
+	// What the rules in shadow make of it: at most five violations and warnings, without
+	// values.
 	Opinion *Opinion `protobuf:"bytes,7,opt,name=opinion,proto3" json:"opinion,omitempty"`
 	// The rules that judge and denied it, if they did.
 	DeniedBy []*Source `protobuf:"bytes,8,rep,name=denied_by,json=deniedBy,proto3" json:"denied_by,omitempty"`

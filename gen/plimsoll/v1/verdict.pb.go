@@ -12,6 +12,7 @@ package plimsollv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -23,6 +24,59 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// Why violations may be made warnings.
+type Waiver_Kind int32
+
+const (
+	// Not said.
+	Waiver_KIND_UNSPECIFIED Waiver_Kind = 0
+	// An exemption covers it.
+	Waiver_KIND_EXEMPTION Waiver_Kind = 1
+	// Somebody who may has overridden it: see Decision.break_glass.
+	Waiver_KIND_BREAK_GLASS Waiver_Kind = 2
+)
+
+// Enum value maps for Waiver_Kind.
+var (
+	Waiver_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_EXEMPTION",
+		2: "KIND_BREAK_GLASS",
+	}
+	Waiver_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_EXEMPTION":   1,
+		"KIND_BREAK_GLASS": 2,
+	}
+)
+
+func (x Waiver_Kind) Enum() *Waiver_Kind {
+	p := new(Waiver_Kind)
+	*p = x
+	return p
+}
+
+func (x Waiver_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Waiver_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plimsoll_v1_verdict_proto_enumTypes[0].Descriptor()
+}
+
+func (Waiver_Kind) Type() protoreflect.EnumType {
+	return &file_plimsoll_v1_verdict_proto_enumTypes[0]
+}
+
+func (x Waiver_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Waiver_Kind.Descriptor instead.
+func (Waiver_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{2, 0}
+}
 
 // What kind of source this is.
 type Source_Kind int32
@@ -61,11 +115,11 @@ func (x Source_Kind) String() string {
 }
 
 func (Source_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_plimsoll_v1_verdict_proto_enumTypes[0].Descriptor()
+	return file_plimsoll_v1_verdict_proto_enumTypes[1].Descriptor()
 }
 
 func (Source_Kind) Type() protoreflect.EnumType {
-	return &file_plimsoll_v1_verdict_proto_enumTypes[0]
+	return &file_plimsoll_v1_verdict_proto_enumTypes[1]
 }
 
 func (x Source_Kind) Number() protoreflect.EnumNumber {
@@ -74,7 +128,7 @@ func (x Source_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Source_Kind.Descriptor instead.
 func (Source_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{3, 0}
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Verdict is what policies and validators found. It is an error detail of every
@@ -177,7 +231,12 @@ type Violation struct {
 	// The offending value: what the container has in field, as JSON of at most 120 bytes;
 	// what is longer ends in `…`. What may be secret in it is `***`. Empty if there is
 	// none.
-	Value         string `protobuf:"bytes,9,opt,name=value,proto3" json:"value,omitempty"`
+	Value string `protobuf:"bytes,9,opt,name=value,proto3" json:"value,omitempty"`
+	// The enforcement of the rule if it is a canary, such as `canary:10%`; empty otherwise. A
+	// warning with it would be a violation of a container that is in the canary's share.
+	Enforcement string `protobuf:"bytes,10,opt,name=enforcement,proto3" json:"enforcement,omitempty"`
+	// Of a warning that would be a violation: why it is none.
+	Waiver        *Waiver `protobuf:"bytes,11,opt,name=waiver,proto3" json:"waiver,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +334,102 @@ func (x *Violation) GetValue() string {
 	return ""
 }
 
+func (x *Violation) GetEnforcement() string {
+	if x != nil {
+		return x.Enforcement
+	}
+	return ""
+}
+
+func (x *Violation) GetWaiver() *Waiver {
+	if x != nil {
+		return x.Waiver
+	}
+	return nil
+}
+
+// Waiver says why a violation was made a warning.
+type Waiver struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Kind Waiver_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=plimsoll.v1.Waiver_Kind" json:"kind,omitempty"`
+	// The ID of the exemption.
+	Exemption string `protobuf:"bytes,2,opt,name=exemption,proto3" json:"exemption,omitempty"`
+	// Who answers for the exemption.
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// When the exemption expires.
+	Until *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// Whether what was overridden is that the rule came to no verdict, and not what it said.
+	Fault         bool `protobuf:"varint,5,opt,name=fault,proto3" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Waiver) Reset() {
+	*x = Waiver{}
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Waiver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Waiver) ProtoMessage() {}
+
+func (x *Waiver) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Waiver.ProtoReflect.Descriptor instead.
+func (*Waiver) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Waiver) GetKind() Waiver_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Waiver_KIND_UNSPECIFIED
+}
+
+func (x *Waiver) GetExemption() string {
+	if x != nil {
+		return x.Exemption
+	}
+	return ""
+}
+
+func (x *Waiver) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Waiver) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Waiver) GetFault() bool {
+	if x != nil {
+		return x.Fault
+	}
+	return false
+}
+
 // Patch is a change that a policy's rule made to a container before it was judged.
 type Patch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -291,7 +446,7 @@ type Patch struct {
 
 func (x *Patch) Reset() {
 	*x = Patch{}
-	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +458,7 @@ func (x *Patch) String() string {
 func (*Patch) ProtoMessage() {}
 
 func (x *Patch) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_verdict_proto_msgTypes[2]
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +471,7 @@ func (x *Patch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Patch.ProtoReflect.Descriptor instead.
 func (*Patch) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{2}
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Patch) GetField() string {
@@ -361,7 +516,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_plimsoll_v1_verdict_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -373,7 +528,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_v1_verdict_proto_msgTypes[3]
+	mi := &file_plimsoll_v1_verdict_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -386,7 +541,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{3}
+	return file_plimsoll_v1_verdict_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Source) GetKind() Source_Kind {
@@ -435,7 +590,7 @@ var File_plimsoll_v1_verdict_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"\n" +
-	"\x19plimsoll/v1/verdict.proto\x12\vplimsoll.v1\"\xbf\x01\n" +
+	"\x19plimsoll/v1/verdict.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x01\n" +
 	"\aVerdict\x12\x1f\n" +
 	"\vdecision_id\x18\x01 \x01(\tR\n" +
 	"decisionId\x126\n" +
@@ -443,7 +598,7 @@ const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"violations\x18\x02 \x03(\v2\x16.plimsoll.v1.ViolationR\n" +
 	"violations\x12'\n" +
 	"\x0fviolation_count\x18\x03 \x01(\x05R\x0eviolationCount\x122\n" +
-	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"\xea\x01\n" +
+	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\"\xb9\x02\n" +
 	"\tViolation\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x12\n" +
@@ -453,7 +608,20 @@ const file_plimsoll_v1_verdict_proto_rawDesc = "" +
 	"\x05title\x18\x06 \x01(\tR\x05title\x12\x1a\n" +
 	"\bseverity\x18\a \x01(\tR\bseverity\x12+\n" +
 	"\x06source\x18\b \x01(\v2\x13.plimsoll.v1.SourceR\x06source\x12\x14\n" +
-	"\x05value\x18\t \x01(\tR\x05value\"`\n" +
+	"\x05value\x18\t \x01(\tR\x05value\x12 \n" +
+	"\venforcement\x18\n" +
+	" \x01(\tR\venforcement\x12+\n" +
+	"\x06waiver\x18\v \x01(\v2\x13.plimsoll.v1.WaiverR\x06waiver\"\xfa\x01\n" +
+	"\x06Waiver\x12,\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x18.plimsoll.v1.Waiver.KindR\x04kind\x12\x1c\n" +
+	"\texemption\x18\x02 \x01(\tR\texemption\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05fault\x18\x05 \x01(\bR\x05fault\"F\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eKIND_EXEMPTION\x10\x01\x12\x14\n" +
+	"\x10KIND_BREAK_GLASS\x10\x02\"`\n" +
 	"\x05Patch\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12+\n" +
@@ -482,26 +650,32 @@ func file_plimsoll_v1_verdict_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_verdict_proto_rawDescData
 }
 
-var file_plimsoll_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plimsoll_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_plimsoll_v1_verdict_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_plimsoll_v1_verdict_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_plimsoll_v1_verdict_proto_goTypes = []any{
-	(Source_Kind)(0),  // 0: plimsoll.v1.Source.Kind
-	(*Verdict)(nil),   // 1: plimsoll.v1.Verdict
-	(*Violation)(nil), // 2: plimsoll.v1.Violation
-	(*Patch)(nil),     // 3: plimsoll.v1.Patch
-	(*Source)(nil),    // 4: plimsoll.v1.Source
+	(Waiver_Kind)(0),              // 0: plimsoll.v1.Waiver.Kind
+	(Source_Kind)(0),              // 1: plimsoll.v1.Source.Kind
+	(*Verdict)(nil),               // 2: plimsoll.v1.Verdict
+	(*Violation)(nil),             // 3: plimsoll.v1.Violation
+	(*Waiver)(nil),                // 4: plimsoll.v1.Waiver
+	(*Patch)(nil),                 // 5: plimsoll.v1.Patch
+	(*Source)(nil),                // 6: plimsoll.v1.Source
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_plimsoll_v1_verdict_proto_depIdxs = []int32{
-	2, // 0: plimsoll.v1.Verdict.violations:type_name -> plimsoll.v1.Violation
-	2, // 1: plimsoll.v1.Verdict.warnings:type_name -> plimsoll.v1.Violation
-	4, // 2: plimsoll.v1.Violation.source:type_name -> plimsoll.v1.Source
-	4, // 3: plimsoll.v1.Patch.source:type_name -> plimsoll.v1.Source
-	0, // 4: plimsoll.v1.Source.kind:type_name -> plimsoll.v1.Source.Kind
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	3, // 0: plimsoll.v1.Verdict.violations:type_name -> plimsoll.v1.Violation
+	3, // 1: plimsoll.v1.Verdict.warnings:type_name -> plimsoll.v1.Violation
+	6, // 2: plimsoll.v1.Violation.source:type_name -> plimsoll.v1.Source
+	4, // 3: plimsoll.v1.Violation.waiver:type_name -> plimsoll.v1.Waiver
+	0, // 4: plimsoll.v1.Waiver.kind:type_name -> plimsoll.v1.Waiver.Kind
+	7, // 5: plimsoll.v1.Waiver.until:type_name -> google.protobuf.Timestamp
+	6, // 6: plimsoll.v1.Patch.source:type_name -> plimsoll.v1.Source
+	1, // 7: plimsoll.v1.Source.kind:type_name -> plimsoll.v1.Source.Kind
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_verdict_proto_init() }
@@ -514,8 +688,8 @@ func file_plimsoll_v1_verdict_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_verdict_proto_rawDesc), len(file_plimsoll_v1_verdict_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   4,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -193,6 +193,52 @@ func (x *LeaseResource) GetType() string {
 	return ""
 }
 
+// Exemption is an entry of the kind `exemption`, under its ID.
+type Exemption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The exemption. Its revision is that of this entry.
+	Exemption     *v1.Exemption `protobuf:"bytes,1,opt,name=exemption" json:"exemption,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Exemption) Reset() {
+	*x = Exemption{}
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Exemption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Exemption) ProtoMessage() {}
+
+func (x *Exemption) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Exemption.ProtoReflect.Descriptor instead.
+func (*Exemption) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Exemption) GetExemption() *v1.Exemption {
+	if x != nil {
+		return x.Exemption
+	}
+	return nil
+}
+
 // CommittedRequest is an entry of the kind `request`, under namespace, caller and
 // request ID: a mutation that was committed, and what was answered.
 type CommittedRequest struct {
@@ -214,7 +260,7 @@ type CommittedRequest struct {
 
 func (x *CommittedRequest) Reset() {
 	*x = CommittedRequest{}
-	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[3]
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -226,7 +272,7 @@ func (x *CommittedRequest) String() string {
 func (*CommittedRequest) ProtoMessage() {}
 
 func (x *CommittedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[3]
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -239,7 +285,7 @@ func (x *CommittedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommittedRequest.ProtoReflect.Descriptor instead.
 func (*CommittedRequest) Descriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{3}
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CommittedRequest) GetDigest() []byte {
@@ -277,6 +323,62 @@ func (x *CommittedRequest) GetPatches() []*v1.Patch {
 	return nil
 }
 
+// DroppedDecisions is a record of the kind `drops` in the log, under a ULID: decisions that
+// changed nothing and were not recorded.
+type DroppedDecisions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the first of them was made.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since" json:"since,omitempty"`
+	// How many, by why: `queue`, `caller`, `total` or `failed`.
+	Counts        map[string]uint64 `protobuf:"bytes,2,rep,name=counts" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DroppedDecisions) Reset() {
+	*x = DroppedDecisions{}
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DroppedDecisions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DroppedDecisions) ProtoMessage() {}
+
+func (x *DroppedDecisions) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DroppedDecisions.ProtoReflect.Descriptor instead.
+func (*DroppedDecisions) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DroppedDecisions) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *DroppedDecisions) GetCounts() map[string]uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
 // Decision is a record of the kind `decision` in the log, under `NAMESPACE/ID`, with the ID's
 // letters in reverse: what is 0 in it is Z there, so that the newest come first.
 type Decision struct {
@@ -291,7 +393,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +405,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[4]
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +418,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{4}
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Decision) GetDecision() *v1.Decision {
@@ -337,7 +439,7 @@ var File_plimsoll_storage_v1_entry_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x1fplimsoll/storage/v1/entry.proto\x12\x13plimsoll.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8a\x01\n" +
+	"\x1fplimsoll/storage/v1/entry.proto\x12\x13plimsoll.storage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x1bplimsoll/v1/exemption.proto\x1a\x19plimsoll/v1/verdict.proto\"\x8a\x01\n" +
 	"\tNamespace\x12B\n" +
 	"\x06labels\x18\x01 \x03(\v2*.plimsoll.storage.v1.Namespace.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
@@ -353,13 +455,21 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"3\n" +
 	"\rLeaseResource\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xde\x01\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"A\n" +
+	"\tExemption\x124\n" +
+	"\texemption\x18\x01 \x01(\v2\x16.plimsoll.v1.ExemptionR\texemption\"\xde\x01\n" +
 	"\x10CommittedRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x1a\n" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x124\n" +
 	"\tcontainer\x18\x03 \x01(\v2\x16.plimsoll.v1.ContainerR\tcontainer\x122\n" +
 	"\bwarnings\x18\x04 \x03(\v2\x16.plimsoll.v1.ViolationR\bwarnings\x12,\n" +
-	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"S\n" +
+	"\apatches\x18\x05 \x03(\v2\x12.plimsoll.v1.PatchR\apatches\"\xca\x01\n" +
+	"\x10DroppedDecisions\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12I\n" +
+	"\x06counts\x18\x02 \x03(\v21.plimsoll.storage.v1.DroppedDecisions.CountsEntryR\x06counts\x1a9\n" +
+	"\vCountsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"S\n" +
 	"\bDecision\x121\n" +
 	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\x12\x14\n" +
 	"\x05input\x18\x02 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
@@ -376,35 +486,42 @@ func file_plimsoll_storage_v1_entry_proto_rawDescGZIP() []byte {
 	return file_plimsoll_storage_v1_entry_proto_rawDescData
 }
 
-var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*Namespace)(nil),             // 0: plimsoll.storage.v1.Namespace
 	(*Lease)(nil),                 // 1: plimsoll.storage.v1.Lease
 	(*LeaseResource)(nil),         // 2: plimsoll.storage.v1.LeaseResource
-	(*CommittedRequest)(nil),      // 3: plimsoll.storage.v1.CommittedRequest
-	(*Decision)(nil),              // 4: plimsoll.storage.v1.Decision
-	nil,                           // 5: plimsoll.storage.v1.Namespace.LabelsEntry
-	nil,                           // 6: plimsoll.storage.v1.Lease.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*v1.Container)(nil),          // 8: plimsoll.v1.Container
-	(*v1.Violation)(nil),          // 9: plimsoll.v1.Violation
-	(*v1.Patch)(nil),              // 10: plimsoll.v1.Patch
-	(*v1.Decision)(nil),           // 11: plimsoll.v1.Decision
+	(*Exemption)(nil),             // 3: plimsoll.storage.v1.Exemption
+	(*CommittedRequest)(nil),      // 4: plimsoll.storage.v1.CommittedRequest
+	(*DroppedDecisions)(nil),      // 5: plimsoll.storage.v1.DroppedDecisions
+	(*Decision)(nil),              // 6: plimsoll.storage.v1.Decision
+	nil,                           // 7: plimsoll.storage.v1.Namespace.LabelsEntry
+	nil,                           // 8: plimsoll.storage.v1.Lease.LabelsEntry
+	nil,                           // 9: plimsoll.storage.v1.DroppedDecisions.CountsEntry
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*v1.Exemption)(nil),          // 11: plimsoll.v1.Exemption
+	(*v1.Container)(nil),          // 12: plimsoll.v1.Container
+	(*v1.Violation)(nil),          // 13: plimsoll.v1.Violation
+	(*v1.Patch)(nil),              // 14: plimsoll.v1.Patch
+	(*v1.Decision)(nil),           // 15: plimsoll.v1.Decision
 }
 var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
-	5,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
-	6,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
-	7,  // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
+	7,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
+	8,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
+	10, // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
-	8,  // 4: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
-	9,  // 5: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
-	10, // 6: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
-	11, // 7: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	11, // 4: plimsoll.storage.v1.Exemption.exemption:type_name -> plimsoll.v1.Exemption
+	12, // 5: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
+	13, // 6: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
+	14, // 7: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
+	10, // 8: plimsoll.storage.v1.DroppedDecisions.since:type_name -> google.protobuf.Timestamp
+	9,  // 9: plimsoll.storage.v1.DroppedDecisions.counts:type_name -> plimsoll.storage.v1.DroppedDecisions.CountsEntry
+	15, // 10: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_storage_v1_entry_proto_init() }
@@ -418,7 +535,7 @@ func file_plimsoll_storage_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_entry_proto_rawDesc), len(file_plimsoll_storage_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -409,7 +409,7 @@ type Event struct {
 	Entry *EventEntry `protobuf:"bytes,13,opt,name=entry" json:"entry,omitempty"`
 	// Whether it is the last event of its commit.
 	Last bool `protobuf:"varint,14,opt,name=last" json:"last,omitempty"`
-	// Whether the commit appended records to the log: the decision is then in it.
+	// Whether the commit appended decisions to the log, this one among them.
 	Logged        bool `protobuf:"varint,15,opt,name=logged" json:"logged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

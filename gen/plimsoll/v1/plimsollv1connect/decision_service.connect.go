@@ -41,9 +41,15 @@ const (
 	// DecisionServiceListDecisionsProcedure is the fully-qualified name of the DecisionService's
 	// ListDecisions RPC.
 	DecisionServiceListDecisionsProcedure = "/plimsoll.v1.DecisionService/ListDecisions"
+	// DecisionServiceTailDecisionsProcedure is the fully-qualified name of the DecisionService's
+	// TailDecisions RPC.
+	DecisionServiceTailDecisionsProcedure = "/plimsoll.v1.DecisionService/TailDecisions"
 	// DecisionServiceExplainDecisionProcedure is the fully-qualified name of the DecisionService's
 	// ExplainDecision RPC.
 	DecisionServiceExplainDecisionProcedure = "/plimsoll.v1.DecisionService/ExplainDecision"
+	// DecisionServiceVerifyDecisionsProcedure is the fully-qualified name of the DecisionService's
+	// VerifyDecisions RPC.
+	DecisionServiceVerifyDecisionsProcedure = "/plimsoll.v1.DecisionService/VerifyDecisions"
 )
 
 // DecisionServiceClient is a client for the plimsoll.v1.DecisionService service.
@@ -53,9 +59,19 @@ type DecisionServiceClient interface {
 	GetDecision(context.Context, *v1.GetDecisionRequest) (*v1.GetDecisionResponse, error)
 	// ListDecisions returns decisions, the newest first, page by page.
 	ListDecisions(context.Context, *v1.ListDecisionsRequest) (*v1.ListDecisionsResponse, error)
+	// TailDecisions returns decisions in the order in which they are recorded, those to come
+	// too, until the caller leaves or the server stops (UNAVAILABLE). The first message comes
+	// at once. OUT_OF_RANGE says that decisions to begin with are not kept any more.
+	TailDecisions(context.Context, *v1.TailDecisionsRequest) (*connect.ServerStreamForClient[v1.TailDecisionsResponse], error)
 	// ExplainDecision returns one decision and how it came about. As long as the rules that
 	// it was made by are active, they are evaluated again for that, on what was recorded.
 	ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error)
+	// VerifyDecisions checks that the log of decisions is what was recorded, of all
+	// namespaces: that no record was altered, removed, reordered or put in between, that the
+	// latest are there, and that each change which is kept has the decision that let it in.
+	// It streams progress, and at the end a report, which says so if the log is broken. Only
+	// operators may: root and the server's user, on its unix socket.
+	VerifyDecisions(context.Context, *v1.VerifyDecisionsRequest) (*connect.ServerStreamForClient[v1.VerifyDecisionsResponse], error)
 }
 
 // NewDecisionServiceClient constructs a client for the plimsoll.v1.DecisionService service. By
@@ -81,10 +97,22 @@ func NewDecisionServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(decisionServiceMethods.ByName("ListDecisions")),
 			connect.WithClientOptions(opts...),
 		),
+		tailDecisions: connect.NewClient[v1.TailDecisionsRequest, v1.TailDecisionsResponse](
+			httpClient,
+			baseURL+DecisionServiceTailDecisionsProcedure,
+			connect.WithSchema(decisionServiceMethods.ByName("TailDecisions")),
+			connect.WithClientOptions(opts...),
+		),
 		explainDecision: connect.NewClient[v1.ExplainDecisionRequest, v1.ExplainDecisionResponse](
 			httpClient,
 			baseURL+DecisionServiceExplainDecisionProcedure,
 			connect.WithSchema(decisionServiceMethods.ByName("ExplainDecision")),
+			connect.WithClientOptions(opts...),
+		),
+		verifyDecisions: connect.NewClient[v1.VerifyDecisionsRequest, v1.VerifyDecisionsResponse](
+			httpClient,
+			baseURL+DecisionServiceVerifyDecisionsProcedure,
+			connect.WithSchema(decisionServiceMethods.ByName("VerifyDecisions")),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -94,7 +122,9 @@ func NewDecisionServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 type decisionServiceClient struct {
 	getDecision     *connect.Client[v1.GetDecisionRequest, v1.GetDecisionResponse]
 	listDecisions   *connect.Client[v1.ListDecisionsRequest, v1.ListDecisionsResponse]
+	tailDecisions   *connect.Client[v1.TailDecisionsRequest, v1.TailDecisionsResponse]
 	explainDecision *connect.Client[v1.ExplainDecisionRequest, v1.ExplainDecisionResponse]
+	verifyDecisions *connect.Client[v1.VerifyDecisionsRequest, v1.VerifyDecisionsResponse]
 }
 
 // GetDecision calls plimsoll.v1.DecisionService.GetDecision.
@@ -115,6 +145,11 @@ func (c *decisionServiceClient) ListDecisions(ctx context.Context, req *v1.ListD
 	return nil, err
 }
 
+// TailDecisions calls plimsoll.v1.DecisionService.TailDecisions.
+func (c *decisionServiceClient) TailDecisions(ctx context.Context, req *v1.TailDecisionsRequest) (*connect.ServerStreamForClient[v1.TailDecisionsResponse], error) {
+	return c.tailDecisions.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // ExplainDecision calls plimsoll.v1.DecisionService.ExplainDecision.
 func (c *decisionServiceClient) ExplainDecision(ctx context.Context, req *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error) {
 	response, err := c.explainDecision.CallUnary(ctx, connect.NewRequest(req))
@@ -124,6 +159,11 @@ func (c *decisionServiceClient) ExplainDecision(ctx context.Context, req *v1.Exp
 	return nil, err
 }
 
+// VerifyDecisions calls plimsoll.v1.DecisionService.VerifyDecisions.
+func (c *decisionServiceClient) VerifyDecisions(ctx context.Context, req *v1.VerifyDecisionsRequest) (*connect.ServerStreamForClient[v1.VerifyDecisionsResponse], error) {
+	return c.verifyDecisions.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // DecisionServiceHandler is an implementation of the plimsoll.v1.DecisionService service.
 type DecisionServiceHandler interface {
 	// GetDecision returns one decision, or NOT_FOUND if there never was such a one or it is
@@ -131,9 +171,19 @@ type DecisionServiceHandler interface {
 	GetDecision(context.Context, *v1.GetDecisionRequest) (*v1.GetDecisionResponse, error)
 	// ListDecisions returns decisions, the newest first, page by page.
 	ListDecisions(context.Context, *v1.ListDecisionsRequest) (*v1.ListDecisionsResponse, error)
+	// TailDecisions returns decisions in the order in which they are recorded, those to come
+	// too, until the caller leaves or the server stops (UNAVAILABLE). The first message comes
+	// at once. OUT_OF_RANGE says that decisions to begin with are not kept any more.
+	TailDecisions(context.Context, *v1.TailDecisionsRequest, *connect.ServerStream[v1.TailDecisionsResponse]) error
 	// ExplainDecision returns one decision and how it came about. As long as the rules that
 	// it was made by are active, they are evaluated again for that, on what was recorded.
 	ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error)
+	// VerifyDecisions checks that the log of decisions is what was recorded, of all
+	// namespaces: that no record was altered, removed, reordered or put in between, that the
+	// latest are there, and that each change which is kept has the decision that let it in.
+	// It streams progress, and at the end a report, which says so if the log is broken. Only
+	// operators may: root and the server's user, on its unix socket.
+	VerifyDecisions(context.Context, *v1.VerifyDecisionsRequest, *connect.ServerStream[v1.VerifyDecisionsResponse]) error
 }
 
 // NewDecisionServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -155,10 +205,22 @@ func NewDecisionServiceHandler(svc DecisionServiceHandler, opts ...connect.Handl
 		connect.WithSchema(decisionServiceMethods.ByName("ListDecisions")),
 		connect.WithHandlerOptions(opts...),
 	)
+	decisionServiceTailDecisionsHandler := connect.NewServerStreamHandlerSimple(
+		DecisionServiceTailDecisionsProcedure,
+		svc.TailDecisions,
+		connect.WithSchema(decisionServiceMethods.ByName("TailDecisions")),
+		connect.WithHandlerOptions(opts...),
+	)
 	decisionServiceExplainDecisionHandler := connect.NewUnaryHandlerSimple(
 		DecisionServiceExplainDecisionProcedure,
 		svc.ExplainDecision,
 		connect.WithSchema(decisionServiceMethods.ByName("ExplainDecision")),
+		connect.WithHandlerOptions(opts...),
+	)
+	decisionServiceVerifyDecisionsHandler := connect.NewServerStreamHandlerSimple(
+		DecisionServiceVerifyDecisionsProcedure,
+		svc.VerifyDecisions,
+		connect.WithSchema(decisionServiceMethods.ByName("VerifyDecisions")),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/plimsoll.v1.DecisionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,8 +229,12 @@ func NewDecisionServiceHandler(svc DecisionServiceHandler, opts ...connect.Handl
 			decisionServiceGetDecisionHandler.ServeHTTP(w, r)
 		case DecisionServiceListDecisionsProcedure:
 			decisionServiceListDecisionsHandler.ServeHTTP(w, r)
+		case DecisionServiceTailDecisionsProcedure:
+			decisionServiceTailDecisionsHandler.ServeHTTP(w, r)
 		case DecisionServiceExplainDecisionProcedure:
 			decisionServiceExplainDecisionHandler.ServeHTTP(w, r)
+		case DecisionServiceVerifyDecisionsProcedure:
+			decisionServiceVerifyDecisionsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -186,6 +252,14 @@ func (UnimplementedDecisionServiceHandler) ListDecisions(context.Context, *v1.Li
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.ListDecisions is not implemented"))
 }
 
+func (UnimplementedDecisionServiceHandler) TailDecisions(context.Context, *v1.TailDecisionsRequest, *connect.ServerStream[v1.TailDecisionsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.TailDecisions is not implemented"))
+}
+
 func (UnimplementedDecisionServiceHandler) ExplainDecision(context.Context, *v1.ExplainDecisionRequest) (*v1.ExplainDecisionResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.ExplainDecision is not implemented"))
+}
+
+func (UnimplementedDecisionServiceHandler) VerifyDecisions(context.Context, *v1.VerifyDecisionsRequest, *connect.ServerStream[v1.VerifyDecisionsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.DecisionService.VerifyDecisions is not implemented"))
 }

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/decision.proto.
  */
 export const file_plimsoll_v1_decision: GenFile = /*@__PURE__*/
-  fileDesc("ChpwbGltc29sbC92MS9kZWNpc2lvbi5wcm90bxILcGxpbXNvbGwudjEi9gQKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgDIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIRCgluYW1lc3BhY2UYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEh8KBHVzZXIYBiABKAsyES5wbGltc29sbC52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYByABKAkSJQoHb3V0Y29tZRgIIAEoDjIULnBsaW1zb2xsLnYxLk91dGNvbWUSDwoHZHJ5X3J1bhgJIAEoCBIMCgRjb2RlGAogASgJEg4KBnJlYXNvbhgLIAEoCRIPCgdtZXNzYWdlGAwgASgJEg8KB3J1bGVzZXQYDSABKAkSFQoNb2JqZWN0X2RpZ2VzdBgOIAEoCRIlCgd2ZXJkaWN0GA8gASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIjCgdwYXRjaGVzGBAgAygLMhIucGxpbXNvbGwudjEuUGF0Y2gSDwoHY2hhbmdlZBgRIAMoCRIlCgd0aW1pbmdzGBIgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncxIQCghhdHRlbXB0cxgTIAEoBRIQCghyZXZpc2lvbhgUIAEoBBIWCg5zdGF0ZV9yZXZpc2lvbhgVIAEoBBIWCg5pbnB1dF9yZWNvcmRlZBgWIAEoCBIkCgdzaGFkb3dzGBcgAygLMhMucGxpbXNvbGwudjEuU2hhZG93EhAKCHNlcXVlbmNlGB4gASgEEgwKBGxpbmsYHyABKAkiqwEKBlNoYWRvdxIjCgZzb3VyY2UYASABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USKgoKdmlvbGF0aW9ucxgCIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbhIXCg92aW9sYXRpb25fY291bnQYAyABKAUSKAoId2FybmluZ3MYBCADKAsyFi5wbGltc29sbC52MS5WaW9sYXRpb24SDQoFZXJyb3IYBSABKAkiuwEKB1RpbWluZ3MSKwoIcG9saWNpZXMYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKdmFsaWRhdG9ycxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdwYXRjaGVzGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpsBCgtFeHBsYW5hdGlvbhInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uEiUKBXJ1bGVzGAIgAygLMhYucGxpbXNvbGwudjEuRmlyZWRSdWxlEg0KBW5vdGVzGAMgAygJEhMKC3JlZXZhbHVhdGVkGAQgASgIEhgKEGNvbnRleHRfcmV2aXNpb24YBSABKAQikQEKCUZpcmVkUnVsZRIjCgZzb3VyY2UYASABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDQoFdGl0bGUYAiABKAkSDQoFd2FybnMYAyABKAgSDAoEdGV4dBgEIAEoCRINCgVjb3VudBgFIAEoBRIkCgdmaXJpbmdzGAYgAygLMhMucGxpbXNvbGwudjEuRmlyaW5nIjIKBkZpcmluZxIoCgl2YXJpYWJsZXMYASADKAsyFS5wbGltc29sbC52MS5WYXJpYWJsZSInCghWYXJpYWJsZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJKnUKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhQKEE9VVENPTUVfQURNSVRURUQQARITCg9PVVRDT01FX0RSWV9SVU4QAhISCg5PVVRDT01FX0RFTklFRBADEhIKDk9VVENPTUVfRkFJTEVEEARCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
+  fileDesc("ChpwbGltc29sbC92MS9kZWNpc2lvbi5wcm90bxILcGxpbXNvbGwudjEi5QUKCERlY2lzaW9uEgoKAmlkGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgDIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIRCgluYW1lc3BhY2UYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEh8KBHVzZXIYBiABKAsyES5wbGltc29sbC52MS5Vc2VyEhIKCnJlcXVlc3RfaWQYByABKAkSJQoHb3V0Y29tZRgIIAEoDjIULnBsaW1zb2xsLnYxLk91dGNvbWUSDwoHZHJ5X3J1bhgJIAEoCBIMCgRjb2RlGAogASgJEg4KBnJlYXNvbhgLIAEoCRIPCgdtZXNzYWdlGAwgASgJEg8KB3J1bGVzZXQYDSABKAkSFQoNb2JqZWN0X2RpZ2VzdBgOIAEoCRIlCgd2ZXJkaWN0GA8gASgLMhQucGxpbXNvbGwudjEuVmVyZGljdBIjCgdwYXRjaGVzGBAgAygLMhIucGxpbXNvbGwudjEuUGF0Y2gSDwoHY2hhbmdlZBgRIAMoCRIlCgd0aW1pbmdzGBIgASgLMhQucGxpbXNvbGwudjEuVGltaW5ncxIQCghhdHRlbXB0cxgTIAEoBRIQCghyZXZpc2lvbhgUIAEoBBIWCg5zdGF0ZV9yZXZpc2lvbhgVIAEoBBIWCg5pbnB1dF9yZWNvcmRlZBgWIAEoCBIkCgdzaGFkb3dzGBcgAygLMhMucGxpbXNvbGwudjEuU2hhZG93EhAKCHNlcXVlbmNlGB4gASgEEgwKBGxpbmsYHyABKAkSEwoLYnJlYWtfZ2xhc3MYKCABKAkSEAoIZXhlbXB0ZWQYKSABKAUSEgoKb3ZlcnJpZGRlbhgqIAEoBRIOCgZlcmFzZWQYKyADKAkSDgoGbWFza2VkGCwgAygJEhIKCm1hc2tfZXJyb3IYLSABKAkiqwEKBlNoYWRvdxIjCgZzb3VyY2UYASABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USKgoKdmlvbGF0aW9ucxgCIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbhIXCg92aW9sYXRpb25fY291bnQYAyABKAUSKAoId2FybmluZ3MYBCADKAsyFi5wbGltc29sbC52MS5WaW9sYXRpb24SDQoFZXJyb3IYBSABKAkiuwEKB1RpbWluZ3MSKwoIcG9saWNpZXMYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoKdmFsaWRhdG9ycxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdwYXRjaGVzGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpsBCgtFeHBsYW5hdGlvbhInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uEiUKBXJ1bGVzGAIgAygLMhYucGxpbXNvbGwudjEuRmlyZWRSdWxlEg0KBW5vdGVzGAMgAygJEhMKC3JlZXZhbHVhdGVkGAQgASgIEhgKEGNvbnRleHRfcmV2aXNpb24YBSABKAQikQEKCUZpcmVkUnVsZRIjCgZzb3VyY2UYASABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDQoFdGl0bGUYAiABKAkSDQoFd2FybnMYAyABKAgSDAoEdGV4dBgEIAEoCRINCgVjb3VudBgFIAEoBRIkCgdmaXJpbmdzGAYgAygLMhMucGxpbXNvbGwudjEuRmlyaW5nIjIKBkZpcmluZxIoCgl2YXJpYWJsZXMYASADKAsyFS5wbGltc29sbC52MS5WYXJpYWJsZSInCghWYXJpYWJsZRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJKnUKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhQKEE9VVENPTUVfQURNSVRURUQQARITCg9PVVRDT01FX0RSWV9SVU4QAhISCg5PVVRDT01FX0RFTklFRBADEhIKDk9VVENPTUVfRkFJTEVEEARCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_verdict]);
 
 /**
  * Decision is the record of one attempt to change one container.
@@ -211,6 +211,51 @@ export type Decision = Message<"plimsoll.v1.Decision"> & {
    * @generated from field: string link = 31;
    */
   link: string;
+
+  /**
+   * The reason that the caller gave to override the rules by, in the request header
+   * `plimsoll-break-glass`; empty if none was given.
+   *
+   * @generated from field: string break_glass = 40;
+   */
+  breakGlass: string;
+
+  /**
+   * How many warnings are violations that exemptions cover.
+   *
+   * @generated from field: int32 exempted = 41;
+   */
+  exempted: number;
+
+  /**
+   * How many warnings are violations, or rules without a verdict, that were overridden.
+   *
+   * @generated from field: int32 overridden = 42;
+   */
+  overridden: number;
+
+  /**
+   * What masks of policies (`data.system.log.mask`) removed, as JSON pointers into the
+   * event such as `/input/object/labels/customer`.
+   *
+   * @generated from field: repeated string erased = 43;
+   */
+  erased: string[];
+
+  /**
+   * What masks of policies replaced, likewise.
+   *
+   * @generated from field: repeated string masked = 44;
+   */
+  masked: string[];
+
+  /**
+   * Why masks of policies came to no result; empty if they did, or if there are none. Then
+   * neither the input nor any text or value of what the rules found was recorded.
+   *
+   * @generated from field: string mask_error = 45;
+   */
+  maskError: string;
 };
 
 /**

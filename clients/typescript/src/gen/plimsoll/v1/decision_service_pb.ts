@@ -4,8 +4,12 @@
 // @generated from file plimsoll/v1/decision_service.proto (package plimsoll.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Operation } from "./container_pb.js";
+import { file_plimsoll_v1_container } from "./container_pb.js";
 import type { Decision, Explanation, Outcome } from "./decision_pb.js";
 import { file_plimsoll_v1_decision } from "./decision_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/decision_service.proto.
  */
 export const file_plimsoll_v1_decision_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJwbGltc29sbC92MS9kZWNpc2lvbl9zZXJ2aWNlLnByb3RvEgtwbGltc29sbC52MSIgChJHZXREZWNpc2lvblJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0RGVjaXNpb25SZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uIpgBChRMaXN0RGVjaXNpb25zUmVxdWVzdBIlCgdvdXRjb21lGAEgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIUCgxjb250YWluZXJfaWQYAiABKAkSDAoEdXNlchgDIAEoCRIOCgZzb3VyY2UYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiWgoVTGlzdERlY2lzaW9uc1Jlc3BvbnNlEigKCWRlY2lzaW9ucxgBIAMoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIkChZFeHBsYWluRGVjaXNpb25SZXF1ZXN0EgoKAmlkGAEgASgJIkgKF0V4cGxhaW5EZWNpc2lvblJlc3BvbnNlEi0KC2V4cGxhbmF0aW9uGAEgASgLMhgucGxpbXNvbGwudjEuRXhwbGFuYXRpb24ymQIKD0RlY2lzaW9uU2VydmljZRJQCgtHZXREZWNpc2lvbhIfLnBsaW1zb2xsLnYxLkdldERlY2lzaW9uUmVxdWVzdBogLnBsaW1zb2xsLnYxLkdldERlY2lzaW9uUmVzcG9uc2USVgoNTGlzdERlY2lzaW9ucxIhLnBsaW1zb2xsLnYxLkxpc3REZWNpc2lvbnNSZXF1ZXN0GiIucGxpbXNvbGwudjEuTGlzdERlY2lzaW9uc1Jlc3BvbnNlElwKD0V4cGxhaW5EZWNpc2lvbhIjLnBsaW1zb2xsLnYxLkV4cGxhaW5EZWNpc2lvblJlcXVlc3QaJC5wbGltc29sbC52MS5FeHBsYWluRGVjaXNpb25SZXNwb25zZUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_plimsoll_v1_decision]);
+  fileDesc("CiJwbGltc29sbC92MS9kZWNpc2lvbl9zZXJ2aWNlLnByb3RvEgtwbGltc29sbC52MSIgChJHZXREZWNpc2lvblJlcXVlc3QSCgoCaWQYASABKAkiPgoTR2V0RGVjaXNpb25SZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLnBsaW1zb2xsLnYxLkRlY2lzaW9uIuICChRMaXN0RGVjaXNpb25zUmVxdWVzdBIlCgdvdXRjb21lGAEgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIUCgxjb250YWluZXJfaWQYAiABKAkSDAoEdXNlchgDIAEoCRIOCgZzb3VyY2UYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkSDgoGcG9saWN5GAcgASgJEhEKCXZhbGlkYXRvchgIIAEoCRIMCgRydWxlGAkgASgJEikKBXNpbmNlGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoJb3BlcmF0aW9uGAwgASgOMhYucGxpbXNvbGwudjEuT3BlcmF0aW9uEhYKDmFsbF9uYW1lc3BhY2VzGA0gASgIImwKFUxpc3REZWNpc2lvbnNSZXNwb25zZRIoCglkZWNpc2lvbnMYASADKAsyFS5wbGltc29sbC52MS5EZWNpc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEAoIc2VxdWVuY2UYAyABKAQioQMKFFRhaWxEZWNpc2lvbnNSZXF1ZXN0EiUKB291dGNvbWUYASABKA4yFC5wbGltc29sbC52MS5PdXRjb21lEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIMCgR1c2VyGAMgASgJEg4KBnNvdXJjZRgEIAEoCRIbCg5hZnRlcl9zZXF1ZW5jZRgFIAEoBEgAiAEBEjQKEWJvb2ttYXJrX2ludGVydmFsGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnBvbGljeRgHIAEoCRIRCgl2YWxpZGF0b3IYCCABKAkSDAoEcnVsZRgJIAEoCRIpCgVzaW5jZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCW9wZXJhdGlvbhgMIAEoDjIWLnBsaW1zb2xsLnYxLk9wZXJhdGlvbhIWCg5hbGxfbmFtZXNwYWNlcxgNIAEoCEIRCg9fYWZ0ZXJfc2VxdWVuY2UiUgoVVGFpbERlY2lzaW9uc1Jlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEicKCGRlY2lzaW9uGAIgASgLMhUucGxpbXNvbGwudjEuRGVjaXNpb24iJAoWRXhwbGFpbkRlY2lzaW9uUmVxdWVzdBIKCgJpZBgBIAEoCSJIChdFeHBsYWluRGVjaXNpb25SZXNwb25zZRItCgtleHBsYW5hdGlvbhgBIAEoCzIYLnBsaW1zb2xsLnYxLkV4cGxhbmF0aW9uIkAKFlZlcmlmeURlY2lzaW9uc1JlcXVlc3QSJgoEaGVhZBgBIAEoCzIYLnBsaW1zb2xsLnYxLkxvZ1Bvc2l0aW9uIi0KC0xvZ1Bvc2l0aW9uEhAKCHNlcXVlbmNlGAEgASgEEgwKBGxpbmsYAiABKAkiegoXVmVyaWZ5RGVjaXNpb25zUmVzcG9uc2USLAoIcHJvZ3Jlc3MYASABKAsyGC5wbGltc29sbC52MS5Mb2dQcm9ncmVzc0gAEigKBnJlcG9ydBgCIAEoCzIWLnBsaW1zb2xsLnYxLkxvZ1JlcG9ydEgAQgcKBWV2ZW50IioKC0xvZ1Byb2dyZXNzEgwKBGRvbmUYASABKAMSDQoFdG90YWwYAiABKAMinAIKCUxvZ1JlcG9ydBImCgRoZWFkGAEgASgLMhgucGxpbXNvbGwudjEuTG9nUG9zaXRpb24SKQoHdHJpbW1lZBgCIAEoCzIYLnBsaW1zb2xsLnYxLkxvZ1Bvc2l0aW9uEi4KCnRyaW1tZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlY29yZHMYBCABKAMSEQoJZGVjaXNpb25zGAUgASgDEhAKCGFkbWl0dGVkGAYgASgDEg8KB2NoYW5nZXMYByABKAMSDwoHZHJvcHBlZBgIIAEoBBINCgVieXRlcxgJIAEoBBIlCgZicm9rZW4YCiABKAsyFS5wbGltc29sbC52MS5Mb2dCcmVhayLSAQoITG9nQnJlYWsSEAoIc2VxdWVuY2UYASABKAQSKAoEa2luZBgCIAEoDjIaLnBsaW1zb2xsLnYxLkxvZ0JyZWFrLktpbmQSDwoHcHJvYmxlbRgDIAEoCSJ5CgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX0FMVEVSRUQQARIQCgxLSU5EX1JFTU9WRUQQAhISCg5LSU5EX1JFT1JERVJFRBADEhEKDUtJTkRfSU5TRVJURUQQBBIQCgxLSU5EX0NVVF9PRkYQBTLTAwoPRGVjaXNpb25TZXJ2aWNlElAKC0dldERlY2lzaW9uEh8ucGxpbXNvbGwudjEuR2V0RGVjaXNpb25SZXF1ZXN0GiAucGxpbXNvbGwudjEuR2V0RGVjaXNpb25SZXNwb25zZRJWCg1MaXN0RGVjaXNpb25zEiEucGxpbXNvbGwudjEuTGlzdERlY2lzaW9uc1JlcXVlc3QaIi5wbGltc29sbC52MS5MaXN0RGVjaXNpb25zUmVzcG9uc2USWAoNVGFpbERlY2lzaW9ucxIhLnBsaW1zb2xsLnYxLlRhaWxEZWNpc2lvbnNSZXF1ZXN0GiIucGxpbXNvbGwudjEuVGFpbERlY2lzaW9uc1Jlc3BvbnNlMAESXAoPRXhwbGFpbkRlY2lzaW9uEiMucGxpbXNvbGwudjEuRXhwbGFpbkRlY2lzaW9uUmVxdWVzdBokLnBsaW1zb2xsLnYxLkV4cGxhaW5EZWNpc2lvblJlc3BvbnNlEl4KD1ZlcmlmeURlY2lzaW9ucxIjLnBsaW1zb2xsLnYxLlZlcmlmeURlY2lzaW9uc1JlcXVlc3QaJC5wbGltc29sbC52MS5WZXJpZnlEZWNpc2lvbnNSZXNwb25zZTABQkFaP2dpdGh1Yi5jb20vcGxpbXNvbGwtcHJvamVjdC9wbGltc29sbC9nZW4vcGxpbXNvbGwvdjE7cGxpbXNvbGx2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_plimsoll_v1_container, file_plimsoll_v1_decision]);
 
 /**
  * GetDecisionRequest names a decision.
@@ -108,6 +112,58 @@ export type ListDecisionsRequest = Message<"plimsoll.v1.ListDecisionsRequest"> &
    * @generated from field: string page_token = 6;
    */
   pageToken: string;
+
+  /**
+   * Only those in which this policy package found or patched something.
+   *
+   * @generated from field: string policy = 7;
+   */
+  policy: string;
+
+  /**
+   * Only those in which this validator found something, in shadow too.
+   *
+   * @generated from field: string validator = 8;
+   */
+  validator: string;
+
+  /**
+   * Only those in which this rule found or patched something, in shadow too: its name such
+   * as `deny`, in full with the package such as `labels.deny`, its code, or its
+   * `FILE:LINE`.
+   *
+   * @generated from field: string rule = 9;
+   */
+  rule: string;
+
+  /**
+   * Only those that began at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 10;
+   */
+  since?: Timestamp;
+
+  /**
+   * Only those that began before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 11;
+   */
+  until?: Timestamp;
+
+  /**
+   * Only those about this operation.
+   *
+   * @generated from field: plimsoll.v1.Operation operation = 12;
+   */
+  operation: Operation;
+
+  /**
+   * Those of all namespaces. This is for operators: root and the server's user, on its unix
+   * socket.
+   *
+   * @generated from field: bool all_namespaces = 13;
+   */
+  allNamespaces: boolean;
 };
 
 /**
@@ -136,6 +192,14 @@ export type ListDecisionsResponse = Message<"plimsoll.v1.ListDecisionsResponse">
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The sequence number of the last decision that was recorded when the first page was
+   * made: TailDecisions goes on after it.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
 };
 
 /**
@@ -144,6 +208,143 @@ export type ListDecisionsResponse = Message<"plimsoll.v1.ListDecisionsResponse">
  */
 export const ListDecisionsResponseSchema: GenMessage<ListDecisionsResponse> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_decision_service, 3);
+
+/**
+ * TailDecisionsRequest selects decisions: those that match everything in it.
+ *
+ * @generated from message plimsoll.v1.TailDecisionsRequest
+ */
+export type TailDecisionsRequest = Message<"plimsoll.v1.TailDecisionsRequest"> & {
+  /**
+   * Only those that ended like this.
+   *
+   * @generated from field: plimsoll.v1.Outcome outcome = 1;
+   */
+  outcome: Outcome;
+
+  /**
+   * Only those about the container with this id.
+   *
+   * @generated from field: string container_id = 2;
+   */
+  containerId: string;
+
+  /**
+   * Only those that a user with this name asked for.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Only those in which this policy package or validator found something.
+   *
+   * @generated from field: string source = 4;
+   */
+  source: string;
+
+  /**
+   * Begin with the decision after the one with this sequence number; 0: with all that are
+   * kept. Without it: with the next one.
+   *
+   * @generated from field: optional uint64 after_sequence = 5;
+   */
+  afterSequence?: bigint;
+
+  /**
+   * How often to say something when there is nothing to tell. Default: 10 s; at least 1 s.
+   *
+   * @generated from field: google.protobuf.Duration bookmark_interval = 6;
+   */
+  bookmarkInterval?: Duration;
+
+  /**
+   * Only those in which this policy package found or patched something.
+   *
+   * @generated from field: string policy = 7;
+   */
+  policy: string;
+
+  /**
+   * Only those in which this validator found something, in shadow too.
+   *
+   * @generated from field: string validator = 8;
+   */
+  validator: string;
+
+  /**
+   * Only those in which this rule found or patched something, in shadow too: its name such
+   * as `deny`, in full with the package such as `labels.deny`, its code, or its
+   * `FILE:LINE`.
+   *
+   * @generated from field: string rule = 9;
+   */
+  rule: string;
+
+  /**
+   * Only those that began at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 10;
+   */
+  since?: Timestamp;
+
+  /**
+   * Only those that began before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 11;
+   */
+  until?: Timestamp;
+
+  /**
+   * Only those about this operation.
+   *
+   * @generated from field: plimsoll.v1.Operation operation = 12;
+   */
+  operation: Operation;
+
+  /**
+   * Those of all namespaces. This is for operators: root and the server's user, on its unix
+   * socket.
+   *
+   * @generated from field: bool all_namespaces = 13;
+   */
+  allNamespaces: boolean;
+};
+
+/**
+ * Describes the message plimsoll.v1.TailDecisionsRequest.
+ * Use `create(TailDecisionsRequestSchema)` to create a new message.
+ */
+export const TailDecisionsRequestSchema: GenMessage<TailDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 4);
+
+/**
+ * TailDecisionsResponse is one step of a tail.
+ *
+ * @generated from message plimsoll.v1.TailDecisionsResponse
+ */
+export type TailDecisionsResponse = Message<"plimsoll.v1.TailDecisionsResponse"> & {
+  /**
+   * How far this has come: what to go on with as after_sequence.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * A decision; none if there is nothing to tell.
+   *
+   * @generated from field: plimsoll.v1.Decision decision = 2;
+   */
+  decision?: Decision;
+};
+
+/**
+ * Describes the message plimsoll.v1.TailDecisionsResponse.
+ * Use `create(TailDecisionsResponseSchema)` to create a new message.
+ */
+export const TailDecisionsResponseSchema: GenMessage<TailDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 5);
 
 /**
  * ExplainDecisionRequest names a decision.
@@ -164,7 +365,7 @@ export type ExplainDecisionRequest = Message<"plimsoll.v1.ExplainDecisionRequest
  * Use `create(ExplainDecisionRequestSchema)` to create a new message.
  */
 export const ExplainDecisionRequestSchema: GenMessage<ExplainDecisionRequest> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision_service, 4);
+  messageDesc(file_plimsoll_v1_decision_service, 6);
 
 /**
  * ExplainDecisionResponse carries an explanation.
@@ -185,14 +386,307 @@ export type ExplainDecisionResponse = Message<"plimsoll.v1.ExplainDecisionRespon
  * Use `create(ExplainDecisionResponseSchema)` to create a new message.
  */
 export const ExplainDecisionResponseSchema: GenMessage<ExplainDecisionResponse> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_decision_service, 5);
+  messageDesc(file_plimsoll_v1_decision_service, 7);
+
+/**
+ * VerifyDecisionsRequest may name a head that was noted earlier.
+ *
+ * @generated from message plimsoll.v1.VerifyDecisionsRequest
+ */
+export type VerifyDecisionsRequest = Message<"plimsoll.v1.VerifyDecisionsRequest"> & {
+  /**
+   * A head that was noted earlier: the log must have it still. OUT_OF_RANGE says that it is
+   * from before the first record that is kept.
+   *
+   * @generated from field: plimsoll.v1.LogPosition head = 1;
+   */
+  head?: LogPosition;
+};
+
+/**
+ * Describes the message plimsoll.v1.VerifyDecisionsRequest.
+ * Use `create(VerifyDecisionsRequestSchema)` to create a new message.
+ */
+export const VerifyDecisionsRequestSchema: GenMessage<VerifyDecisionsRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 8);
+
+/**
+ * LogPosition is a place in the log of decisions.
+ *
+ * @generated from message plimsoll.v1.LogPosition
+ */
+export type LogPosition = Message<"plimsoll.v1.LogPosition"> & {
+  /**
+   * The sequence number of the record before it; 0 before the first.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * The link of that record, in hexadecimal: 64 digits.
+   *
+   * @generated from field: string link = 2;
+   */
+  link: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogPosition.
+ * Use `create(LogPositionSchema)` to create a new message.
+ */
+export const LogPositionSchema: GenMessage<LogPosition> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 9);
+
+/**
+ * VerifyDecisionsResponse carries how far the verification has come, or its outcome.
+ *
+ * @generated from message plimsoll.v1.VerifyDecisionsResponse
+ */
+export type VerifyDecisionsResponse = Message<"plimsoll.v1.VerifyDecisionsResponse"> & {
+  /**
+   * What it carries.
+   *
+   * @generated from oneof plimsoll.v1.VerifyDecisionsResponse.event
+   */
+  event: {
+    /**
+     * How far it has come.
+     *
+     * @generated from field: plimsoll.v1.LogProgress progress = 1;
+     */
+    value: LogProgress;
+    case: "progress";
+  } | {
+    /**
+     * The outcome. Nothing follows.
+     *
+     * @generated from field: plimsoll.v1.LogReport report = 2;
+     */
+    value: LogReport;
+    case: "report";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message plimsoll.v1.VerifyDecisionsResponse.
+ * Use `create(VerifyDecisionsResponseSchema)` to create a new message.
+ */
+export const VerifyDecisionsResponseSchema: GenMessage<VerifyDecisionsResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 10);
+
+/**
+ * LogProgress says how far a verification has come.
+ *
+ * @generated from message plimsoll.v1.LogProgress
+ */
+export type LogProgress = Message<"plimsoll.v1.LogProgress"> & {
+  /**
+   * How many records have been checked.
+   *
+   * @generated from field: int64 done = 1;
+   */
+  done: bigint;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: int64 total = 2;
+   */
+  total: bigint;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogProgress.
+ * Use `create(LogProgressSchema)` to create a new message.
+ */
+export const LogProgressSchema: GenMessage<LogProgress> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 11);
+
+/**
+ * LogReport is the outcome of a verification.
+ *
+ * @generated from message plimsoll.v1.LogReport
+ */
+export type LogReport = Message<"plimsoll.v1.LogReport"> & {
+  /**
+   * Where the log ends. Whoever notes it elsewhere can have it compared later: see
+   * VerifyDecisionsRequest.
+   *
+   * @generated from field: plimsoll.v1.LogPosition head = 1;
+   */
+  head?: LogPosition;
+
+  /**
+   * From where on the log is kept: its sequence is how many records were let go of, because
+   * of their age or for want of room.
+   *
+   * @generated from field: plimsoll.v1.LogPosition trimmed = 2;
+   */
+  trimmed?: LogPosition;
+
+  /**
+   * When records were last let go of; absent if never.
+   *
+   * @generated from field: google.protobuf.Timestamp trimmed_at = 3;
+   */
+  trimmedAt?: Timestamp;
+
+  /**
+   * How many records were checked.
+   *
+   * @generated from field: int64 records = 4;
+   */
+  records: bigint;
+
+  /**
+   * How many of them are decisions, and how many of these are about admitted changes.
+   *
+   * @generated from field: int64 decisions = 5;
+   */
+  decisions: bigint;
+
+  /**
+   * See decisions.
+   *
+   * @generated from field: int64 admitted = 6;
+   */
+  admitted: bigint;
+
+  /**
+   * How many changes were checked that are kept in the history: each has its decision.
+   *
+   * @generated from field: int64 changes = 7;
+   */
+  changes: bigint;
+
+  /**
+   * How many decisions that changed nothing were not recorded for want of room, as far as
+   * the log that is kept tells.
+   *
+   * @generated from field: uint64 dropped = 8;
+   */
+  dropped: bigint;
+
+  /**
+   * About how many bytes the log takes.
+   *
+   * @generated from field: uint64 bytes = 9;
+   */
+  bytes: bigint;
+
+  /**
+   * How the log is broken; absent if it is not. What comes after that was not checked.
+   *
+   * @generated from field: plimsoll.v1.LogBreak broken = 10;
+   */
+  broken?: LogBreak;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogReport.
+ * Use `create(LogReportSchema)` to create a new message.
+ */
+export const LogReportSchema: GenMessage<LogReport> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 12);
+
+/**
+ * LogBreak says where and how a log is broken.
+ *
+ * @generated from message plimsoll.v1.LogBreak
+ */
+export type LogBreak = Message<"plimsoll.v1.LogBreak"> & {
+  /**
+   * The sequence number of the first record that is not what it was.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * How it is broken there.
+   *
+   * @generated from field: plimsoll.v1.LogBreak.Kind kind = 2;
+   */
+  kind: LogBreak_Kind;
+
+  /**
+   * What was found.
+   *
+   * @generated from field: string problem = 3;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.LogBreak.
+ * Use `create(LogBreakSchema)` to create a new message.
+ */
+export const LogBreakSchema: GenMessage<LogBreak> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_decision_service, 13);
+
+/**
+ * How.
+ *
+ * @generated from enum plimsoll.v1.LogBreak.Kind
+ */
+export enum LogBreak_Kind {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A record is not what was recorded.
+   *
+   * @generated from enum value: KIND_ALTERED = 1;
+   */
+  ALTERED = 1,
+
+  /**
+   * A record is missing, and later ones are there.
+   *
+   * @generated from enum value: KIND_REMOVED = 2;
+   */
+  REMOVED = 2,
+
+  /**
+   * A record is where another one was.
+   *
+   * @generated from enum value: KIND_REORDERED = 3;
+   */
+  REORDERED = 3,
+
+  /**
+   * There is a record that was never recorded.
+   *
+   * @generated from enum value: KIND_INSERTED = 4;
+   */
+  INSERTED = 4,
+
+  /**
+   * The latest records are missing.
+   *
+   * @generated from enum value: KIND_CUT_OFF = 5;
+   */
+  CUT_OFF = 5,
+}
+
+/**
+ * Describes the enum plimsoll.v1.LogBreak.Kind.
+ */
+export const LogBreak_KindSchema: GenEnum<LogBreak_Kind> = /*@__PURE__*/
+  enumDesc(file_plimsoll_v1_decision_service, 13, 0);
 
 /**
  * DecisionService tells what was decided about attempts to change containers: those that
  * were admitted, denied, failed or only tried.
  *
  * Every call concerns the decisions of one namespace, given in the request header
- * `containerd-namespace`; without it the server's default namespace is used.
+ * `containerd-namespace`; without it the server's default namespace is used. Operators may
+ * ask for those of all namespaces.
  *
  * Decisions are kept for as long as the server is configured to, a day by default. Those
  * that changed nothing are recorded soon after the answer, as far as there is room: when
@@ -223,6 +717,18 @@ export const DecisionService: GenService<{
     output: typeof ListDecisionsResponseSchema;
   },
   /**
+   * TailDecisions returns decisions in the order in which they are recorded, those to come
+   * too, until the caller leaves or the server stops (UNAVAILABLE). The first message comes
+   * at once. OUT_OF_RANGE says that decisions to begin with are not kept any more.
+   *
+   * @generated from rpc plimsoll.v1.DecisionService.TailDecisions
+   */
+  tailDecisions: {
+    methodKind: "server_streaming";
+    input: typeof TailDecisionsRequestSchema;
+    output: typeof TailDecisionsResponseSchema;
+  },
+  /**
    * ExplainDecision returns one decision and how it came about. As long as the rules that
    * it was made by are active, they are evaluated again for that, on what was recorded.
    *
@@ -232,6 +738,20 @@ export const DecisionService: GenService<{
     methodKind: "unary";
     input: typeof ExplainDecisionRequestSchema;
     output: typeof ExplainDecisionResponseSchema;
+  },
+  /**
+   * VerifyDecisions checks that the log of decisions is what was recorded, of all
+   * namespaces: that no record was altered, removed, reordered or put in between, that the
+   * latest are there, and that each change which is kept has the decision that let it in.
+   * It streams progress, and at the end a report, which says so if the log is broken. Only
+   * operators may: root and the server's user, on its unix socket.
+   *
+   * @generated from rpc plimsoll.v1.DecisionService.VerifyDecisions
+   */
+  verifyDecisions: {
+    methodKind: "server_streaming";
+    input: typeof VerifyDecisionsRequestSchema;
+    output: typeof VerifyDecisionsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_plimsoll_v1_decision_service, 0);

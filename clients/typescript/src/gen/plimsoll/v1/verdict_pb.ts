@@ -7,13 +7,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file plimsoll/v1/verdict.proto.
  */
 export const file_plimsoll_v1_verdict: GenFile = /*@__PURE__*/
-  fileDesc("ChlwbGltc29sbC92MS92ZXJkaWN0LnByb3RvEgtwbGltc29sbC52MSKNAQoHVmVyZGljdBITCgtkZWNpc2lvbl9pZBgBIAEoCRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbiKpAQoJVmlvbGF0aW9uEg8KB21lc3NhZ2UYASABKAkSDQoFZmllbGQYAiABKAkSDAoEY29kZRgDIAEoCRILCgNmaXgYBCABKAkSDAoEbGluaxgFIAEoCRINCgV0aXRsZRgGIAEoCRIQCghzZXZlcml0eRgHIAEoCRIjCgZzb3VyY2UYCCABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDQoFdmFsdWUYCSABKAkiSgoFUGF0Y2gSDQoFZmllbGQYASABKAkSDQoFdmFsdWUYAiABKAkSIwoGc291cmNlGAMgASgLMhMucGxpbXNvbGwudjEuU291cmNlIrwBCgZTb3VyY2USJgoEa2luZBgBIAEoDjIYLnBsaW1zb2xsLnYxLlNvdXJjZS5LaW5kEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIMCgRydWxlGAQgASgJEgwKBGZpbGUYBSABKAkSDAoEbGluZRgGIAEoBSJBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX1BPTElDWRABEhIKDktJTkRfVkFMSURBVE9SEAJCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM");
+  fileDesc("ChlwbGltc29sbC92MS92ZXJkaWN0LnByb3RvEgtwbGltc29sbC52MSKNAQoHVmVyZGljdBITCgtkZWNpc2lvbl9pZBgBIAEoCRIqCgp2aW9sYXRpb25zGAIgAygLMhYucGxpbXNvbGwudjEuVmlvbGF0aW9uEhcKD3Zpb2xhdGlvbl9jb3VudBgDIAEoBRIoCgh3YXJuaW5ncxgEIAMoCzIWLnBsaW1zb2xsLnYxLlZpb2xhdGlvbiLjAQoJVmlvbGF0aW9uEg8KB21lc3NhZ2UYASABKAkSDQoFZmllbGQYAiABKAkSDAoEY29kZRgDIAEoCRILCgNmaXgYBCABKAkSDAoEbGluaxgFIAEoCRINCgV0aXRsZRgGIAEoCRIQCghzZXZlcml0eRgHIAEoCRIjCgZzb3VyY2UYCCABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDQoFdmFsdWUYCSABKAkSEwoLZW5mb3JjZW1lbnQYCiABKAkSIwoGd2FpdmVyGAsgASgLMhMucGxpbXNvbGwudjEuV2FpdmVyItQBCgZXYWl2ZXISJgoEa2luZBgBIAEoDjIYLnBsaW1zb2xsLnYxLldhaXZlci5LaW5kEhEKCWV4ZW1wdGlvbhgCIAEoCRINCgVvd25lchgDIAEoCRIpCgV1bnRpbBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFZmF1bHQYBSABKAgiRgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9FWEVNUFRJT04QARIUChBLSU5EX0JSRUFLX0dMQVNTEAIiSgoFUGF0Y2gSDQoFZmllbGQYASABKAkSDQoFdmFsdWUYAiABKAkSIwoGc291cmNlGAMgASgLMhMucGxpbXNvbGwudjEuU291cmNlIrwBCgZTb3VyY2USJgoEa2luZBgBIAEoDjIYLnBsaW1zb2xsLnYxLlNvdXJjZS5LaW5kEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIMCgRydWxlGAQgASgJEgwKBGZpbGUYBSABKAkSDAoEbGluZRgGIAEoBSJBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX1BPTElDWRABEhIKDktJTkRfVkFMSURBVE9SEAJCQVo/Z2l0aHViLmNvbS9wbGltc29sbC1wcm9qZWN0L3BsaW1zb2xsL2dlbi9wbGltc29sbC92MTtwbGltc29sbHYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Verdict is what policies and validators found. It is an error detail of every
@@ -132,6 +134,21 @@ export type Violation = Message<"plimsoll.v1.Violation"> & {
    * @generated from field: string value = 9;
    */
   value: string;
+
+  /**
+   * The enforcement of the rule if it is a canary, such as `canary:10%`; empty otherwise. A
+   * warning with it would be a violation of a container that is in the canary's share.
+   *
+   * @generated from field: string enforcement = 10;
+   */
+  enforcement: string;
+
+  /**
+   * Of a warning that would be a violation: why it is none.
+   *
+   * @generated from field: plimsoll.v1.Waiver waiver = 11;
+   */
+  waiver?: Waiver;
 };
 
 /**
@@ -140,6 +157,89 @@ export type Violation = Message<"plimsoll.v1.Violation"> & {
  */
 export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_verdict, 1);
+
+/**
+ * Waiver says why a violation was made a warning.
+ *
+ * @generated from message plimsoll.v1.Waiver
+ */
+export type Waiver = Message<"plimsoll.v1.Waiver"> & {
+  /**
+   * Why.
+   *
+   * @generated from field: plimsoll.v1.Waiver.Kind kind = 1;
+   */
+  kind: Waiver_Kind;
+
+  /**
+   * The ID of the exemption.
+   *
+   * @generated from field: string exemption = 2;
+   */
+  exemption: string;
+
+  /**
+   * Who answers for the exemption.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+
+  /**
+   * When the exemption expires.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 4;
+   */
+  until?: Timestamp;
+
+  /**
+   * Whether what was overridden is that the rule came to no verdict, and not what it said.
+   *
+   * @generated from field: bool fault = 5;
+   */
+  fault: boolean;
+};
+
+/**
+ * Describes the message plimsoll.v1.Waiver.
+ * Use `create(WaiverSchema)` to create a new message.
+ */
+export const WaiverSchema: GenMessage<Waiver> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_verdict, 2);
+
+/**
+ * Why violations may be made warnings.
+ *
+ * @generated from enum plimsoll.v1.Waiver.Kind
+ */
+export enum Waiver_Kind {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * An exemption covers it.
+   *
+   * @generated from enum value: KIND_EXEMPTION = 1;
+   */
+  EXEMPTION = 1,
+
+  /**
+   * Somebody who may has overridden it: see Decision.break_glass.
+   *
+   * @generated from enum value: KIND_BREAK_GLASS = 2;
+   */
+  BREAK_GLASS = 2,
+}
+
+/**
+ * Describes the enum plimsoll.v1.Waiver.Kind.
+ */
+export const Waiver_KindSchema: GenEnum<Waiver_Kind> = /*@__PURE__*/
+  enumDesc(file_plimsoll_v1_verdict, 2, 0);
 
 /**
  * Patch is a change that a policy's rule made to a container before it was judged.
@@ -175,7 +275,7 @@ export type Patch = Message<"plimsoll.v1.Patch"> & {
  * Use `create(PatchSchema)` to create a new message.
  */
 export const PatchSchema: GenMessage<Patch> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_verdict, 2);
+  messageDesc(file_plimsoll_v1_verdict, 3);
 
 /**
  * Source names a policy's rule or a validator.
@@ -231,7 +331,7 @@ export type Source = Message<"plimsoll.v1.Source"> & {
  * Use `create(SourceSchema)` to create a new message.
  */
 export const SourceSchema: GenMessage<Source> = /*@__PURE__*/
-  messageDesc(file_plimsoll_v1_verdict, 3);
+  messageDesc(file_plimsoll_v1_verdict, 4);
 
 /**
  * What kind of source this is.
@@ -265,5 +365,5 @@ export enum Source_Kind {
  * Describes the enum plimsoll.v1.Source.Kind.
  */
 export const Source_KindSchema: GenEnum<Source_Kind> = /*@__PURE__*/
-  enumDesc(file_plimsoll_v1_verdict, 3, 0);
+  enumDesc(file_plimsoll_v1_verdict, 4, 0);
 
