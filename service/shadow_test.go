@@ -127,7 +127,9 @@ func TestShadowHasNoSay(t *testing.T) {
 		rules *service.Ruleset
 		check func(*plimsollv1.ShadowStatus) bool
 	}{
-		"the same": {labelRules(), func(s *plimsollv1.ShadowStatus) bool { return s.GetCounts().GetSame() == judged && len(s.GetSamples()) == 0 }},
+		"the same": {labelRules(), func(s *plimsollv1.ShadowStatus) bool {
+			return s.GetCounts().GetSame() == judged && len(s.GetSamples()) == 0
+		}},
 		"denies": {
 			rules(judgeFunc(func(context.Context, *plimsoll.Input) (plimsoll.Verdict, error) { return deny, nil }), admit),
 			func(s *plimsollv1.ShadowStatus) bool {

@@ -13,7 +13,7 @@ func (k *rulekeeper) Promote(ctx context.Context, digest, by string) error {
 	if err != nil {
 		return err
 	}
-	return k.pin(ctx, *entry, "promoted", by)
+	return k.pin(ctx, *entry, by)
 }
 
 // Rollback implements [service.RulesetControl].
@@ -30,11 +30,11 @@ func (k *rulekeeper) Rollback(ctx context.Context, digest, by string) error {
 	if err != nil {
 		return err
 	}
-	return k.pin(ctx, *entry, "rolled back", by)
+	return k.pin(ctx, *entry, by)
 }
 
 // pin makes rules judge that are kept, until they are reloaded. k.changing is held.
-func (k *rulekeeper) pin(ctx context.Context, entry historyEntry, what, by string) error {
+func (k *rulekeeper) pin(ctx context.Context, entry historyEntry, by string) error {
 	rules, err := k.loadKept(ctx, entry)
 	if err != nil {
 		return refused(err)
@@ -43,7 +43,7 @@ func (k *rulekeeper) pin(ctx context.Context, entry historyEntry, what, by strin
 	if err := k.history.add(rules, true, by, k.now()); err != nil {
 		return errors.Join(err, rules.close())
 	}
-	k.log.Warn(what+"; the rules are pinned until plimsoll ruleset reload", "ruleset", rules.Digest,
+	k.log.Warn("other rules judge, as somebody wanted; they are pinned until plimsoll ruleset reload", "ruleset", rules.Digest,
 		"policies", rules.policies.digest, "validators", rules.validatorsDigest(), "before", k.active.Digest, "by", by)
 	k.activate(rules, true, by)
 	return nil

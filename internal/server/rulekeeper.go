@@ -106,6 +106,9 @@ func (k *rulekeeper) begin(judging judging) {
 	defer k.changing.Unlock()
 	k.judging = judging
 	k.activate(k.active, k.history.index.Pinned, "")
+	if shadow := k.history.index.Shadow; shadow != nil { // see resumeShadow
+		k.reportShadow(shadow.failed(errLoading))
+	}
 }
 
 // activate makes rules judge and keeps them. If they were in shadow, they are not any

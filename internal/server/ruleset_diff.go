@@ -53,7 +53,7 @@ func (k *rulekeeper) contents(ctx context.Context, digest string, otherwise serv
 	if digest == "" && otherwise == plimsollv1.RulesetState_RULESET_STATE_ACTIVE {
 		return contentsOf(active)
 	}
-	entry := historyEntry{}
+	var entry historyEntry
 	switch {
 	case digest == "" && shadow == nil:
 		return nil, service.ErrNoShadow

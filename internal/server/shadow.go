@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/plimsoll-project/plimsoll/service"
@@ -31,6 +32,9 @@ func (k *rulekeeper) Shadow(ctx context.Context, c service.Candidate, percent fl
 	return nil
 }
 
+// errLoading is why rules do not run in shadow yet.
+var errLoading = errors.New("it is still being loaded")
+
 // runShadow has rules run in shadow as the history says. k.changing is held.
 func (k *rulekeeper) runShadow(rules *loadedRules) {
 	shadow := k.history.index.Shadow
@@ -56,11 +60,16 @@ func (k *rulekeeper) resumeShadow(ctx context.Context) {
 		}
 	case err != nil:
 		k.log.Error("the ruleset in shadow cannot be loaded any more, and does not run", "ruleset", shadow.Ruleset, "error", err.Error())
-		k.reportShadow(&service.ShadowedRuleset{KeptRuleset: shadow.kept(shadow.Ruleset), Percent: shadow.Percent, Err: err})
+		k.reportShadow(shadow.failed(err))
 	default:
 		k.log.Info("a ruleset runs in shadow", "ruleset", rules.Digest, "percent", shadow.Percent)
 		k.runShadow(rules)
 	}
+}
+
+// failed says why rules do not run in shadow.
+func (s *historyShadow) failed(err error) *service.ShadowedRuleset {
+	return &service.ShadowedRuleset{KeptRuleset: s.kept(s.Ruleset), Percent: s.Percent, Err: err}
 }
 
 func (k *rulekeeper) loadShadow(ctx context.Context, shadow *historyShadow) (*loadedRules, error) {

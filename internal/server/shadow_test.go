@@ -321,7 +321,7 @@ func TestCandidatesAreKept(t *testing.T) {
 	s.wait("the failure", func(*plimsollv1.RulesetStatus) bool {
 		res, err := s.policies.GetShadow(s.ctx(), &plimsollv1.GetShadowRequest{})
 		status = res.GetStatus()
-		return err == nil
+		return err == nil && status.GetError() != errLoading.Error()
 	})
 	if !strings.Contains(status.GetError(), "the copy of it") {
 		t.Errorf("status is %v", status)
