@@ -20,6 +20,7 @@ type metrics struct {
 	exempted  prometheus.Counter
 	dropped   *prometheus.CounterVec
 	log       logMetrics
+	audit     auditMetrics
 	// maskFailures counts decisions of which policies could not say what to hide.
 	maskFailures prometheus.Counter
 }
@@ -59,6 +60,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	m.log = newLogMetrics()
 	m.shadow = newShadowMetrics(registry)
+	m.audit = newAuditMetrics(registry)
 	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed, m.maskFailures)
 	return m
 }

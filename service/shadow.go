@@ -303,7 +303,7 @@ func (r *shadowRun) judgeItem(ctx context.Context, t *trial, item *trialItem, ea
 	}()
 	out = &result{mutation: item.mutation, decision: s.newDecision(item.mutation), stored: item.stored, object: item.input.Object}
 	out.decision.Time = item.time // exemptions expire
-	input := item.input.WithOthers(&others{view: t.view, self: item.mutation.Key, earlier: earlier})
+	input := item.input.WithOthers(&others{view: t.view, self: item.mutation.Key, over: earlierInBatch(earlier)})
 	if err = s.applyRules(timed, r.rules, out, input); err == nil {
 		err = waive(timed, &exemptionsOf{view: t.view}, out)
 	}

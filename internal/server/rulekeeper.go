@@ -26,6 +26,7 @@ type rulekeeper struct {
 	now     func() time.Time
 	remotes map[string]*remotePolicies // by path in the configuration
 	modules *modules
+	metrics *validatorMetrics
 	// judging is told which rules judge, and which do so in shadow.
 	judging judging
 
@@ -77,6 +78,12 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 	if k.plugins, err = config.pluginOptions(log, k.module); err != nil {
 		return nil, err
 	}
+	k.metrics = newValidatorMetrics(func() *plugins.Validators {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.validators
+	})
+	k.plugins.Observe = k.metrics.observe
 	for _, path := range config.Policies {
 		if !bundles.IsRemote(path) {
 			continue
