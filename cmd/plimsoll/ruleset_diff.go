@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,12 +13,15 @@ import (
 )
 
 func newRulesetDiff() *cobra.Command {
-	return new(rulesCommand).call(&cobra.Command{
+	cmd := new(rulesCommand).call(&cobra.Command{
 		Use: "diff [DIGEST [DIGEST]]", Short: "Show what differs between rulesets that a server keeps", Args: cobra.MaximumNArgs(2),
 		Long: `Show what differs between two rulesets that a running server keeps: packages, rules,
 files of policies, and validators with their settings. Without digests it is from the
 ruleset that judges to the one in shadow, with one from the ruleset that judges to that.
-The exit code is 3 if anything differs.` + operatorsOnly,
+
+Exit codes are those of diff: 0 if nothing differs, 1 if something does, 2 if it could
+not be told, and 64 for wrong usage.
+` + operatorsOnly,
 		Example: `  plimsoll ruleset diff --address unix:///run/plimsoll/plimsoll.sock
   plimsoll ruleset diff 3f9a2c71 --address unix:///run/plimsoll/plimsoll.sock`,
 	}, func(ctx context.Context, client plimsollv1connect.RulesetServiceClient, p *printer, args []string) error {
@@ -36,10 +40,20 @@ The exit code is 3 if anything differs.` + operatorsOnly,
 			return err
 		}
 		if len(res.GetDifferences()) > 0 {
-			return reportedError(exitDenied)
+			return reportedError(exitError)
 		}
 		return nil
 	})
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if _, reported := errors.AsType[reportedError](err); err == nil || reported || isUsage(err) {
+			return err
+		}
+		report(cmd.ErrOrStderr(), err)
+		return reportedError(exitTrouble)
+	}
+	return cmd
 }
 
 func printRulesetDiff(p *printer, res *plimsollv1.DiffRulesetsResponse) error {
