@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-
 )
 
 // prune removes what the index does not name, such as what a crash left behind.
