@@ -52,6 +52,13 @@ func (in *Input) WithObject(object *Container) *Input {
 	}
 }
 
+// WithOthers returns an input that differs in the others only.
+func (in *Input) WithOthers(others Others) *Input {
+	out := in.WithObject(in.Object)
+	out.Others = others
+	return out
+}
+
 // document is one that is written when it is first asked for.
 type document struct {
 	once sync.Once

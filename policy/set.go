@@ -162,6 +162,15 @@ func (c *contents) files(tests bool) []file {
 	return files
 }
 
+// Texts are the modules and the data of a set, by the names that they are reported under.
+func (s *Set) Texts() map[string]string {
+	texts := map[string]string{}
+	for _, f := range s.files(false) {
+		texts[f.name] = string(f.content)
+	}
+	return texts
+}
+
 // file returns the content of a file, or nil.
 func (c *contents) file(path string) []byte {
 	for _, f := range c.Files {

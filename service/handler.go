@@ -45,9 +45,9 @@ func (s *Service) Handler() http.Handler {
 		plimsollv1connect.ExemptionServiceName,
 	}
 	if s.options.Rulesets != nil {
-		mux.Handle(plimsollv1connect.NewPolicyServiceHandler(policiesV1{s}, options))
+		mux.Handle(plimsollv1connect.NewRulesetServiceHandler(rulesetsV1{s}, options))
 		mux.Handle(plimsollv1connect.NewRolloutServiceHandler(rolloutV1{s}, options))
-		names = append(names, plimsollv1connect.PolicyServiceName, plimsollv1connect.RolloutServiceName)
+		names = append(names, plimsollv1connect.RulesetServiceName, plimsollv1connect.RolloutServiceName)
 	}
 	for _, r := range s.containerdServices(options) {
 		names = append(names, r.name)

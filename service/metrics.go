@@ -15,6 +15,7 @@ import (
 type metrics struct {
 	decisions *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
+	shadow    *shadowMetrics
 	glass     *prometheus.CounterVec
 	exempted  prometheus.Counter
 	dropped   *prometheus.CounterVec
@@ -58,6 +59,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.dropped.WithLabelValues(string(why))
 	}
 	m.log = newLogMetrics()
+	m.shadow = newShadowMetrics(registry)
 	m.audit = newAuditMetrics(registry)
 	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed, m.maskFailures)
 	return m

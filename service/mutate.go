@@ -188,6 +188,9 @@ func (s *Service) attempt(ctx context.Context, rules *Ruleset, results []*result
 		}
 		change.Writes = append(change.Writes, writes...)
 	}
+	// Beside the attempt, rules in shadow will judge the same, if there are any.
+	trial := s.trialOf(ctx, on, results)
+	defer func() { trial.begin(err) }()
 	switch {
 	case refused:
 		return p, errNotAlone

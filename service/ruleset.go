@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plimsoll-project/plimsoll"
+	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
 
 // Ruleset is everything that mutations are judged by. It is immutable: to change
@@ -37,6 +38,33 @@ type rulesetInUse struct {
 type heldRuleset struct {
 	rules   *Ruleset
 	holders atomic.Int64
+	// What it has said of mutations.
+	admitted, denied, failed atomic.Int64
+}
+
+// count counts a decision of the current ruleset.
+func (r *rulesetInUse) count(d *plimsoll.Decision) {
+	held := r.current.Load()
+	if held == nil || held.rules.Digest != d.Ruleset {
+		return
+	}
+	switch d.Outcome {
+	case plimsoll.OutcomeAdmitted, plimsoll.OutcomeDryRun:
+		held.admitted.Add(1)
+	case plimsoll.OutcomeDenied:
+		held.denied.Add(1)
+	case plimsoll.OutcomeFailed:
+		held.failed.Add(1)
+	}
+}
+
+// counts are those of the current ruleset; nil if there is none.
+func (r *rulesetInUse) counts() *plimsollv1.RulesetCounts {
+	held := r.current.Load()
+	if held == nil {
+		return nil
+	}
+	return &plimsollv1.RulesetCounts{Admitted: held.admitted.Load(), Denied: held.denied.Load(), Failed: held.failed.Load()}
 }
 
 func (r *rulesetInUse) isSet() bool { return r.current.Load() != nil }

@@ -86,7 +86,7 @@ type Options struct {
 	// OpenNamespaceLabels lets anybody change the labels of namespaces, which rules see.
 	// Default: only operators may.
 	OpenNamespaceLabels bool
-	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
+	// Rulesets, if set, is what plimsoll.v1.RulesetService works on; otherwise that is not
 	// served.
 	Rulesets RulesetControl
 	// DecisionInputs says which inputs are recorded with decisions. Default: all.
@@ -197,26 +197,29 @@ func (o Options) withDefaults() Options {
 
 // Service answers containers API calls. Make one with [New].
 type Service struct {
-	store      storage.Store
-	options    Options
-	ruleset    rulesetInUse
-	inFlight   *semaphore.Weighted
-	pages      pageViews
-	lane       lane
-	recorder   *recorder
-	exemptions latestExemptions
-	metrics    *metrics
-	explains   *semaphore.Weighted // for whoever explains
-	background *background
-	jobs       *semaphore.Weighted // for one at a time
-	paused     pausedJobs
-	auditor    *auditor
-	inputs     *inputRecorder // nil: they are not recorded
-	watches    atomic.Int64   // how many there are
-	drain      sync.Once      // closes draining
-	draining   chan struct{}  // closed when callers are to go elsewhere
-	maskSaid   occasion       // that rules cannot say what to hide
-	dropSaid   occasion       // that rules cannot say what to drop
+	store   storage.Store
+	options Options
+	ruleset rulesetInUse
+	shadow  atomic.Pointer[shadowRun] // nil: nothing runs in shadow
+	// shadowsEnding are those that another has taken the place of.
+	shadowsEnding sync.WaitGroup
+	inFlight      *semaphore.Weighted
+	pages         pageViews
+	lane          lane
+	recorder      *recorder
+	exemptions    latestExemptions
+	metrics       *metrics
+	explains      *semaphore.Weighted // for whoever explains
+	background    *background
+	jobs          *semaphore.Weighted // for one at a time
+	paused        pausedJobs
+	auditor       *auditor
+	inputs        *inputRecorder // nil: they are not recorded
+	watches       atomic.Int64   // how many there are
+	drain         sync.Once      // closes draining
+	draining      chan struct{}  // closed when callers are to go elsewhere
+	maskSaid      occasion       // that rules cannot say what to hide
+	dropSaid      occasion       // that rules cannot say what to drop
 }
 
 // New returns a Service over store. It refuses mutations until it is given a
@@ -324,6 +327,7 @@ func (s *Service) conclude(d *plimsoll.Decision, dryRun bool, err error) {
 		return
 	}
 	s.metrics.decided(d)
+	s.ruleset.count(d)
 	s.soundAlarm(d)
 	if s.options.OnDecision != nil {
 		s.options.OnDecision(*d)

@@ -13,17 +13,19 @@ import (
 
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "policy", Short: "Write, test, sign and roll back policies", GroupID: "rules",
+		Use: "policy", Short: "Write, test and sign policies", GroupID: "rules",
 		Long: `Tools for those who write policies. They need no server, and read policies as one
 would: with the same checks, and with the policies and validators that are built in if
-none are named. Others carry policies to servers: signed, through registries. And
-status, history, rollback and reload talk to a running server about its rules.`,
+none are named. Others carry policies to servers: signed, through registries. What talks
+to a running server about its rules is plimsoll ruleset.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyCheck(), newPolicyTest(), newPolicyEval(), newPolicyFmt(), newPolicyInspect(), newPolicyNew(), newPolicyBench())
 	cmd.AddCommand(newPolicyPush(), newPolicyPull(), newPolicySign(), newPolicyVerify())
-	cmd.AddCommand(newPolicyStatus(), newPolicyHistory(), newPolicyRollback(), newPolicyReload())
+	history := hidden(newRulesetList())
+	history.Use = "history"
+	cmd.AddCommand(hidden(newRulesetStatus()), history, hidden(newRulesetRollback()), hidden(newRulesetReload()))
 	return cmd
 }
 

@@ -28,8 +28,8 @@ change is judged by Rego policies and sandboxed WebAssembly validators before it
 stored, durably.
 
 Start a server to try it out with "plimsoll dev", one to keep with "plimsoll serve".
-"plimsoll policy" is for those who write policies, and mostly needs no server. The other
-commands talk to a running one.`
+"plimsoll policy" and "plimsoll plugin" are for those who write rules, and need no server.
+The other commands talk to a running one.`
 
 const rootExtra = `
 Environment:
@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newServe(), newDev(), newVersion(),
 		newGet(), newList(), newDescribe(), newHistory(), newWatch(),
 		newCreate(), newApply(), newEdit(), newUpdate(), newLabel(), newDelete(), newDiff(), newReview(), newExplain(),
-		newExport(), newImport(), newPolicy(), newPlugin(), newAudit(), newImpact(), newReplay(), newExemption(), newDecisions(), newCompile())
+		newExport(), newImport(), newPolicy(), newPlugin(), newRuleset(), newAudit(), newImpact(), newReplay(), newExemption(), newDecisions(), newCompile())
 	return root
 }
 

@@ -148,6 +148,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"replace":     replaceCommand,
 			"sha256":      sha256Command,
 			"keep":        keepCommand,
+			"waits":       waitsCommand,
 			"decision":    decisionCommand,
 			"mask":        maskCommand,
 			"certificate": certificateCommand,
@@ -271,6 +272,23 @@ func keepCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: keep VAR")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// waitsCommand runs a program again and again until it prints what matches.
+func waitsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: waits REGEXP PROGRAM ARGS…")
+	}
+	wanted := regexp.MustCompile(`(?m)` + args[0])
+	for deadline := time.Now().Add(startTimeout); ; {
+		err := ts.Exec(args[1], args[2:]...)
+		if wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s was not printed in time (%v)", args[0], err)
+		}
+	}
 }
 
 // masks are what differs from run to run.

@@ -49,6 +49,7 @@ func (k *rulekeeper) loadOnTrial(ctx context.Context, c candidate) (*loadedRules
 	validators := k.plugins
 	// However often a validator fails, it is asked: it is to be seen what it says.
 	validators.Verifier, validators.AlwaysAsk = nil, true
+	validators.Observe = nil // metrics are about those that judge
 	rules, err := loadRuleset(ctx, k.config, validators, c, nil)
 	if err != nil {
 		return nil, refusedCandidate(ctx, err)
@@ -111,13 +112,18 @@ func (k *rulekeeper) readPushedPolicies(ctx context.Context, bundles []service.P
 }
 
 // readKept reads rules that are kept, or that judge now.
-func (k *rulekeeper) readKept(ctx context.Context, digest string) (c candidate, err error) {
+func (k *rulekeeper) readKept(ctx context.Context, digest string) (candidate, error) {
+	entry, err := k.findKept(digest)
+	if err != nil {
+		return candidate{}, err
+	}
+	return k.readEntry(ctx, *entry)
+}
+
+// readEntry reads rules of the history that are to judge nothing.
+func (k *rulekeeper) readEntry(ctx context.Context, entry historyEntry) (c candidate, err error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
-	entry, err := k.history.find(digest, k.active)
-	if err != nil {
-		return c, err
-	}
 	c = candidate{k.active.policies, k.active.read}
 	if entry.Policies != None && entry.Policies != c.policies.digest {
 		c.policies = loadedPolicies{}

@@ -2,24 +2,18 @@ package server
 
 import (
 	"bytes"
-	"compress/gzip"
-	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/plimsoll-project/plimsoll/plugins"
 	"github.com/plimsoll-project/plimsoll/policy"
 )
 
@@ -35,13 +29,26 @@ type history struct {
 // historyIndex is the file index.json.
 type historyIndex struct {
 	Version int `json:"version"`
-	// Pinned says that the last entry is a rollback's, which stays until it is undone.
+	// Pinned says that the last entry was promoted or gone back to, and stays until that
+	// is undone.
 	Pinned bool `json:"pinned"`
 	// Entries are in the order in which they began to judge, the latest last.
 	Entries []historyEntry `json:"entries"`
+	// Candidates were sent to be tried and have not judged, the latest last. Versions 1
+	// and 2 had none.
+	Candidates []historyEntry `json:"candidates,omitempty"`
+	// Shadow is what runs in shadow; nil if nothing does.
+	Shadow *historyShadow `json:"shadow,omitempty"`
 }
 
-// historyEntry is rules that have judged.
+// historyShadow is rules that run in shadow, for Percent of the mutations.
+type historyShadow struct {
+	historyEntry
+
+	Percent float64 `json:"percent"`
+}
+
+// historyEntry is rules that have judged, or were to be tried.
 type historyEntry struct {
 	// Policies and Validators are their digests, none if there were none; Ruleset is that
 	// of all rules. Version 1 said nothing of validators.
@@ -52,8 +59,10 @@ type historyEntry struct {
 	Set string `json:"validator_set,omitempty"`
 	// Modules are the digests of those in the set.
 	Modules []string `json:"modules,omitempty"`
-	// Since is when they last began to judge.
+	// Since is when they last began to judge, or were sent, and By who made them; empty if
+	// nobody but the configuration did.
 	Since   time.Time       `json:"since"`
+	By      string          `json:"by,omitempty"`
 	Sources []historySource `json:"sources"`
 }
 
@@ -65,9 +74,11 @@ type historySource struct {
 const (
 	historyDir     = "history/policies"   // below the data directory
 	modulesDir     = "history/validators" // likewise
-	historyVersion = 2
-	// maxHistory is how many rulesets are kept, that which judges among them.
-	maxHistory = 5
+	historyVersion = 3
+	// maxHistory is how many rulesets are kept, that which judges among them, and
+	// maxCandidates how many that have not judged.
+	maxHistory    = 5
+	maxCandidates = 5
 	// maxKeptBytes bounds a set, which has its files in base64.
 	maxKeptBytes = 2*policy.DefaultMaxBytes + 1<<20
 )
@@ -107,12 +118,58 @@ func (h *history) setPath(fingerprint string) string {
 func (h *history) modulePath(digest string) string { return filepath.Join(h.modules, digest+".wasm") }
 
 // add notes that rules judge from now on, and keeps them.
-func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
+func (h *history) add(rules *loadedRules, pinned bool, by string, now time.Time) error {
+	entry, err := h.write(rules, true, by, now)
+	if err != nil {
+		return err
+	}
+	index := h.index
+	index.Pinned = pinned
+	index.Entries = append(without(index.Entries, entry), entry)
+	index.Entries = index.Entries[max(0, len(index.Entries)-maxHistory):]
+	index.Candidates = without(index.Candidates, entry)
+	if index.Shadow != nil && index.Shadow.isLike(entry) {
+		index.Shadow = nil
+	}
+	if err := h.writeIndex(index); err != nil {
+		return err
+	}
+	return h.prune()
+}
+
+// addShadow notes that rules run in shadow from now on, and keeps them.
+func (h *history) addShadow(rules *loadedRules, percent float64, by string, now time.Time) error {
+	entry, err := h.write(rules, false, by, now)
+	if err != nil {
+		return err
+	}
+	index := h.index
+	index.Shadow = &historyShadow{entry, percent}
+	if !slices.ContainsFunc(index.Entries, entry.isLike) {
+		index.Candidates = append(without(index.Candidates, entry), entry)
+		index.Candidates = index.Candidates[max(0, len(index.Candidates)-maxCandidates):]
+	}
+	if err := h.writeIndex(index); err != nil {
+		return err
+	}
+	return h.prune()
+}
+
+// endShadow notes that nothing runs in shadow any more.
+func (h *history) endShadow() error {
+	index := h.index
+	index.Shadow = nil
+	return h.writeIndex(index)
+}
+
+// write writes rules down, but for the index. A copy that has judged stays as it is if
+// those are not to judge: it may be signed where this one is not.
+func (h *history) write(rules *loadedRules, toJudge bool, by string, now time.Time) (historyEntry, error) {
 	entry := historyEntry{
-		Policies: rules.policies.digest, Validators: rules.validatorsDigest(), Ruleset: rules.Digest, Set: rules.set(), Since: now.UTC(),
+		Policies: rules.policies.digest, Validators: rules.validatorsDigest(), Ruleset: rules.Digest, Set: rules.set(), Since: now.UTC(), By: by,
 	}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return fmt.Errorf("keeping policies: %w", err)
+		return entry, fmt.Errorf("keeping policies: %w", err)
 	}
 	if set := rules.policies.set; set != nil {
 		for _, s := range set.Info() {
@@ -120,42 +177,31 @@ func (h *history) add(rules *loadedRules, pinned bool, now time.Time) error {
 		}
 		encoded, err := set.Encode()
 		if err != nil {
-			return err
+			return entry, err
 		}
-		if err := writeDurably(h.path(entry.Policies), zipped(encoded), 0o600); err != nil {
-			return fmt.Errorf("keeping policies: %w", err)
+		hasJudged := slices.ContainsFunc(h.index.Entries, func(e historyEntry) bool { return e.Policies == entry.Policies })
+		if !toJudge && hasJudged {
+			encoded = nil
+		}
+		if err := h.writePolicies(entry.Policies, encoded); err != nil {
+			return entry, fmt.Errorf("keeping policies: %w", err)
 		}
 	}
 	if entry.Set != "" {
 		var err error
 		if entry.Modules, err = h.addValidators(rules.read); err != nil {
-			return fmt.Errorf("keeping validators: %w", err)
+			return entry, fmt.Errorf("keeping validators: %w", err)
 		}
 	}
-	index := h.index
-	index.Pinned = pinned
-	index.Entries = slices.DeleteFunc(slices.Clone(index.Entries), func(e historyEntry) bool {
-		return e.Policies == entry.Policies && e.Validators == entry.Validators
-	})
-	index.Entries = append(index.Entries, entry)
-	index.Entries = index.Entries[max(0, len(index.Entries)-maxHistory):]
-	if err := h.write(index); err != nil {
-		return err
-	}
-	return h.prune()
+	return entry, nil
 }
 
-// set is what an entry of the history calls the validators' set.
-func (r *loadedRules) set() string {
-	if r.read.set == nil {
-		return ""
+// writePolicies writes a set that is encoded; nil stands for one that is there already.
+func (h *history) writePolicies(digest string, encoded []byte) error {
+	if encoded == nil {
+		return nil
 	}
-	return r.read.fingerprint
-}
-
-// isOf reports whether an entry is that of rules.
-func (e historyEntry) isOf(rules *loadedRules) bool {
-	return e.Policies == rules.policies.digest && e.Ruleset == rules.Digest && e.Set == rules.set()
+	return writeDurably(h.path(digest), zipped(encoded), 0o600)
 }
 
 // addValidators keeps a set, and the modules of it that are not kept yet, whose digests it
@@ -183,11 +229,11 @@ func (h *history) addValidators(read readValidators) ([]string, error) {
 func (h *history) unpin() error {
 	index := h.index
 	index.Pinned = false
-	return h.write(index)
+	return h.writeIndex(index)
 }
 
-// write replaces the index.
-func (h *history) write(index historyIndex) error {
+// writeIndex replaces the index.
+func (h *history) writeIndex(index historyIndex) error {
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return err
@@ -197,215 +243,4 @@ func (h *history) write(index historyIndex) error {
 	}
 	h.index = index
 	return nil
-}
-
-// prune removes what the index does not name, such as what a crash left behind.
-func (h *history) prune() error {
-	keep := []string{h.indexPath()}
-	for _, e := range h.index.Entries {
-		keep = append(keep, h.path(e.Policies), h.setPath(e.Set))
-		for _, digest := range e.Modules {
-			keep = append(keep, h.modulePath(digest))
-		}
-	}
-	return errors.Join(removeOthers(h.dir, keep), removeOthers(h.modules, keep))
-}
-
-// ownName is what files of the history are called, also those that are half written.
-var ownName = regexp.MustCompile(`^([0-9a-f]{64}\.(json\.gz|wasm)|\.new-.*)$`)
-
-// removeOthers removes those of its own files from a directory that are not in keep.
-func removeOthers(dir string, keep []string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		if name := filepath.Join(dir, e.Name()); ownName.MatchString(e.Name()) && !slices.Contains(keep, name) {
-			errs = append(errs, os.Remove(name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// last is the entry that judged last, or nil.
-func (h *history) last() *historyEntry {
-	if len(h.index.Entries) == 0 {
-		return nil
-	}
-	return &h.index.Entries[len(h.index.Entries)-1]
-}
-
-// find returns the entry that a digest means: of a ruleset, of policies or of validators,
-// in full or its beginning; the latest of several with the same. Empty means the latest
-// that going back to would change something of current.
-func (h *history) find(digest string, current *loadedRules) (*historyEntry, error) {
-	if digest == "" {
-		for _, e := range slices.Backward(h.index.Entries) {
-			if e.differs(current) {
-				return &e, nil
-			}
-		}
-		return nil, errNoPrevious
-	}
-	const shortest = 6
-	wanted := strings.TrimPrefix(strings.ToLower(digest), "sha256:")
-	var found *historyEntry
-	meant := ""
-	for _, e := range slices.Backward(h.index.Entries) {
-		for _, d := range []string{e.Ruleset, e.Policies, e.Validators} {
-			if len(wanted) < shortest || !strings.HasPrefix(d, "sha256:"+wanted) || d == meant {
-				continue
-			}
-			if found != nil {
-				return nil, errAmbiguousDigest
-			}
-			found, meant = &e, d
-		}
-	}
-	if found == nil {
-		return nil, errNotKept
-	}
-	return found, nil
-}
-
-// differs reports whether going back to an entry would make other rules than current ones
-// judge. Of what it does not have the current ones stay.
-func (e historyEntry) differs(current *loadedRules) bool {
-	return e.Policies != None && e.Policies != current.policies.digest || e.Set != "" && e.Validators != current.validatorsDigest()
-}
-
-// load reads a set again and checks it as if it were new. Only its digest shows whether
-// it is what was kept: see loadKept.
-func (h *history) load(ctx context.Context, options policy.Options, digest string) (*policy.Set, error) {
-	set, err := h.decode(digest)
-	if err != nil {
-		return nil, err
-	}
-	return policy.Read(ctx, options, set.Again()...)
-}
-
-// decode reads a set and does not check it.
-func (h *history) decode(digest string) (*policy.Set, error) {
-	if !isDigest(strings.TrimPrefix(digest, "sha256:")) {
-		return nil, fmt.Errorf("%q is no digest", digest) // but perhaps a path
-	}
-	encoded, err := readZipped(h.path(digest))
-	if err != nil {
-		return nil, err
-	}
-	return policy.Decode(encoded)
-}
-
-// validators reads a set of validators by its fingerprint.
-func (h *history) validators(fingerprint string) (*plugins.Set, error) {
-	if !isDigest(fingerprint) {
-		return nil, fmt.Errorf("%q is no digest", fingerprint)
-	}
-	encoded, err := readZipped(h.setPath(fingerprint))
-	if err != nil {
-		return nil, err
-	}
-	set, err := plugins.Decode(encoded, func(digest string) ([]byte, error) {
-		if !isDigest(digest) {
-			return nil, fmt.Errorf("%q is no digest", digest)
-		}
-		return os.ReadFile(h.modulePath(digest))
-	})
-	if err == nil && set.Fingerprint() != fingerprint {
-		err = errors.New("it is not what it was")
-	}
-	return set, err
-}
-
-// module is the latest that judged of a module in a registry, and since when it did.
-func (h *history) module(reference, pin string) (plugins.Module, time.Time, error) {
-	for _, e := range slices.Backward(h.index.Entries) {
-		if e.Set == "" {
-			continue
-		}
-		set, err := h.validators(e.Set)
-		if err != nil {
-			return plugins.Module{}, time.Time{}, fmt.Errorf("the copy of what judged last cannot be read: %w", err)
-		}
-		if m, ok := set.Module(reference, pin); ok {
-			return m, e.Since, nil
-		}
-	}
-	return plugins.Module{}, time.Time{}, errors.New("there is no copy of it that has judged before")
-}
-
-// isDigest reports whether text is hexadecimal digits, and no path.
-func isDigest(text string) bool {
-	_, err := hex.DecodeString(text)
-	return err == nil && text != ""
-}
-
-func readZipped(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(unzipped, maxKeptBytes))
-}
-
-func zipped(content []byte) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write(content) // to memory
-	_ = w.Close()
-	return b.Bytes()
-}
-
-// writeDurably replaces a file so that after a crash there is either the old one or the
-// new one.
-func writeDurably(path string, content []byte, mode fs.FileMode) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = errors.Join(f.Chmod(mode), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// source is the latest that judged of the source of a name, and since when it did.
-func (h *history) source(name string) (policy.Source, time.Time, error) {
-	for _, e := range slices.Backward(h.index.Entries) {
-		if !slices.ContainsFunc(e.Sources, func(s historySource) bool { return s.Name == name }) {
-			continue
-		}
-		set, err := h.decode(e.Policies)
-		if err != nil {
-			return policy.Source{}, time.Time{}, fmt.Errorf("the copy of what judged last cannot be read: %w", err)
-		}
-		for _, s := range set.Again() {
-			if s.Name() == name {
-				return s, e.Since, nil
-			}
-		}
-	}
-	return policy.Source{}, time.Time{}, errors.New("there is no copy of it that has judged before")
 }

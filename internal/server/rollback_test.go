@@ -32,7 +32,7 @@ func (s *running) reload() (*plimsollv1.RulesetStatus, error) {
 	return res.GetStatus(), err
 }
 
-func (s *running) history() []*plimsollv1.PastRuleset {
+func (s *running) history() []*plimsollv1.KeptRuleset {
 	s.Helper()
 	res, err := s.policies.ListRulesets(s.ctx(), &plimsollv1.ListRulesetsRequest{})
 	if err != nil {
@@ -65,7 +65,7 @@ func TestRollback(t *testing.T) {
 		digests = append(digests, s.status().GetPolicies())
 	}
 	kept := s.history()
-	if len(kept) != maxHistory || kept[0].GetPolicies() != digests[6] || !kept[0].GetActive() || kept[4].GetPolicies() != digests[2] || kept[4].GetActive() {
+	if len(kept) != maxHistory || kept[0].GetPolicies() != digests[6] || kept[0].GetState() != plimsollv1.RulesetState_RULESET_STATE_ACTIVE || kept[4].GetPolicies() != digests[2] || kept[4].GetState() == plimsollv1.RulesetState_RULESET_STATE_ACTIVE {
 		t.Errorf("history is %v", kept)
 	}
 	if entries, err := os.ReadDir(filepath.Join(config.Data, historyDir)); err != nil || len(entries) != maxHistory+1 {
@@ -96,7 +96,7 @@ func TestRollback(t *testing.T) {
 	s.stop()
 	s = run(t, config)
 	s.denies("policies 3")
-	if !s.status().GetPinned() || !strings.Contains(s.log.String(), "pinned by a rollback") {
+	if !s.status().GetPinned() || !strings.Contains(s.log.String(), "the rules are pinned") {
 		t.Errorf("after a restart: %v\n%s", s.status(), s.log)
 	}
 

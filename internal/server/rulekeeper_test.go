@@ -31,8 +31,8 @@ type running struct {
 	testing.TB
 	// containers and policies call it on its unix socket, anonymous on TCP.
 	containers containerdv1connect.ContainersClient
-	policies   plimsollv1connect.PolicyServiceClient
-	anonymous  plimsollv1connect.PolicyServiceClient
+	policies   plimsollv1connect.RulesetServiceClient
+	anonymous  plimsollv1connect.RulesetServiceClient
 	client     *http.Client // on its unix socket
 	web        string       // the URL on TCP
 	log        *lockedLog
@@ -128,8 +128,8 @@ func tryRun(t testing.TB, config Config) (*running, error) {
 		client := &http.Client{Transport: transport}
 		s.client, s.web = client, "http://"+address.String()
 		s.containers = containerdv1connect.NewContainersClient(client, "http://unix")
-		s.policies = plimsollv1connect.NewPolicyServiceClient(client, "http://unix")
-		s.anonymous = plimsollv1connect.NewPolicyServiceClient(http.DefaultClient, s.web)
+		s.policies = plimsollv1connect.NewRulesetServiceClient(client, "http://unix")
+		s.anonymous = plimsollv1connect.NewRulesetServiceClient(http.DefaultClient, s.web)
 		return s, nil
 	}
 }
@@ -424,7 +424,7 @@ func TestReloadWithoutWatching(t *testing.T) {
 				t.Fatal(err)
 			}
 			installed := make(chan string, 10)
-			k.begin(func(rules *service.Ruleset) { installed <- rules.Digest })
+			k.begin(installing(installed))
 			first := <-installed
 			writeFile(t, filepath.Join(dir, "a.rego"), denying("second"))
 			ctx, cancel := context.WithCancel(t.Context())
@@ -441,3 +441,9 @@ func TestReloadWithoutWatching(t *testing.T) {
 		})
 	}
 }
+
+// installing receives the digests of the rulesets that are to judge.
+type installing chan string
+
+func (i installing) SetRuleset(rules *service.Ruleset)   { i <- rules.Digest }
+func (i installing) SetShadow(*service.Ruleset, float64) {}

@@ -7,12 +7,12 @@ import (
 	"github.com/plimsoll-project/plimsoll/service"
 )
 
-// report updates what Status and History answer.
+// report updates what Status and Kept answer.
 func (k *rulekeeper) report(rules *loadedRules) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.status.Ruleset, k.status.Policies, k.status.Pinned = rules.Digest, rules.policies.digest, k.history.index.Pinned
-	k.judging = rules.validators
+	k.validators = rules.validators
 	k.status.Validators, k.status.Bound = rules.validatorsDigest(), boundValidators(rules)
 	k.status.Since = k.now()
 	if last := k.history.last(); last != nil && last.isOf(rules) {
@@ -24,14 +24,15 @@ func (k *rulekeeper) report(rules *loadedRules) {
 			k.status.Revisions = append(k.status.Revisions, service.SourceRevision(info))
 		}
 	}
-	k.past = nil
-	for _, e := range slices.Backward(k.history.index.Entries) {
-		past := service.PastRuleset{Ruleset: e.Ruleset, Policies: e.Policies, Validators: e.Validators, Since: e.Since, Active: e.isOf(rules)}
-		for _, s := range e.Sources {
-			past.Revisions = append(past.Revisions, service.SourceRevision(s))
-		}
-		k.past = append(k.past, past)
-	}
+	k.kept = k.history.kept(rules)
+}
+
+// reportShadow updates what is said of the rules in shadow. k.changing is held.
+func (k *rulekeeper) reportShadow(shadowed *service.ShadowedRuleset) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.shadowed = shadowed
+	k.kept = k.history.kept(k.active)
 }
 
 // reportCheck notes when the rules were last looked at and what came of it.
@@ -44,7 +45,7 @@ func (k *rulekeeper) reportCheck(err error) {
 // Status implements [service.RulesetControl].
 func (k *rulekeeper) Status() service.RulesetStatus {
 	k.mu.Lock()
-	status, judging := k.status, k.judging
+	status, judging := k.status, k.validators
 	k.mu.Unlock()
 	if judging != nil {
 		for _, q := range judging.Quarantines() {
@@ -86,9 +87,9 @@ func boundValidators(rules *loadedRules) []service.BoundValidator {
 	return bound
 }
 
-// History implements [service.RulesetControl].
-func (k *rulekeeper) History() []service.PastRuleset {
+// Kept implements [service.RulesetControl].
+func (k *rulekeeper) Kept() []service.KeptRuleset {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.Clone(k.past)
+	return slices.Clone(k.kept)
 }

@@ -109,7 +109,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		OnDecision:          onDecision,
 		Metrics:             registry,
 	})
-	rules.begin(svc.SetRuleset)
+	rules.begin(svc)
 
 	serving, stopWorking := context.WithCancel(ctx)
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
@@ -119,6 +119,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	defer func() {
 		stopWorking()
 		working.Wait()
+		svc.EndShadow()
 	}()
 
 	couriers, err := startCouriers(config, options, svc, id, registry, log)

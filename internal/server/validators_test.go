@@ -251,7 +251,7 @@ func TestRollbackOfValidators(t *testing.T) {
 		t.Errorf("bound are %v", bound)
 	}
 	kept := s.history()
-	if len(kept) != maxHistory || !kept[0].GetActive() || kept[0].GetValidators() != last.GetValidators() || kept[4].GetValidators() != digests[1].GetValidators() {
+	if len(kept) != maxHistory || kept[0].GetState() != plimsollv1.RulesetState_RULESET_STATE_ACTIVE || kept[0].GetValidators() != last.GetValidators() || kept[4].GetValidators() != digests[1].GetValidators() {
 		t.Errorf("history is %v", kept)
 	}
 	// Five sets, and the two modules that they share.

@@ -31,6 +31,7 @@ func (k *rulekeeper) run(ctx context.Context, hangup <-chan os.Signal) {
 		all.Go(func() { r.poll(ctx, k.config.PolicyPoll, k.log, changed) })
 	}
 	all.Go(func() { k.watchFiles(ctx, changed) })
+	all.Go(func() { k.resumeShadow(ctx) })
 	k.look(ctx, news, hangup)
 }
 

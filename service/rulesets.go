@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
 
@@ -18,14 +19,28 @@ import (
 type RulesetControl interface {
 	// Status says which rules judge, and how it stands with where they come from.
 	Status() RulesetStatus
-	// History lists the rules that can be gone back to, the latest first.
-	History() []PastRuleset
+	// Kept lists the rulesets that are kept, in the order of the API.
+	Kept() []KeptRuleset
+	// Diff says what differs between two rulesets that are kept; empty stands for the one
+	// that judges, and the one in shadow.
+	Diff(ctx context.Context, from, to string) (*RulesetDiff, error)
+	// Shadow keeps a candidate and has it run in shadow, by SetShadow. What is wrong with
+	// it is a RefusedCandidateError, and then nothing changes.
+	Shadow(ctx context.Context, c Candidate, percent float64, by string) error
+	// InShadow says what runs in shadow; false if nothing is to.
+	InShadow() (ShadowedRuleset, bool)
+	// StopShadow ends what Shadow began.
+	StopShadow(ctx context.Context) error
+	// Promote makes a ruleset judge that is kept; digest is its own, or the beginning. What
+	// is wrong with it is a RefusedRulesError.
+	Promote(ctx context.Context, digest, by string) error
 	// Rollback makes earlier rules judge; digest is theirs, its beginning, or empty for
 	// the latest others. What is wrong with them is a RefusedRulesError.
-	Rollback(ctx context.Context, digest string) error
-	// Reload loads the rules anew from where they come from, and ends what Rollback
-	// began. What is wrong with them is a RefusedRulesError, and then nothing changes.
-	Reload(ctx context.Context) error
+	Rollback(ctx context.Context, digest, by string) error
+	// Reload loads the rules anew from where they come from, and ends what Promote or
+	// Rollback began. What is wrong with them is a RefusedRulesError, and then nothing
+	// changes.
+	Reload(ctx context.Context, by string) error
 	// Candidate loads rules that are to judge nothing. They share nothing with those that
 	// judge. The caller releases them. What is wrong with them is a RefusedCandidateError.
 	Candidate(ctx context.Context, c Candidate) (*Ruleset, error)
@@ -40,7 +55,7 @@ type RulesetStatus struct {
 	Bound []BoundValidator
 	// Since is when the rules began to judge.
 	Since time.Time
-	// Pinned says that they are a rollback's.
+	// Pinned says that they were promoted or gone back to.
 	Pinned    bool
 	Revisions []SourceRevision
 	Sources   []SourceStatus
@@ -84,12 +99,30 @@ type SourceStatus struct {
 	Err     error
 }
 
-// PastRuleset is rules that have judged.
-type PastRuleset struct {
+// RulesetState says what becomes of a ruleset that is kept.
+type RulesetState = plimsollv1.RulesetState
+
+// KeptRuleset is a ruleset that is kept.
+type KeptRuleset struct {
 	Ruleset, Policies, Validators string
+	State                         RulesetState
 	Since                         time.Time
-	Active                        bool
+	By                            string // empty: the configuration
 	Revisions                     []SourceRevision
+}
+
+// ShadowedRuleset is a ruleset that is to run in shadow.
+type ShadowedRuleset struct {
+	KeptRuleset
+
+	Percent float64
+	Err     error // why it does not run
+}
+
+// RulesetDiff is what differs between two rulesets.
+type RulesetDiff struct {
+	From, To    string
+	Differences []*plimsollv1.RulesetDifference
 }
 
 // RefusedRulesError says why rules were not made to judge.
@@ -126,32 +159,58 @@ func requireOperator(ctx context.Context) error {
 	return errNotOperator
 }
 
-// policiesV1 is plimsoll.v1.PolicyService.
-type policiesV1 struct {
+// rulesetsV1 is plimsoll.v1.RulesetService.
+type rulesetsV1 struct {
 	*Service
 }
 
-// GetStatus implements plimsoll.v1.PolicyService.
-func (s policiesV1) GetStatus(ctx context.Context, _ *plimsollv1.GetStatusRequest) (*plimsollv1.GetStatusResponse, error) {
+// GetStatus implements plimsoll.v1.RulesetService.
+func (s rulesetsV1) GetStatus(ctx context.Context, _ *plimsollv1.GetStatusRequest) (*plimsollv1.GetStatusResponse, error) {
 	return &plimsollv1.GetStatusResponse{Status: s.status(ctx)}, nil
 }
 
-// ListRulesets implements plimsoll.v1.PolicyService.
-func (s policiesV1) ListRulesets(context.Context, *plimsollv1.ListRulesetsRequest) (*plimsollv1.ListRulesetsResponse, error) {
+// ListRulesets implements plimsoll.v1.RulesetService.
+func (s rulesetsV1) ListRulesets(ctx context.Context, _ *plimsollv1.ListRulesetsRequest) (*plimsollv1.ListRulesetsResponse, error) {
 	res := &plimsollv1.ListRulesetsResponse{}
-	for _, past := range s.options.Rulesets.History() {
-		res.Rulesets = append(res.Rulesets, &plimsollv1.PastRuleset{
-			Ruleset: past.Ruleset, Policies: past.Policies, Validators: past.Validators, Since: timestamp(past.Since), Active: past.Active, Revisions: revisions(past.Revisions),
-		})
+	operator := requireOperator(ctx) == nil
+	for _, kept := range s.options.Rulesets.Kept() {
+		out := &plimsollv1.KeptRuleset{
+			Ruleset: kept.Ruleset, Policies: kept.Policies, Validators: kept.Validators, State: kept.State, Since: timestamp(kept.Since), Revisions: revisions(kept.Revisions),
+		}
+		if operator {
+			out.By = kept.By
+		}
+		switch run := s.shadow.Load(); {
+		case kept.State == plimsollv1.RulesetState_RULESET_STATE_ACTIVE:
+			out.Counts = s.ruleset.counts()
+		case kept.State == plimsollv1.RulesetState_RULESET_STATE_SHADOW && run != nil:
+			out.Counts = run.tally.said()
+		}
+		res.Rulesets = append(res.Rulesets, out)
 	}
 	return res, nil
 }
 
-// Rollback implements plimsoll.v1.PolicyService.
-func (s policiesV1) Rollback(ctx context.Context, req *plimsollv1.RollbackRequest) (*plimsollv1.RollbackResponse, error) {
+// Promote implements plimsoll.v1.RulesetService.
+func (s rulesetsV1) Promote(ctx context.Context, req *plimsollv1.PromoteRequest) (*plimsollv1.PromoteResponse, error) {
+	err := requireOperator(ctx)
+	if err == nil && req.GetDigest() == "" {
+		err = &plimsoll.RequestError{Field: "digest", Problem: "is missing: say which ruleset is to judge"}
+	}
+	if err == nil {
+		err = s.options.Rulesets.Promote(ctx, req.GetDigest(), userOf(ctx).Name)
+	}
+	if err != nil {
+		return nil, s.connectError(ctx, err, nil)
+	}
+	return &plimsollv1.PromoteResponse{Status: s.status(ctx)}, nil
+}
+
+// Rollback implements plimsoll.v1.RulesetService.
+func (s rulesetsV1) Rollback(ctx context.Context, req *plimsollv1.RollbackRequest) (*plimsollv1.RollbackResponse, error) {
 	err := requireOperator(ctx)
 	if err == nil {
-		err = s.options.Rulesets.Rollback(ctx, req.GetDigest())
+		err = s.options.Rulesets.Rollback(ctx, req.GetDigest(), userOf(ctx).Name)
 	}
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
@@ -159,11 +218,11 @@ func (s policiesV1) Rollback(ctx context.Context, req *plimsollv1.RollbackReques
 	return &plimsollv1.RollbackResponse{Status: s.status(ctx)}, nil
 }
 
-// Reload implements plimsoll.v1.PolicyService.
-func (s policiesV1) Reload(ctx context.Context, _ *plimsollv1.ReloadRequest) (*plimsollv1.ReloadResponse, error) {
+// Reload implements plimsoll.v1.RulesetService.
+func (s rulesetsV1) Reload(ctx context.Context, _ *plimsollv1.ReloadRequest) (*plimsollv1.ReloadResponse, error) {
 	err := requireOperator(ctx)
 	if err == nil {
-		err = s.options.Rulesets.Reload(ctx)
+		err = s.options.Rulesets.Reload(ctx, userOf(ctx).Name)
 	}
 	if err != nil {
 		return nil, s.connectError(ctx, err, nil)
@@ -171,7 +230,7 @@ func (s policiesV1) Reload(ctx context.Context, _ *plimsollv1.ReloadRequest) (*p
 	return &plimsollv1.ReloadResponse{Status: s.status(ctx)}, nil
 }
 
-func (s policiesV1) status(ctx context.Context) *plimsollv1.RulesetStatus {
+func (s rulesetsV1) status(ctx context.Context) *plimsollv1.RulesetStatus {
 	status := s.options.Rulesets.Status()
 	out := &plimsollv1.RulesetStatus{
 		Ruleset: status.Ruleset, Policies: status.Policies, Since: timestamp(status.Since), Pinned: status.Pinned,

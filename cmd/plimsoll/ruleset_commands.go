@@ -23,7 +23,7 @@ type rulesCommand struct {
 }
 
 // call makes cmd one that calls the server.
-func (r *rulesCommand) call(cmd *cobra.Command, call func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, args []string) error) *cobra.Command {
+func (r *rulesCommand) call(cmd *cobra.Command, call func(ctx context.Context, client plimsollv1connect.RulesetServiceClient, p *printer, args []string) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p, err := r.output.printer(cmd)
 		if err != nil {
@@ -38,7 +38,7 @@ func (r *rulesCommand) call(cmd *cobra.Command, call func(ctx context.Context, c
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), r.timeout)
 		defer cancel()
-		return call(ctx, plimsollv1connect.NewPolicyServiceClient(httpClient, base), p, args)
+		return call(ctx, plimsollv1connect.NewRulesetServiceClient(httpClient, base), p, args)
 	}
 	r.add(cmd)
 	_ = cmd.Flags().MarkHidden("namespace") // the rules are the same for all
@@ -46,13 +46,17 @@ func (r *rulesCommand) call(cmd *cobra.Command, call func(ctx context.Context, c
 	return cmd
 }
 
-func newPolicyStatus() *cobra.Command {
+// operatorsOnly says who may call.
+const operatorsOnly = `
+Works on the server's unix socket only, as root or the user that it runs as.`
+
+func newRulesetStatus() *cobra.Command {
 	return new(rulesCommand).call(&cobra.Command{
 		Use: "status", Short: "Show which rules a server judges by", Args: cobra.NoArgs,
 		Long: `Show which rules a running server judges by, since when, what they were made of, and
 whether anything is wrong with where they come from. If there is (the files have policies
 that cannot be loaded, or a source cannot be reached), the exit status is 1.`,
-	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
+	}, func(ctx context.Context, client plimsollv1connect.RulesetServiceClient, p *printer, _ []string) error {
 		res, err := client.GetStatus(ctx, &plimsollv1.GetStatusRequest{})
 		if err != nil {
 			return err
@@ -67,41 +71,15 @@ that cannot be loaded, or a source cannot be reached), the exit status is 1.`,
 	})
 }
 
-func newPolicyHistory() *cobra.Command {
-	return new(rulesCommand).call(&cobra.Command{
-		Use: "history", Short: "List the rules that a server can go back to", Args: cobra.NoArgs,
-		Long: `List the rules that have judged on a running server, policies and validators, the latest
-first. It can go back to any of them with plimsoll policy rollback.`,
-	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
-		res, err := client.ListRulesets(ctx, &plimsollv1.ListRulesetsRequest{})
-		if err != nil {
-			return err
-		}
-		if !p.isTable() {
-			return p.document(res)
-		}
-		t := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
-		_, _ = fmt.Fprintln(t, "RULESET\tPOLICIES\tVALIDATORS\tSINCE\tMADE OF")
-		for _, past := range res.GetRulesets() {
-			made := madeOf(past.GetRevisions())
-			if past.GetActive() {
-				made += "   (judging)"
-			}
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", short(past.GetRuleset()), short(past.GetPolicies()), orDash(short(past.GetValidators())), when(past.GetSince()), made)
-		}
-		return t.Flush()
-	})
-}
-
-func newPolicyRollback() *cobra.Command {
+func newRulesetRollback() *cobra.Command {
 	return new(rulesCommand).call(&cobra.Command{
 		Use: "rollback [DIGEST]", Short: "Have a server go back to earlier rules", Args: cobra.MaximumNArgs(1),
 		Long: `Have a running server judge by earlier rules again, policies and validators: those of a
 digest, or the latest others than now. They stay, also when the server is restarted,
-until plimsoll policy reload. Works on the server's unix socket only, as root or its user.`,
-		Example: `  plimsoll policy rollback --address unix:///run/plimsoll/plimsoll.sock
-  plimsoll policy rollback 3f9a2c71 --address unix:///run/plimsoll/plimsoll.sock`,
-	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, args []string) error {
+until plimsoll ruleset reload.` + operatorsOnly,
+		Example: `  plimsoll ruleset rollback --address unix:///run/plimsoll/plimsoll.sock
+  plimsoll ruleset rollback 3f9a2c71 --address unix:///run/plimsoll/plimsoll.sock`,
+	}, func(ctx context.Context, client plimsollv1connect.RulesetServiceClient, p *printer, args []string) error {
 		res, err := client.Rollback(ctx, &plimsollv1.RollbackRequest{Digest: strings.Join(args, "")})
 		if err != nil {
 			return err
@@ -110,14 +88,32 @@ until plimsoll policy reload. Works on the server's unix socket only, as root or
 	})
 }
 
-func newPolicyReload() *cobra.Command {
+func newRulesetPromote() *cobra.Command {
+	return new(rulesCommand).call(&cobra.Command{
+		Use: "promote DIGEST", Short: "Have a server judge by a ruleset that it keeps", Args: cobra.ExactArgs(1),
+		Long: `Have a running server judge by a ruleset that it keeps: one that was tried in shadow, or
+any other of plimsoll ruleset list. It takes the place of the rules that judge at once
+and as a whole, and stays, also when the server is restarted, until plimsoll ruleset
+reload. Where the server asks for signatures, policies and modules must have them.
+If it is in shadow, it is not any more.` + operatorsOnly,
+		Example: `  plimsoll ruleset promote 3f9a2c71 --address unix:///run/plimsoll/plimsoll.sock`,
+	}, func(ctx context.Context, client plimsollv1connect.RulesetServiceClient, p *printer, args []string) error {
+		res, err := client.Promote(ctx, &plimsollv1.PromoteRequest{Digest: args[0]})
+		if err != nil {
+			return err
+		}
+		return printStatus(p, res.GetStatus())
+	})
+}
+
+func newRulesetReload() *cobra.Command {
 	return new(rulesCommand).call(&cobra.Command{
 		Use: "reload", Short: "Have a server load its rules anew", Args: cobra.NoArgs,
 		Long: `Have a running server load its policies and validators anew from where they come from,
-and end a rollback. If anything is wrong with them it says so, and nothing changes.
-Works on the server's unix socket only, as root or its user.`,
-		Example: `  plimsoll policy reload --address unix:///run/plimsoll/plimsoll.sock`,
-	}, func(ctx context.Context, client plimsollv1connect.PolicyServiceClient, p *printer, _ []string) error {
+and end what promote or rollback began. If anything is wrong with them it says so, and
+nothing changes.` + operatorsOnly,
+		Example: `  plimsoll ruleset reload --address unix:///run/plimsoll/plimsoll.sock`,
+	}, func(ctx context.Context, client plimsollv1connect.RulesetServiceClient, p *printer, _ []string) error {
 		res, err := client.Reload(ctx, &plimsollv1.ReloadRequest{})
 		if err != nil {
 			return err
@@ -138,7 +134,7 @@ func printStatus(p *printer, status *plimsollv1.RulesetStatus) error {
 	row("Since", when(status.GetSince()))
 	row("Made of", madeOf(status.GetRevisions()))
 	if status.GetPinned() {
-		row("Pinned", "yes, by a rollback, until plimsoll policy reload")
+		row("Pinned", "yes, until plimsoll ruleset reload")
 	}
 	if err := t.Flush(); err != nil {
 		return err
