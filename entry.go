@@ -22,6 +22,9 @@ const (
 	// KindDecision: the record of a decision, by namespace and ID. It is no entry but a
 	// record of the log: see package storage.
 	KindDecision EntryKind = "decision"
+	// KindDecisionInput: what rules judged of an attempt that was admitted, in the log too,
+	// under the key of its decision.
+	KindDecisionInput EntryKind = "decision-input"
 	// KindDrops: how many decisions were not recorded, in the log too.
 	KindDrops EntryKind = "drops"
 )

@@ -29,6 +29,32 @@ func asked(user, namespace, id, spec string) *plimsoll.Input {
 // A spec that trap-once traps at; it judges smallSpec.
 var largeSpec = `{"x":"` + strings.Repeat("x", 1000) + `"}`
 
+// What is judged in the background is held against nobody, and judged whoever is in
+// quarantine.
+func TestQuarantineOfNobody(t *testing.T) {
+	module := fixture(t, "trap-once")
+	v, err := Load(t.Context(), Options{}, FS(files(bound("m", module), map[string][]byte{"m": module}), "validators.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	judge := func(ctx context.Context, id int, want bool) {
+		t.Helper()
+		_, err := v.Judge(ctx, asked("mallory", "default", fmt.Sprint(id), largeSpec))
+		if got := errors.Is(err, plimsoll.ErrQuarantined); got != want || err == nil {
+			t.Fatalf("in quarantine: %v, want %v: %v", got, want, err)
+		}
+	}
+	for id := range 2 * quarantineAfter {
+		judge(plimsoll.InBackground(t.Context()), id, false)
+	}
+	for id := range quarantineAfter {
+		judge(t.Context(), id, false)
+	}
+	judge(t.Context(), 99, true)
+	judge(plimsoll.InBackground(t.Context()), 99, false)
+}
+
 // TestQuarantine has one caller's containers fail, and time go by.
 func TestQuarantine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -102,7 +102,7 @@ func (s *Set) Load(ctx context.Context, opts Options) (_ *Validators, err error)
 	if v.digest, err = digestOf(v.List()); err != nil {
 		return nil, err
 	}
-	return v, nil
+	return v, v.findParts()
 }
 
 func newValidators(ctx context.Context, opts Options) (*Validators, error) {

@@ -22,6 +22,7 @@ type Validators struct {
 	cache    wazero.CompilationCache
 	bindings []*binding
 	digest   string
+	parts    []plimsoll.Part
 	log      *slog.Logger
 	stderr   io.Writer                        // nil discards
 	try      func(context.Context, Job) error // never nil
@@ -30,12 +31,22 @@ type Validators struct {
 	closed   error
 }
 
-var _ plimsoll.Judge = (*Validators)(nil)
+var _ plimsoll.PartedJudge = (*Validators)(nil)
 
 // Judge asks every validator that the mutation matches, in order, and collects what
 // all of them find. Those in shadow are asked beside the others. When an enforcing one has no verdict, nor has Judge: see
 // [plimsoll.Judge] for the errors. After Close it is [plimsoll.ErrNotReady].
 func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdict, error) {
+	return v.judge(ctx, in, nil)
+}
+
+// JudgeParts implements [plimsoll.PartedJudge]. None in shadow is asked.
+func (v *Validators) JudgeParts(ctx context.Context, in *plimsoll.Input, chosen func(name string) bool) (plimsoll.Verdict, error) {
+	return v.judge(ctx, in, chosen)
+}
+
+// judge asks the validators that are chosen; all of them if that is nil.
+func (v *Validators) judge(ctx context.Context, in *plimsoll.Input, chosen func(name string) bool) (plimsoll.Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return plimsoll.Verdict{}, fmt.Errorf("asking the validators: %w", err)
 	}
@@ -43,9 +54,15 @@ func (v *Validators) Judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Ve
 		return plimsoll.Verdict{}, fmt.Errorf("the validators were closed: %w", plimsoll.ErrNotReady)
 	}
 	var verdict plimsoll.Verdict
-	shadows := v.startShadows(ctx, in)
+	var shadows []*shadowCall
+	if chosen == nil {
+		shadows = v.startShadows(ctx, in)
+	}
 	key := plimsoll.Key{Namespace: in.Namespace, ID: in.Object.ID}
 	for _, b := range v.bindings {
+		if chosen != nil && !chosen(b.info.Name) {
+			continue
+		}
 		if b.info.Enforcement == Shadow || !b.info.Match.covers(in) {
 			continue
 		}
@@ -107,6 +124,24 @@ func (v *Validators) Quarantines() []Quarantine {
 // Digest identifies all that decides what Judge finds: modules, matches, settings,
 // limits and their order.
 func (v *Validators) Digest() string { return v.digest }
+
+// Parts are the validators that are not in shadow, in the order in which they judge.
+func (v *Validators) Parts() []plimsoll.Part { return slices.Clone(v.parts) }
+
+// findParts finds the parts of v, which is complete otherwise.
+func (v *Validators) findParts() error {
+	for _, b := range v.bindings {
+		if b.info.Enforcement == Shadow {
+			continue
+		}
+		digest, err := digestOf([]Info{b.info})
+		if err != nil {
+			return err
+		}
+		v.parts = append(v.parts, plimsoll.Part{Name: b.info.Name, Digest: digest, Covers: b.info.Match.covers})
+	}
+	return nil
+}
 
 // List describes the bindings in the order in which they judge.
 func (v *Validators) List() []Info {

@@ -42,7 +42,7 @@ func (p *Policies) JudgeExemption(ctx context.Context, r *plimsoll.ExemptionRequ
 
 func (p *Policies) judgeExemption(ctx context.Context, r *plimsoll.ExemptionRequest) (plimsoll.Verdict, error) {
 	in := &plimsoll.Input{Operation: r.Operation, User: r.User, DryRun: r.DryRun, Object: &plimsoll.Container{}}
-	q, err := p.exemptions.matching(in)
+	q, err := p.exemptions.matching(in, nil)
 	if q == nil || err != nil {
 		return plimsoll.Verdict{}, err
 	}

@@ -56,7 +56,7 @@ func (p *Policies) explain(ctx context.Context, in *plimsoll.Input, doc []byte) 
 	fired := p.newTracer()
 	in = inputOf(in, whole)
 	for _, g := range p.groups {
-		q, err := g.matching(in)
+		q, err := g.matching(in, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (p *Policies) explainPatches(ctx context.Context, in *plimsoll.Input, doc [
 		return nil, err
 	}
 	in = inputOf(in, whole)
-	q, err := p.patches.matching(in)
+	q, err := p.patches.matching(in, nil)
 	if q == nil || err != nil {
 		return nil, err
 	}

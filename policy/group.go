@@ -172,16 +172,32 @@ func (f *footprint) merge(other *footprint) {
 
 // visibleTo returns a function that tells what rules of a module can see of the input:
 // what the module refers to, and the modules of all packages that it refers to, however
-// remotely. Like a footprint it errs on the side of more: a reference whose keys are not
-// constant is one to every package that it may mean.
+// remotely.
 func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *sight {
+	reachable := reachableFrom(modules)
+	own := map[string]*sight{}
+	for file, m := range modules {
+		own[file] = sightOf(m)
+	}
+	return func(m *ast.Module) *sight {
+		f := &sight{}
+		for _, file := range reachable(m) {
+			f.merge(own[file])
+		}
+		return f
+	}
+}
+
+// reachableFrom returns a function that lists the files of a module's package and of all
+// packages that these refer to, however remotely. Like a footprint it errs on the side of
+// more: a reference whose keys are not constant is one to every package that it may mean.
+// From nil all files are reachable.
+func reachableFrom(modules map[string]*ast.Module) func(m *ast.Module) []string {
 	var (
 		files  = slices.Sorted(maps.Keys(modules))
 		direct = map[string][]string{} // files by file
-		own    = map[string]*sight{}
 	)
 	for _, file := range files {
-		own[file] = sightOf(modules[file])
 		uses := map[string]bool{file: true}
 		dataRefs(modules[file], func(path ast.Ref) {
 			for _, other := range files {
@@ -192,16 +208,16 @@ func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *sight {
 		})
 		direct[file] = slices.Sorted(maps.Keys(uses))
 	}
-	return func(m *ast.Module) *sight {
-		f := &sight{}
+	return func(m *ast.Module) []string {
 		seen := map[string]bool{}
+		var found []string
 		var visit func(file string)
 		visit = func(file string) {
 			if seen[file] {
 				return
 			}
 			seen[file] = true
-			f.merge(own[file])
+			found = append(found, file)
 			for _, other := range direct[file] {
 				visit(other)
 			}
@@ -212,7 +228,7 @@ func visibleTo(modules map[string]*ast.Module) func(m *ast.Module) *sight {
 				visit(file)
 			}
 		}
-		return f
+		return found
 	}
 }
 
@@ -263,10 +279,10 @@ func mayMean(ref, pkg ast.Ref) bool {
 	return true
 }
 
-// judgeGroup evaluates the rules of g that match, or remembers what they said of an input
-// that looked the same to them.
-func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input) (plimsoll.Verdict, error) {
-	q, err := g.matching(in)
+// judgeGroup evaluates the rules of g that match and, unless that is nil, are of a chosen
+// package, or remembers what they said of an input that looked the same to them.
+func (p *Policies) judgeGroup(ctx context.Context, g *group, in *plimsoll.Input, chosen func(name string) bool) (plimsoll.Verdict, error) {
+	q, err := g.matching(in, chosen)
 	if q == nil || err != nil {
 		return plimsoll.Verdict{}, err
 	}

@@ -23,11 +23,12 @@ import (
 // Besides the errors of [plimsoll.Judge], it gives a [plimsoll.RequestError] for a
 // document that is ambiguous; see the package's guarantees.
 func (p *Policies) Judge(ctx context.Context, in *plimsoll.Input) (verdict plimsoll.Verdict, err error) {
-	onGrownStack(func() { verdict, err = p.judge(ctx, in) })
+	onGrownStack(func() { verdict, err = p.judge(ctx, in, nil) })
 	return verdict, err
 }
 
-func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plimsoll.Verdict, err error) {
+// judge evaluates the rules of the packages that are chosen; all of them if that is nil.
+func (p *Policies) judge(ctx context.Context, in *plimsoll.Input, chosen func(name string) bool) (verdict plimsoll.Verdict, err error) {
 	// OPA's arithmetic panics on numbers that a rule may make of a caller's string.
 	defer func() {
 		if r := recover(); r != nil {
@@ -40,7 +41,7 @@ func (p *Policies) judge(ctx context.Context, in *plimsoll.Input) (verdict plims
 	ctx, done := p.limit(ctx)
 	defer done()
 	for _, g := range p.groups {
-		said, err := p.judgeGroup(ctx, g, in)
+		said, err := p.judgeGroup(ctx, g, in, chosen)
 		if err != nil {
 			return plimsoll.Verdict{}, err
 		}

@@ -36,6 +36,9 @@ type Policies struct {
 	log      *logFilter // nil if there are no rules about the log
 	// overrides of enforcement: the first that covers a package and a namespace counts.
 	overrides []Override
+	// parts are the packages that judge; patchDigest is that of the rules that patch.
+	parts       []plimsoll.Part
+	patchDigest string
 	// exemptions asks the rules about exemptions; nil if there are none.
 	exemptions *queries
 	canaries   bool // whether METADATA makes a canary of any rule
@@ -102,13 +105,14 @@ func load(ctx context.Context, options Options, files []file, name string) (*Pol
 	if err != nil {
 		return nil, err
 	}
-	return &Policies{
+	policies := &Policies{
 		rules: rules, groups: groups, patches: patches, timeout: options.Timeout,
 		digest: digest, packages: packagesOf(rules), modules: modules, grants: grants, log: log,
 		overrides:  options.Enforcement,
 		exemptions: exemptions,
 		canaries:   slices.ContainsFunc(rules, func(r rule) bool { return r.enforcement.IsCanary() }),
-	}, nil
+	}
+	return policies, policies.addParts(files, data)
 }
 
 func describe(sources []Source) string {

@@ -85,7 +85,7 @@ func (p *Policies) patchUntilDone(ctx context.Context, in *plimsoll.Input) (*pli
 // patchOnce evaluates the patch rules that match, and returns what they make of the
 // object.
 func (p *Policies) patchOnce(ctx context.Context, in *plimsoll.Input) (*plimsoll.Container, []change, error) {
-	q, err := p.patches.matching(in)
+	q, err := p.patches.matching(in, nil)
 	if q == nil || err != nil {
 		return nil, nil, err
 	}

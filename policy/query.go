@@ -101,15 +101,16 @@ func newQueries(ctx context.Context, e *engine, asked []int) (*queries, error) {
 	return q, err
 }
 
-// matching returns the query of the rules that match a mutation; nil if none does.
-func (q *queries) matching(in *plimsoll.Input) (*query, error) {
-	if !q.selective {
+// matching returns the query of the rules that match a mutation and, unless that is nil,
+// are of a chosen package; nil if none are.
+func (q *queries) matching(in *plimsoll.Input, chosen func(name string) bool) (*query, error) {
+	if !q.selective && chosen == nil {
 		return q.whole, nil
 	}
 	which := make([]byte, len(q.whole.which))
 	matched := 0
 	for i, n := range q.asked {
-		if q.rules[n].match.covers(in) {
+		if (chosen == nil || chosen(q.rules[n].source.Name)) && q.rules[n].match.covers(in) {
 			which[i/8] |= 1 << (i % 8)
 			matched++
 		}

@@ -68,7 +68,7 @@ func candidateOf(field string, c *plimsollv1.Candidate) (Candidate, error) {
 }
 
 // candidateProcedures are those whose requests carry candidates. They are for operators.
-var candidateProcedures = []string{plimsollv1connect.RolloutServiceImpactProcedure}
+var candidateProcedures = []string{plimsollv1connect.RolloutServiceImpactProcedure, plimsollv1connect.RolloutServiceReplayProcedure}
 
 // maxRequestBytes bounds the requests of a procedure, also after decompression.
 func (s *Service) maxRequestBytes(procedure string) int {

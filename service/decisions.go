@@ -44,10 +44,20 @@ func (s *Service) recordsOf(results []*result) ([]storage.Record, error) {
 	return records, nil
 }
 
-// recordUnchanging records the decision of an attempt that changed nothing.
-func (s *Service) recordUnchanging(r *result) {
-	if d := r.decision; s.recorder.records && !d.Replayed && d.Outcome != plimsoll.OutcomeAdmitted {
-		s.recorder.add(recordOf(r, d.Outcome, r.err))
+// recordOutcome records the decision of an attempt that changed nothing, and the input of
+// one that did, whose decision was recorded with the change.
+func (s *Service) recordOutcome(r *result) {
+	d := r.decision
+	switch {
+	case !s.recorder.records || d.Replayed:
+	case d.Outcome != plimsoll.OutcomeAdmitted:
+		record := recordOf(r, d.Outcome, r.err)
+		if s.options.DecisionInputs == InputsNone {
+			record.input, record.shown = nil, nil
+		}
+		s.recorder.add(record)
+	case s.inputs != nil && r.input != nil:
+		s.inputs.add(recordOf(r, d.Outcome, nil))
 	}
 }
 

@@ -414,7 +414,7 @@ func TestExplainDecision(t *testing.T) {
 
 // Large inputs are not recorded, and what was not judged has nothing to explain.
 func TestExplainWithoutInput(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused})
 	c := f.decisionClients(t)
 	set := labelRules()
 	set.Policies = explainer{set.Policies, func(context.Context, *plimsoll.Input, []byte) (*plimsoll.Explanation, error) {
@@ -437,8 +437,8 @@ func TestExplainWithoutInput(t *testing.T) {
 	made := f.decisions
 	f.mu.Unlock()
 	want := []string{
-		"what was judged was too large to be recorded", "ended before any rule judged it", "what was created has been changed or deleted since",
-		"ended before any rule judged it", "of changes that were admitted, what was judged is not recorded",
+		"what was judged was not recorded, or was too large for that", "ended before any rule judged it", "what was created has been changed or deleted since",
+		"ended before any rule judged it", "of this change, what was judged was not recorded",
 	}
 	for i, d := range made {
 		res, err := c.ExplainDecision(t.Context(), &plimsollv1.ExplainDecisionRequest{Id: d.ID})
@@ -448,6 +448,67 @@ func TestExplainWithoutInput(t *testing.T) {
 		if notes := strings.Join(res.GetExplanation().GetNotes(), "\n"); !strings.Contains(notes, want[i]) {
 			t.Errorf("decision %d (%s): notes are %q, want %q", i, d.Outcome, notes, want[i])
 		}
+	}
+}
+
+// What was admitted can be judged again, too, whatever became of it, unless its input is
+// not to be recorded; and nothing secret is recorded.
+func TestAdmittedInputs(t *testing.T) {
+	for _, inputs := range []service.DecisionInputs{service.InputsAll, service.InputsRefused, service.InputsNone} {
+		t.Run(string(inputs), func(t *testing.T) {
+			f := newFixture(t, nil, service.Options{DecisionInputs: inputs})
+			c := f.decisionClients(t)
+			var documents []string
+			set := labelRules()
+			set.Policies = explainer{set.Policies, func(_ context.Context, _ *plimsoll.Input, document []byte) (*plimsoll.Explanation, error) {
+				documents = append(documents, string(document))
+				return &plimsoll.Explanation{}, nil
+			}}
+			f.SetRuleset(set)
+			web := container("web")
+			web.Spec.Value = []byte(`{"process":{"env":["PASSWORD=CANARY"]}}`)
+			if _, _, err := c.create(t.Context(), nil, web); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.update(t.Context(), nil, container("web", "tier", "1"), "labels.tier"); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.create(t.Context(), nil, container("other", "policy", "1")); codeOf(err) != connect.CodePermissionDenied {
+				t.Fatal(err)
+			}
+			if err := f.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			f.mu.Lock()
+			made := f.decisions
+			f.mu.Unlock()
+			recorded := map[service.DecisionInputs][]bool{
+				service.InputsAll: {true, true, true}, service.InputsRefused: {false, false, true}, service.InputsNone: {false, false, false},
+			}
+			for i, d := range made {
+				res, err := c.ExplainDecision(t.Context(), &plimsollv1.ExplainDecisionRequest{Id: d.ID})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e := res.GetExplanation(); e.GetReevaluated() != recorded[inputs][i] {
+					t.Errorf("decision %d (%s): evaluated again: %v, notes %q", i, d.Outcome, e.GetReevaluated(), e.GetNotes())
+				}
+			}
+			if all := strings.Join(documents, ""); strings.Contains(all, "CANARY") || inputs == service.InputsAll && !strings.Contains(all, `"PASSWORD=***"`) {
+				t.Errorf("documents are %s", all)
+			}
+			for logged, err := range f.store.Log(t.Context(), 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(string(logged.Value), "CANARY") {
+					t.Errorf("a secret is in record %d", logged.Sequence)
+				}
+				if state := viewOf(t, f.store).LogState(); logged.Sequence == state.Head.Sequence {
+					break
+				}
+			}
+		})
 	}
 }
 
@@ -538,4 +599,15 @@ func TestReviewExplains(t *testing.T) {
 	if res, err = c.containers.Review(t.Context(), req); err != nil || res.GetExplanation() != nil {
 		t.Errorf("%v, %v", res.GetExplanation(), err)
 	}
+}
+
+// viewOf is the latest state, until the test ends.
+func viewOf(t *testing.T, store storage.Store) storage.View {
+	t.Helper()
+	view, err := store.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = view.Close() })
+	return view
 }

@@ -103,6 +103,8 @@ func statusOf(err error) status {
 		return status{code: connect.CodeFailedPrecondition, reason: ReasonRulesRefused}
 	case errors.As(err, &flawed):
 		return status{code: connect.CodeInvalidArgument, reason: ReasonRulesRefused}
+	case is(errNoAudit):
+		return status{code: connect.CodeFailedPrecondition, reason: ReasonPrecondition}
 	case is(errNotOperator), is(errNoBreakGlass), is(errNotKnown):
 		return status{code: connect.CodePermissionDenied, reason: ReasonAuthzDenied}
 	case is(errContended) && !is(context.Canceled):

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/plimsoll-project/plimsoll"
 	storagev1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -166,9 +168,14 @@ func (s *Service) documentOf(ctx context.Context, view storage.View, record *sto
 	case d.GetMaskError() != "":
 		return nil, "what policies hide of decisions (data.system.log.mask) could not be told, and what was judged was not recorded", nil
 	case d.GetOutcome() != plimsollv1.Outcome_OUTCOME_ADMITTED:
-		return nil, "what was judged was too large to be recorded", nil
+		return nil, "what was judged was not recorded, or was too large for that", nil
+	}
+	document, err = readInputOf(ctx, view, d)
+	switch {
+	case document != nil || err != nil:
+		return document, "", err
 	case d.GetOperation() != plimsollv1.Operation_OPERATION_CREATE:
-		return nil, "of changes that were admitted, what was judged is not recorded, and what was there before is not kept", nil
+		return nil, "of this change, what was judged was not recorded, and what was there before is not kept", nil
 	}
 	// What was created is still there, if nobody has changed it since.
 	c, err := view.Get(ctx, plimsoll.Key{Namespace: d.GetNamespace(), ID: d.GetContainerId()})
@@ -193,6 +200,22 @@ func (s *Service) documentOf(ctx context.Context, view storage.View, record *sto
 		Object: c, RuntimeOptions: options, RequestID: d.GetRequestId(),
 	})
 	return document, "", err
+}
+
+// readInputOf reads the input of an attempt that was admitted; nil if it was not recorded.
+func readInputOf(ctx context.Context, view storage.View, d *plimsollv1.Decision) ([]byte, error) {
+	logged, err := view.Record(ctx, inputKey(d.GetNamespace(), d.GetId()))
+	if errors.Is(err, plimsoll.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var v storagev1.DecisionInput
+	if err := proto.Unmarshal(logged.Value, &v); err != nil {
+		return nil, errors.New("the input of a decision cannot be read") // err may quote it
+	}
+	return v.GetInput(), nil
 }
 
 func inputOperation(o plimsollv1.Operation) plimsoll.Operation {

@@ -19,6 +19,7 @@ type metrics struct {
 	exempted  prometheus.Counter
 	dropped   *prometheus.CounterVec
 	log       logMetrics
+	audit     auditMetrics
 	// maskFailures counts decisions of which policies could not say what to hide.
 	maskFailures prometheus.Counter
 }
@@ -57,6 +58,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		m.dropped.WithLabelValues(string(why))
 	}
 	m.log = newLogMetrics()
+	m.audit = newAuditMetrics(registry)
 	registry.MustRegister(m.decisions, m.duration, m.glass, m.exempted, m.dropped, m.log.bytes, m.log.records, m.log.trimmed, m.maskFailures)
 	return m
 }

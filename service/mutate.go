@@ -72,7 +72,7 @@ func (s *Service) mutate(ctx context.Context, mutations ...*plimsoll.Mutation) [
 	}
 	for _, r := range results {
 		s.conclude(r.decision, r.mutation.DryRun, r.err)
-		s.recordUnchanging(r)
+		s.recordOutcome(r)
 	}
 	return results
 }
@@ -265,7 +265,7 @@ func (s *Service) judge(ctx context.Context, on *basis, r *result) ([]storage.Wr
 	input := &plimsoll.Input{
 		Operation: m.Operation, Namespace: m.Key.Namespace, NamespaceLabels: on.namespace.labels, DryRun: m.DryRun, User: m.User,
 		Object: object, Old: stored, RuntimeOptions: options, UpdateMask: m.Mask, RequestID: m.RequestID,
-		Others: &others{view: on.view, self: m.Key, earlier: on.earlier},
+		Others: &others{view: on.view, self: m.Key, over: earlierInBatch(on.earlier)},
 	}
 	if m.Operation == plimsoll.OperationDelete {
 		input.Object = stored

@@ -17,19 +17,58 @@ import (
 type others struct {
 	view storage.View
 	self plimsoll.Key
-	// earlier is what earlier mutations of the batch make of containers; nil for those
-	// that they delete.
-	earlier map[plimsoll.Key]*plimsoll.Container
+	// over is what there is in place of what the view shows; nil for nothing.
+	over overlay
 }
 
 var _ plimsoll.Others = (*others)(nil)
+
+// overlay is containers in place of those of a view.
+type overlay interface {
+	// get returns what there is in place of a container, which may be nil for none, and
+	// whether there is anything in its place.
+	get(key plimsoll.Key) (c *plimsoll.Container, changed bool)
+	// in returns at least all of those in a namespace that are in the range of a query.
+	in(query storage.Query) []*plimsoll.Container
+	// namespaces are those that may have containers.
+	namespaces() []string
+}
+
+// earlierInBatch is what earlier mutations of the batch make of containers; nil for those
+// that they delete. All are of the namespace of the batch.
+type earlierInBatch map[plimsoll.Key]*plimsoll.Container
+
+func (e earlierInBatch) get(key plimsoll.Key) (*plimsoll.Container, bool) {
+	c, changed := e[key]
+	return c, changed
+}
+
+func (e earlierInBatch) in(query storage.Query) []*plimsoll.Container {
+	var found []*plimsoll.Container
+	for key, c := range e {
+		if c != nil && key.Namespace == query.Namespace {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+func (e earlierInBatch) namespaces() []string { return nil }
+
+// get is what there is in place of a container.
+func (o *others) get(key plimsoll.Key) (c *plimsoll.Container, changed bool) {
+	if o.over == nil {
+		return nil, false
+	}
+	return o.over.get(key)
+}
 
 // Container implements [plimsoll.Others].
 func (o *others) Container(ctx context.Context, key plimsoll.Key, withPayloads bool) (*plimsoll.OtherContainer, error) {
 	if key == o.self {
 		return nil, nil //nolint:nilnil // nil is the answer
 	}
-	c, changed := o.earlier[key]
+	c, changed := o.get(key)
 	if !changed {
 		var err error
 		c, err = o.view.Get(ctx, key)
@@ -110,6 +149,9 @@ func (o *others) namespaces(ctx context.Context, name string) ([]string, error) 
 		return []string{name}, nil
 	}
 	all := []string{o.self.Namespace} // which a batch may be about to create
+	if o.over != nil {
+		all = append(all, o.over.namespaces()...)
+	}
 	for entry, err := range o.view.Entries(ctx, plimsoll.KindNamespace, "", "") {
 		if err != nil {
 			return nil, err
@@ -130,7 +172,7 @@ func (o *others) scan(ctx context.Context, query storage.Query) iter.Seq2[*plims
 				return
 			}
 			key := plimsoll.Key{Namespace: query.Namespace, ID: c.ID}
-			if _, changed := o.earlier[key]; changed || key == o.self {
+			if _, changed := o.get(key); changed || key == o.self {
 				continue
 			}
 			for len(pending) > 0 && pending[0].ID < c.ID {
@@ -151,15 +193,15 @@ func (o *others) scan(ctx context.Context, query storage.Query) iter.Seq2[*plims
 	}
 }
 
-// pending are the containers of o.earlier that query selects, in order of ID.
+// pending are the containers of the overlay that query selects, in order of ID.
 func (o *others) pending(query storage.Query) []*plimsoll.Container {
-	var found []*plimsoll.Container
-	for key, c := range o.earlier {
-		if c != nil && key != o.self && key.Namespace == query.Namespace &&
-			(query.Where == nil || query.Where.Of(c)) && (query.Match == nil || query.Match(c)) {
-			found = append(found, c)
-		}
+	if o.over == nil {
+		return nil
 	}
+	found := slices.DeleteFunc(o.over.in(query), func(c *plimsoll.Container) bool {
+		return c.ID == o.self.ID && query.Namespace == o.self.Namespace ||
+			query.Where != nil && !query.Where.Of(c) || query.Match != nil && !query.Match(c)
+	})
 	slices.SortFunc(found, func(a, b *plimsoll.Container) int { return strings.Compare(a.ID, b.ID) })
 	return found
 }

@@ -9,98 +9,133 @@ import (
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
 
-// rolloutV1 is plimsoll.v1.RolloutService: what rules make of what is stored.
+// rolloutV1 is plimsoll.v1.RolloutService: what rules make of what is stored, and of what
+// was attempted.
 type rolloutV1 struct {
 	*Service
 }
 
 // Audit implements plimsoll.v1.RolloutService.
 func (s rolloutV1) Audit(ctx context.Context, req *plimsollv1.AuditRequest, stream *connect.ServerStream[plimsollv1.AuditResponse]) error {
-	if err := s.audit(ctx, req, sender(ctx, stream.Send)); err != nil {
+	err := perform(ctx, s.Service, req, func(j *auditJob) error { return s.beginAudit(ctx, req, j) }, sender(ctx, stream.Send))
+	if err != nil {
 		return s.connectError(ctx, err, nil)
 	}
 	return nil
 }
 
-func (s rolloutV1) audit(ctx context.Context, req *plimsollv1.AuditRequest, send func(*plimsollv1.AuditResponse) error) error {
-	if err := requireOperator(ctx); err != nil {
+type auditJob = job[*surveyed, plimsollv1.AuditResponse]
+
+func (s rolloutV1) beginAudit(ctx context.Context, req *plimsollv1.AuditRequest, j *auditJob) error {
+	rules, err := holdActive(s.Service, j)
+	if err != nil {
 		return err
 	}
+	survey, err := beginSurvey(ctx, s.Service, req.GetSelection(), j)
+	if err != nil {
+		return err
+	}
+	tally := newAuditTally(rules.Digest, survey.view.Revision())
+	j.judge = func(ctx context.Context, c *surveyed) (func() *plimsollv1.AuditResponse, error) {
+		judged, err := s.opinion(ctx, rules, c)
+		if err != nil {
+			return nil, err
+		}
+		opinion := judged.opinion
+		return func() *plimsollv1.AuditResponse {
+			if !tally.add(opinion) {
+				return nil
+			}
+			return &plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Finding{
+				Finding: &plimsollv1.AuditFinding{Container: c.ref(), Opinion: opinion},
+			}}
+		}, nil
+	}
+	j.progress = func(p *plimsollv1.Progress) *plimsollv1.AuditResponse {
+		return &plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Progress{Progress: p}}
+	}
+	j.summary = func() *plimsollv1.AuditResponse {
+		return &plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Summary{Summary: tally.summary()}}
+	}
+	return nil
+}
+
+// holdActive has a job hold the rules that judge now.
+func holdActive[S, M any](s *Service, j *job[S, M]) (*Ruleset, error) {
 	rules, release := s.ruleset.hold()
 	if rules == nil {
-		return plimsoll.ErrNotReady
+		return nil, plimsoll.ErrNotReady
 	}
-	defer release()
-	survey, end, err := s.startSurvey(ctx, req.GetSelection(), func(p *plimsollv1.Progress) error {
-		return send(&plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Progress{Progress: p}})
+	j.hold(release)
+	return rules, nil
+}
+
+// beginSurvey has a job go over what is stored.
+func beginSurvey[M any](ctx context.Context, s *Service, selection *plimsollv1.Selection, j *job[*surveyed, M]) (*survey, error) {
+	var survey *survey
+	err := j.crew.do(ctx, &j.crew.workers[0], func() (err error) {
+		survey, err = s.newSurvey(ctx, selection)
+		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer end()
-	tally := newAuditTally(rules.Digest, survey.view.Revision())
-	err = survey.each(ctx, func(c *surveyed) error {
-		opinion, err := s.opinion(ctx, rules, c)
-		if err != nil || !tally.add(opinion) {
-			return err
-		}
-		return send(&plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Finding{
-			Finding: &plimsollv1.AuditFinding{Container: c.ref(), Opinion: opinion},
-		}})
-	})
-	if err != nil {
-		return err
-	}
-	return send(&plimsollv1.AuditResponse{Event: &plimsollv1.AuditResponse_Summary{Summary: tally.summary()}})
+	j.hold(func() { _ = survey.view.Close() }) // releasing a snapshot has nothing to report
+	j.revision, j.total, j.next = survey.view.Revision(), survey.total, survey.next
+	return survey, nil
 }
 
 // Impact implements plimsoll.v1.RolloutService.
 func (s rolloutV1) Impact(ctx context.Context, req *plimsollv1.ImpactRequest, stream *connect.ServerStream[plimsollv1.ImpactResponse]) error {
-	if err := s.impact(ctx, req, sender(ctx, stream.Send)); err != nil {
+	err := perform(ctx, s.Service, req, func(j *impactJob) error { return s.beginImpact(ctx, req, j) }, sender(ctx, stream.Send))
+	if err != nil {
 		return s.connectError(ctx, err, nil)
 	}
 	return nil
 }
 
-func (s rolloutV1) impact(ctx context.Context, req *plimsollv1.ImpactRequest, send func(*plimsollv1.ImpactResponse) error) error {
-	if err := requireOperator(ctx); err != nil {
-		return err
-	}
-	candidate, err := s.candidate(ctx, req.GetCandidate())
+type impactJob = job[*surveyed, plimsollv1.ImpactResponse]
+
+func (s rolloutV1) beginImpact(ctx context.Context, req *plimsollv1.ImpactRequest, j *impactJob) error {
+	candidate, err := s.Service.candidate(ctx, req.GetCandidate())
 	if err != nil {
 		return err
 	}
-	defer candidate.Release()
-	active, release := s.ruleset.hold()
-	if active == nil {
-		return plimsoll.ErrNotReady
-	}
-	defer release()
-	survey, end, err := s.startSurvey(ctx, req.GetSelection(), func(p *plimsollv1.Progress) error {
-		return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Progress{Progress: p}})
-	})
+	j.hold(candidate.Release)
+	active, err := holdActive(s.Service, j)
 	if err != nil {
 		return err
 	}
-	defer end()
+	survey, err := beginSurvey(ctx, s.Service, req.GetSelection(), j)
+	if err != nil {
+		return err
+	}
 	tally := newImpactTally(active.Digest, candidate.Digest, survey.view.Revision(), req.GetGroupByLabel())
-	err = survey.each(ctx, func(c *surveyed) error {
-		affected := &plimsollv1.AffectedContainer{Container: c.ref()}
-		if affected.Active, err = s.opinion(ctx, active, c); err != nil {
-			return err
+	j.judge = func(ctx context.Context, c *surveyed) (func() *plimsollv1.ImpactResponse, error) {
+		now, err := s.opinion(ctx, active, c)
+		if err != nil {
+			return nil, err
 		}
-		if affected.Candidate, err = s.opinion(ctx, candidate, c); err != nil {
-			return err
+		then, err := s.opinion(ctx, candidate, c)
+		if err != nil {
+			return nil, err
 		}
-		if !tally.add(c, affected) {
-			return nil
-		}
-		return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Affected{Affected: affected}})
-	})
-	if err != nil {
-		return err
+		return func() *plimsollv1.ImpactResponse {
+			out := &plimsollv1.AffectedContainer{Container: c.ref(), Active: now.opinion, Candidate: then.opinion}
+			effect, affected := tally.add(compared{container: out.GetContainer(), labels: c.container.Labels, active: now.opinion, candidate: then.opinion})
+			if out.Effect = effect; !affected {
+				return nil
+			}
+			return &plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Affected{Affected: out}}
+		}, nil
 	}
-	return send(&plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Summary{Summary: tally.summary()}})
+	j.progress = func(p *plimsollv1.Progress) *plimsollv1.ImpactResponse {
+		return &plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Progress{Progress: p}}
+	}
+	j.summary = func() *plimsollv1.ImpactResponse {
+		return &plimsollv1.ImpactResponse{Event: &plimsollv1.ImpactResponse_Summary{Summary: tally.summary()}}
+	}
+	return nil
 }
 
 // candidate loads the rules that a request is about.

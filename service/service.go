@@ -89,6 +89,16 @@ type Options struct {
 	// Rulesets, if set, is what plimsoll.v1.PolicyService works on; otherwise that is not
 	// served.
 	Rulesets RulesetControl
+	// DecisionInputs says which inputs are recorded with decisions. Default: all.
+	DecisionInputs DecisionInputs
+	// BackgroundShare is how much of one processor all audits, impacts and replays
+	// together take, and BackgroundInFlight how many of their judgements there are at
+	// once. Default: 0.5, 1.
+	BackgroundShare    float64
+	BackgroundInFlight int
+	// AuditInterval is how often the continuous audit looks for what has changed. Default:
+	// there is none.
+	AuditInterval time.Duration
 	// Logger receives what operators need to know. It never receives specs,
 	// label values or other payloads. Default: discard.
 	Logger *slog.Logger
@@ -164,6 +174,15 @@ func (o Options) withDefaults() Options {
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = DefaultMaxRequestBytes
 	}
+	if o.DecisionInputs == "" {
+		o.DecisionInputs = InputsAll
+	}
+	if o.BackgroundShare == 0 {
+		o.BackgroundShare = 0.5
+	}
+	if o.BackgroundInFlight == 0 {
+		o.BackgroundInFlight = 1
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -178,21 +197,25 @@ func (o Options) withDefaults() Options {
 
 // Service answers containers API calls. Make one with [New].
 type Service struct {
-	store    storage.Store
-	options  Options
-	ruleset  rulesetInUse
-	inFlight *semaphore.Weighted
-	pages    pageViews
-	lane     lane
-	recorder *recorder
-	metrics  *metrics
-	explains *semaphore.Weighted // for whoever explains
-	surveys  *semaphore.Weighted // for one at a time
-	watches  atomic.Int64        // how many there are
-	maskSaid occasion            // that rules cannot say what to hide
-	dropSaid occasion            // that rules cannot say what to drop
-	drain    sync.Once           // closes draining
-	draining chan struct{}       // closed when callers are to go elsewhere
+	store      storage.Store
+	options    Options
+	ruleset    rulesetInUse
+	inFlight   *semaphore.Weighted
+	pages      pageViews
+	lane       lane
+	recorder   *recorder
+	metrics    *metrics
+	explains   *semaphore.Weighted // for whoever explains
+	background *background
+	jobs       *semaphore.Weighted // for one at a time
+	paused     pausedJobs
+	auditor    *auditor
+	inputs     *inputRecorder // nil: they are not recorded
+	watches    atomic.Int64   // how many there are
+	drain      sync.Once      // closes draining
+	draining   chan struct{}  // closed when callers are to go elsewhere
+	maskSaid   occasion       // that rules cannot say what to hide
+	dropSaid   occasion       // that rules cannot say what to drop
 }
 
 // New returns a Service over store. It refuses mutations until it is given a
@@ -200,25 +223,37 @@ type Service struct {
 func New(store storage.Store, options Options) *Service {
 	options = options.withDefaults()
 	metrics := newMetrics(options.Metrics)
-	return &Service{
-		store:    store,
-		options:  options,
-		inFlight: semaphore.NewWeighted(int64(options.MaxInFlight)),
-		recorder: newRecorder(store, options, metrics),
-		metrics:  metrics,
-		explains: semaphore.NewWeighted(maxExplains),
-		surveys:  semaphore.NewWeighted(1),
-		draining: make(chan struct{}),
+	draining := make(chan struct{})
+	s := &Service{
+		store:      store,
+		options:    options,
+		inFlight:   semaphore.NewWeighted(int64(options.MaxInFlight)),
+		recorder:   newRecorder(store, options, metrics),
+		metrics:    metrics,
+		explains:   semaphore.NewWeighted(maxExplains),
+		background: newBackground(options.BackgroundShare, options.BackgroundInFlight, draining),
+		jobs:       semaphore.NewWeighted(1),
+		draining:   draining,
 	}
+	s.auditor = newAuditor(s)
+	s.inputs = newInputRecorder(store, options, s.background)
+	return s
 }
 
 // Drain makes the service report that it is not ready, so that callers go
-// elsewhere, and ends watches. Requests that come all the same are still served.
-func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
+// elsewhere, and ends watches and work in the background. Requests that come all the same are still served.
+func (s *Service) Drain() {
+	s.drain.Do(func() {
+		close(s.draining)
+		s.paused.close()
+	})
+}
 
 // Flush writes the records of decisions that are still queued. It is to be called when no
 // more requests are served, and before the store is closed.
-func (s *Service) Flush(ctx context.Context) error { return s.recorder.flush(ctx) }
+func (s *Service) Flush(ctx context.Context) error {
+	return errors.Join(s.recorder.flush(ctx), s.inputs.flush(ctx))
+}
 
 var errDraining = errors.New("the server is shutting down")
 

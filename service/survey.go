@@ -4,95 +4,97 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 	"github.com/plimsoll-project/plimsoll/storage"
 )
 
-// Bounds on surveys.
-const (
-	// surveyPage is how many containers are read at once.
-	surveyPage = 256
-	// surveyShare is how much of one processor a survey takes, and surveySlice for how long
-	// at a time.
-	surveyShare = 0.5
-	surveySlice = 10 * time.Millisecond
-	// progressInterval is how often progress is told.
-	progressInterval = 200 * time.Millisecond
-)
-
-// survey judges what is stored, as of one revision, and changes nothing.
+// survey goes over what is stored, as of one revision, in the order of namespace and ID.
 type survey struct {
-	*Service
-	view       storage.View
-	namespaces []*namespaceRecord
+	view       storage.View // only ever reopened
 	query      storage.Query
-	// progress tells how far it has come.
-	progress func(*plimsollv1.Progress) error
-	told     time.Time
-	done     int64
-	total    int64
+	namespaces []*namespaceRecord // that are still to be gone over
+	after      string             // in the first of them
+	total      int64
+	// metadataOnly leaves out payloads.
+	metadataOnly bool
 }
-
-var errPanicked = errors.New("the server has a fault that judging this meets; its log says more")
 
 // surveyed is a stored container that is to be judged.
 type surveyed struct {
 	container *plimsoll.Container
 	namespace *namespaceRecord
-	view      storage.View
+	view      storage.View // to be reopened
+	// metadataOnly says that its payloads were not read.
+	metadataOnly bool
+}
+
+func (c *surveyed) key() plimsoll.Key {
+	return plimsoll.Key{Namespace: c.namespace.name, ID: c.container.ID}
 }
 
 func (c *surveyed) ref() *plimsollv1.ContainerRef {
 	return &plimsollv1.ContainerRef{Namespace: c.namespace.name, Id: c.container.ID, Revision: uint64(c.container.Revision)}
 }
 
-// startSurvey waits until there is no other, and reads what there is to do. The caller
-// calls end when done.
-func (s *Service) startSurvey(ctx context.Context, selection *plimsollv1.Selection, progress func(*plimsollv1.Progress) error) (_ *survey, end func(), err error) {
-	v := &survey{Service: s, progress: progress}
-	if v.query, err = parseFilters(selection.GetFilters(), filterFieldsPlimsoll, filterFieldPlimsoll); err != nil {
-		return nil, nil, err
+// newSurvey reads what there is to go over. The caller closes its view.
+func (s *Service) newSurvey(ctx context.Context, selection *plimsollv1.Selection) (*survey, error) {
+	if err := checkPatterns("selection.namespaces", selection.GetNamespaces()); err != nil {
+		return nil, err
 	}
-	for i, pattern := range selection.GetNamespaces() {
+	view, err := s.store.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return surveyOf(ctx, view, selection)
+}
+
+// surveyOf reads what there is to go over in a view, which is the survey's from now on.
+func surveyOf(ctx context.Context, view storage.View, selection *plimsollv1.Selection) (_ *survey, err error) {
+	v := &survey{view: view}
+	if v.query, err = parseFilters(selection.GetFilters(), filterFieldsPlimsoll, filterFieldPlimsoll); err == nil {
+		err = v.plan(ctx, selection.GetNamespaces())
+	}
+	if err != nil {
+		return nil, errors.Join(err, view.Close())
+	}
+	return v, nil
+}
+
+func checkPatterns(field string, patterns []string) error {
+	for i, pattern := range patterns {
 		if plimsoll.BadPattern(pattern) {
-			return nil, nil, &plimsoll.RequestError{Field: fmt.Sprintf("selection.namespaces[%d]", i), Problem: fmt.Sprintf("%q is no pattern: write it like \"prod-*\"", pattern)}
+			return &plimsoll.RequestError{Field: fmt.Sprintf("%s[%d]", field, i), Problem: fmt.Sprintf("%q is no pattern: write it like \"prod-*\"", pattern)}
 		}
 	}
-	if err := s.surveys.Acquire(ctx, 1); err != nil {
-		return nil, nil, err
-	}
-	if v.view, err = s.store.View(ctx); err != nil {
-		s.surveys.Release(1)
-		return nil, nil, err
-	}
-	end = func() {
-		_ = v.view.Close() // releasing a snapshot has nothing to report
-		s.surveys.Release(1)
-	}
-	if err := v.plan(ctx, selection.GetNamespaces()); err != nil {
-		end()
-		return nil, nil, err
-	}
-	return v, end, nil
+	return nil
+}
+
+// covered reports whether a name is meant by patterns, none of which is bad.
+func covered(patterns []string, name string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := plimsoll.MatchesName(pattern, name)
+		return ok && err == nil
+	})
 }
 
 // plan finds the namespaces, and counts what is in them.
 func (v *survey) plan(ctx context.Context, patterns []string) error {
-	for entry, err := range v.view.Entries(ctx, plimsoll.KindNamespace, "", "") {
+	view, err := v.view.Reopen(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = view.Close() }() // releasing a snapshot has nothing to report
+	for entry, err := range view.Entries(ctx, plimsoll.KindNamespace, "", "") {
 		if err != nil {
 			return err
 		}
-		covered := len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool {
-			ok, err := plimsoll.MatchesName(pattern, entry.Key)
-			return ok && err == nil // checked before
-		})
-		if !covered {
+		if !covered(patterns, entry.Key) {
 			continue
 		}
 		namespace, err := decodeNamespace(entry)
@@ -105,7 +107,7 @@ func (v *survey) plan(ctx context.Context, patterns []string) error {
 	query.IDsOnly = query.Match == nil
 	for _, namespace := range v.namespaces {
 		query.Namespace = namespace.name
-		for _, err := range v.view.Scan(ctx, query) {
+		for _, err := range view.Scan(ctx, query) {
 			if err != nil {
 				return err
 			}
@@ -115,112 +117,145 @@ func (v *survey) plan(ctx context.Context, patterns []string) error {
 	return nil
 }
 
-// each calls visit with every container, in the order of namespace and ID. In between it
-// leaves the processor to others.
-func (v *survey) each(ctx context.Context, visit func(*surveyed) error) error {
-	pace := pacer{began: time.Now()}
-	for _, namespace := range v.namespaces {
-		for after, more := "", true; more; {
-			page, err := v.page(ctx, namespace, after)
-			if err != nil {
-				return err
-			}
-			more = len(page) == surveyPage
-			// Of a page's own, since a view remembers all that was read through it.
-			view, err := v.view.Reopen(ctx)
-			if err != nil {
-				return err
-			}
-			for _, c := range page {
-				if err = visit(&surveyed{c, namespace, view}); err == nil {
-					err = pace.rest(ctx)
-				}
-				if err == nil {
-					v.done++
-					err = v.tell(false)
-				}
-				if err != nil {
-					_ = view.Close()
-					return err
-				}
-				after = c.ID
-			}
-			_ = view.Close()
-		}
+// next reads the next containers, and says whether there may be more.
+func (v *survey) next(ctx context.Context) (page []*surveyed, more bool, err error) {
+	if len(v.namespaces) == 0 {
+		return nil, false, nil
 	}
-	return v.tell(true)
+	if page, err = v.page(ctx, v.namespaces[0]); err != nil {
+		return nil, false, err
+	}
+	if len(page) == jobPage {
+		v.after = page[len(page)-1].container.ID
+	} else {
+		v.namespaces, v.after = v.namespaces[1:], ""
+	}
+	return page, len(v.namespaces) > 0, nil
 }
 
-// page reads the next containers of a namespace.
-func (v *survey) page(ctx context.Context, namespace *namespaceRecord, after string) ([]*plimsoll.Container, error) {
-	view, err := v.view.Reopen(ctx)
+func (v *survey) page(ctx context.Context, namespace *namespaceRecord) ([]*surveyed, error) {
+	view, err := v.view.Reopen(ctx) // since a view remembers all that was read through it
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = view.Close() }()
 	query := v.query
-	query.Namespace, query.After, query.WithPayloads = namespace.name, after, true
-	var page []*plimsoll.Container
+	query.Namespace, query.After, query.WithPayloads = namespace.name, v.after, !v.metadataOnly
+	var page []*surveyed
 	for c, err := range view.Scan(ctx, query) {
 		if err != nil {
 			return nil, err
 		}
-		if page = append(page, c); len(page) == surveyPage {
+		if page = append(page, &surveyed{c, namespace, v.view, v.metadataOnly}); len(page) == jobPage {
 			break
 		}
 	}
 	return page, nil
 }
 
-// tell tells how far it has come, if it has not just done so.
-func (v *survey) tell(now bool) error {
-	if !now && time.Since(v.told) < progressInterval {
+// othersOnDemand are the others as a view shows them, which is opened when rules first ask:
+// most do not. The caller closes it.
+type othersOnDemand struct {
+	others
+	from storage.View
+}
+
+var _ plimsoll.Others = (*othersOnDemand)(nil)
+
+func (o *othersOnDemand) open(ctx context.Context) (err error) {
+	if o.view == nil {
+		o.view, err = o.from.Reopen(ctx)
+	}
+	return err
+}
+
+// close returns what was read; nil if nothing was.
+func (o *othersOnDemand) close() *storage.Footprint {
+	if o.view == nil {
 		return nil
 	}
-	v.told = time.Now()
-	return v.progress(&plimsollv1.Progress{Revision: uint64(v.view.Revision()), Done: v.done, Total: v.total})
+	_ = o.view.Close()
+	return o.view.Footprint()
 }
 
-// pacer makes a worker rest from time to time.
-type pacer struct{ began time.Time }
-
-// rest waits if there has been work for long enough.
-func (p *pacer) rest(ctx context.Context) error {
-	worked := time.Since(p.began)
-	if worked < surveySlice {
-		return ctx.Err()
+// Container implements [plimsoll.Others].
+func (o *othersOnDemand) Container(ctx context.Context, key plimsoll.Key, withPayloads bool) (*plimsoll.OtherContainer, error) {
+	if err := o.open(ctx); err != nil {
+		return nil, err
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Duration(float64(worked) * (1 - surveyShare) / surveyShare)):
-	}
-	p.began = time.Now()
-	return nil
+	return o.others.Container(ctx, key, withPayloads)
 }
 
-// opinion judges a container as if it were created now. An error means that the survey
-// cannot go on.
-func (s *Service) opinion(ctx context.Context, rules *Ruleset, c *surveyed) (*plimsollv1.Opinion, error) {
-	m := &plimsoll.Mutation{Operation: plimsoll.OperationCreate, Key: plimsoll.Key{Namespace: c.namespace.name, ID: c.container.ID}, DryRun: true}
+// Containers implements [plimsoll.Others].
+func (o *othersOnDemand) Containers(ctx context.Context, selection plimsoll.Selection) iter.Seq2[*plimsoll.OtherContainer, error] {
+	return func(yield func(*plimsoll.OtherContainer, error) bool) {
+		if err := o.open(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		o.others.Containers(ctx, selection)(yield)
+	}
+}
+
+// Count implements [plimsoll.Others].
+func (o *othersOnDemand) Count(ctx context.Context, selection plimsoll.Selection) (int, error) {
+	if err := o.open(ctx); err != nil {
+		return 0, err
+	}
+	return o.others.Count(ctx, selection)
+}
+
+// judged is what judging came to.
+type judged struct {
+	opinion *plimsollv1.Opinion
+	cut     bool               // the opinion has not all that was found
+	read    *storage.Footprint // of others; nil if nothing was
+}
+
+// opinion judges a container as if it were created now. An error means that judging cannot
+// go on.
+func (s *Service) opinion(ctx context.Context, rules *Ruleset, c *surveyed) (judged, error) {
+	others := &othersOnDemand{others{self: c.key()}, c.view}
+	m := &plimsoll.Mutation{Operation: plimsoll.OperationCreate, Key: c.key(), DryRun: true}
 	r := &result{mutation: m, decision: s.newDecision(m), object: c.container}
-	err := s.judgeStored(ctx, rules, c, r)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	options, err := readOptions(c.container.Runtime.Options)
+	if err == nil {
+		err = s.judgeAgain(ctx, rules, r, &plimsoll.Input{
+			Operation: plimsoll.OperationCreate, Namespace: c.namespace.name, NamespaceLabels: c.namespace.labels, DryRun: true,
+			Object: c.container, RuntimeOptions: options, Others: others,
+		})
 	}
-	out := &plimsollv1.Opinion{Verdict: recordedVerdict(r.decision)}
-	out.Verdict.DecisionId = "" // there was none
+	if err == nil && len(r.decision.Verdict.Violations) > 0 {
+		if err = others.open(ctx); err == nil { // so that it is known that exemptions were read
+			err = waive(ctx, &exemptionsOf{view: others.view}, r)
+		}
+	}
+	read := others.close()
+	if ctx.Err() != nil {
+		return judged{}, ctx.Err()
+	}
+	out := judged{opinion: opinionOf(r, err), read: read}
+	found, kept := r.decision.Verdict, out.opinion.GetVerdict()
+	out.cut = err == nil && (len(kept.GetViolations()) < len(found.Violations) || len(kept.GetWarnings()) < len(found.Warnings))
+	return out, nil
+}
+
+// opinionOf is what rules made of a mutation, if they ended with err.
+func opinionOf(r *result, err error) *plimsollv1.Opinion {
+	out := &plimsollv1.Opinion{}
 	switch {
 	case err != nil:
 		out.Standing, out.Failed = plimsollv1.Standing_STANDING_FAILED, failedSource(err)
 		out.Error = clip(strings.TrimSuffix(statusMessage(err), "; nothing was stored"), maxMessageBytes)
-		out.Verdict = nil
+		return out
 	case len(r.decision.Verdict.Violations) > 0:
 		out.Standing = plimsollv1.Standing_STANDING_DENIED
 	default:
 		out.Standing = plimsollv1.Standing_STANDING_ADMITTED
 	}
-	return out, nil
+	out.Verdict = recordedVerdict(r.decision)
+	out.Verdict.DecisionId = "" // there was none
+	return out
 }
 
 // failedSource is the rule or validator that came to no verdict, if err says which.
@@ -234,26 +269,15 @@ func failedSource(err error) *plimsollv1.Source {
 	return nil
 }
 
-// judgeStored has rules judge a container that is stored.
-func (s *Service) judgeStored(ctx context.Context, rules *Ruleset, c *surveyed, r *result) (err error) {
+// judgeAgain has rules judge something that no caller waits for.
+func (s *Service) judgeAgain(ctx context.Context, rules *Ruleset, r *result, in *plimsoll.Input) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.options.Logger.Error("panic while judging what is stored", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.options.Logger.Error("panic while judging in the background", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = errPanicked
 		}
 	}()
-	options, err := readOptions(c.container.Runtime.Options)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)
 	defer cancel()
-	err = s.applyRules(ctx, rules, r, &plimsoll.Input{
-		Operation: plimsoll.OperationCreate, Namespace: c.namespace.name, NamespaceLabels: c.namespace.labels, DryRun: true,
-		Object: c.container, RuntimeOptions: options, Others: &others{view: c.view, self: r.mutation.Key},
-	})
-	if err != nil {
-		return err
-	}
-	return waive(ctx, &exemptionsOf{view: c.view}, r)
+	return s.applyRules(plimsoll.InBackground(ctx), rules, r, in)
 }

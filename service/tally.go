@@ -129,39 +129,49 @@ func newImpactTally(active, candidate string, revision plimsoll.Revision, byLabe
 	}
 }
 
-// add says what the effect on a container is, counts it, and reports whether it is worth
-// telling.
-func (t *impactTally) add(c *surveyed, a *plimsollv1.AffectedContainer) (affected bool) {
-	a.Effect = effectOf(a.GetActive().GetStanding(), a.GetCandidate().GetStanding())
-	count(t.total.GetAll(), a.GetEffect())
-	keys := []groupKey{{"namespace", c.namespace.name}}
-	if value, labelled := c.container.Labels[t.byLabel]; labelled && t.byLabel != "" {
+// compared is a container or an attempt that two rulesets have judged.
+type compared struct {
+	container         *plimsollv1.ContainerRef
+	labels            map[string]string
+	decision          string // of an attempt
+	active, candidate *plimsollv1.Opinion
+}
+
+// add says what the effect is, counts it, and reports whether it is worth telling.
+func (t *impactTally) add(c compared) (effect plimsollv1.Effect, affected bool) {
+	effect = effectOf(c.active.GetStanding(), c.candidate.GetStanding())
+	count(t.total.GetAll(), effect)
+	keys := []groupKey{{"namespace", c.container.GetNamespace()}}
+	if value, labelled := c.labels[t.byLabel]; labelled && t.byLabel != "" {
 		keys = append(keys, groupKey{"label", value})
 	}
-	for _, source := range concerned(a) {
+	for _, source := range c.concerned(effect) {
 		keys = append(keys, groupKey{"rule", ruleName(source)})
 	}
-	affected = a.GetEffect() > plimsollv1.Effect_EFFECT_STILL_DENIED
+	affected = effect > plimsollv1.Effect_EFFECT_STILL_DENIED
 	for _, key := range keys {
 		group := t.groups[key]
 		if group == nil {
 			group = &plimsollv1.EffectGroup{By: key.by, Name: key.name, Counts: &plimsollv1.EffectCounts{}}
 			t.groups[key] = group
 		}
-		count(group.GetCounts(), a.GetEffect())
+		count(group.GetCounts(), effect)
 		if affected && len(group.GetSamples()) < maxSamples {
-			group.Samples = append(group.Samples, a.GetContainer())
+			group.Samples = append(group.Samples, c.container)
+			if c.decision != "" {
+				group.Decisions = append(group.Decisions, c.decision)
+			}
 		}
 	}
-	return affected
+	return effect, affected
 }
 
 // concerned are the rules that an effect is of: those of the candidate that deny or fail,
 // or those of now that deny and would not any more.
-func concerned(a *plimsollv1.AffectedContainer) []*plimsollv1.Source {
-	opinion := a.GetCandidate()
-	if a.GetEffect() == plimsollv1.Effect_EFFECT_NEWLY_ADMITTED {
-		opinion = a.GetActive()
+func (c compared) concerned(effect plimsollv1.Effect) []*plimsollv1.Source {
+	opinion := c.candidate
+	if effect == plimsollv1.Effect_EFFECT_NEWLY_ADMITTED {
+		opinion = c.active
 	}
 	if opinion.GetFailed() != nil {
 		return []*plimsollv1.Source{opinion.GetFailed()}

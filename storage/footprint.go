@@ -93,6 +93,9 @@ func (f *Footprint) AddEntries(kind plimsoll.EntryKind) {
 	f.AddScan(Query{Namespace: entryRange(kind)})
 }
 
+// Len is how many keys and ranges there are.
+func (f *Footprint) Len() int { return len(f.keys) + len(f.ranges) }
+
 // Merge adds all of other to f.
 func (f *Footprint) Merge(other *Footprint) {
 	if f.keys == nil {

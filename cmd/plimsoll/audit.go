@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
@@ -20,6 +20,9 @@ those that would be denied, that the rules come to no verdict on, or that they w
 The exit code is 3 if any would be denied, and 1 if the rules came to no verdict on any.
 
 SARIF is for code scanners, JUnit for build servers.
+
+A server also does so continuously: see plimsoll audit status and results, which do not
+have to wait.
 ` + surveyHelp + selectHelp,
 		Example: `  plimsoll audit --address unix:///run/plimsoll/plimsoll.sock
   plimsoll audit --namespaces 'prod-*' -l team=core
@@ -28,42 +31,28 @@ SARIF is for code scanners, JUnit for build servers.
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.audit(cmd) },
 	}
 	c.add(cmd, []string{"table", "json", "yaml", "jsonl", "sarif", "junit"})
+	cmd.AddCommand(newAuditStatus(), newAuditResults())
 	return cmd
 }
 
 func (c *surveyCommand) audit(cmd *cobra.Command) error {
-	client, selection, p, err := c.start(cmd)
+	selection, err := c.selection()
 	if err != nil {
 		return err
 	}
-	s, err := client.Audit(cmd.Context(), &plimsollv1.AuditRequest{Selection: selection})
+	client, p, err := c.start(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := client.Audit(cmd.Context(), &plimsollv1.AuditRequest{Selection: selection, Resume: c.resume})
 	if err != nil {
 		return surveyError(cmd.Context(), err)
 	}
-	line := newProgressLine(cmd)
-	defer line.clear()
-	var (
-		findings []*plimsollv1.AuditFinding
-		summary  *plimsollv1.AuditSummary
-	)
-	err = follow(s, func(res *plimsollv1.AuditResponse) error {
-		line.show(res.GetProgress())
-		if res.GetFinding() != nil {
-			if p.format == "jsonl" {
-				line.clear()
-				return p.document(res.GetFinding())
-			}
-			findings = append(findings, res.GetFinding())
-		}
-		summary = res.GetSummary()
-		return nil
+	findings, summary, err := followJob(cmd, p, s, func(res *plimsollv1.AuditResponse) (*plimsollv1.Progress, *plimsollv1.AuditFinding, *plimsollv1.AuditSummary) {
+		return res.GetProgress(), res.GetFinding(), res.GetSummary()
 	})
-	line.clear()
-	if err == nil && summary == nil {
-		err = errUnfinished
-	}
 	if err != nil {
-		return surveyError(cmd.Context(), err)
+		return err
 	}
 	if err := printAudit(p, findings, summary); err != nil {
 		return err
@@ -86,27 +75,13 @@ func printAudit(p *printer, findings []*plimsollv1.AuditFinding, summary *plimso
 	case "jsonl":
 		return p.document(summary)
 	case "json", "yaml":
-		list := make([]proto.Message, len(findings))
-		for i, f := range findings {
-			list[i] = f
-		}
-		data, err := documentOf("findings", list, "summary", summary)
+		data, err := documentOf("findings", findings, "summary", summary)
 		if err != nil {
 			return err
 		}
 		return p.json(data)
 	}
-	t := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
-	if len(findings) > 0 {
-		_, _ = fmt.Fprintln(t, "NAMESPACE\tID\tSTANDING\tRULE\tMESSAGE")
-	}
-	for _, f := range findings {
-		for _, row := range opinionRows(f.GetOpinion()) {
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(f.GetContainer().GetNamespace()), printable(f.GetContainer().GetId()),
-				row.standing, printable(row.rule), printable(row.message))
-		}
-	}
-	if err := t.Flush(); err != nil {
+	if err := printAudited(p.w, findings); err != nil {
 		return err
 	}
 	judged := summary.GetAdmitted() + summary.GetDenied() + summary.GetFailed()
@@ -118,6 +93,21 @@ func printAudit(p *printer, findings []*plimsollv1.AuditFinding, summary *plimso
 		plural(int(judged), "container"), summary.GetRevision(), short(summary.GetRuleset()),
 		humanize.Comma(summary.GetDenied()), humanize.Comma(summary.GetFailed()), humanize.Comma(summary.GetWarned()), exempted)
 	return err
+}
+
+// printAudited prints a table of what rules say of containers.
+func printAudited(w io.Writer, findings []*plimsollv1.AuditFinding) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	if len(findings) > 0 {
+		_, _ = fmt.Fprintln(t, "NAMESPACE\tID\tSTANDING\tRULE\tMESSAGE")
+	}
+	for _, f := range findings {
+		for _, row := range opinionRows(f.GetOpinion()) {
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(f.GetContainer().GetNamespace()), printable(f.GetContainer().GetId()),
+				row.standing, printable(row.rule), printable(row.message))
+		}
+	}
+	return t.Flush()
 }
 
 // opinionRow is a thing that rules say of a container.
@@ -144,6 +134,9 @@ func opinionRows(o *plimsollv1.Opinion) []opinionRow {
 			row.message += " (" + why + ")"
 		}
 		rows = append(rows, row)
+	}
+	if o.GetStanding() == plimsollv1.Standing_STANDING_ADMITTED && len(rows) == 0 {
+		rows = append(rows, opinionRow{"admitted", "-", ""})
 	}
 	return rows
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
@@ -37,50 +37,40 @@ any. Nothing changes.
 }
 
 func (c *surveyCommand) impact(cmd *cobra.Command, flags *candidateFlags, paths []string, byLabel string) error {
-	client, selection, p, err := c.start(cmd)
+	req := &plimsollv1.ImpactRequest{GroupByLabel: byLabel, Resume: c.resume}
+	var err error
+	if req.Selection, err = c.selection(); err != nil {
+		return err
+	}
+	client, p, err := c.start(cmd)
 	if err != nil {
 		return err
 	}
-	req := &plimsollv1.ImpactRequest{Selection: selection, GroupByLabel: byLabel}
-	if req.Candidate, err = flags.candidate(cmd.Context(), paths); err != nil {
+	if req.Candidate, err = c.candidate(cmd.Context(), flags, paths); err != nil {
 		return err
 	}
 	s, err := client.Impact(cmd.Context(), req)
 	if err != nil {
 		return surveyError(cmd.Context(), err)
 	}
-	line := newProgressLine(cmd)
-	defer line.clear()
-	var (
-		affected []*plimsollv1.AffectedContainer
-		summary  *plimsollv1.ImpactSummary
-	)
-	err = follow(s, func(res *plimsollv1.ImpactResponse) error {
-		line.show(res.GetProgress())
-		if res.GetAffected() != nil {
-			if p.format == "jsonl" {
-				line.clear()
-				return p.document(res.GetAffected())
-			}
-			affected = append(affected, res.GetAffected())
-		}
-		summary = res.GetSummary()
-		return nil
+	affected, summary, err := followJob(cmd, p, s, func(res *plimsollv1.ImpactResponse) (*plimsollv1.Progress, *plimsollv1.AffectedContainer, *plimsollv1.ImpactSummary) {
+		return res.GetProgress(), res.GetAffected(), res.GetSummary()
 	})
-	line.clear()
-	if err == nil && summary == nil {
-		err = errUnfinished
-	}
 	if err != nil {
-		return surveyError(cmd.Context(), err)
+		return err
 	}
 	if err := printImpact(p, affected, summary); err != nil {
 		return err
 	}
+	return effectExit(summary.GetAll())
+}
+
+// effectExit is the exit code for what a candidate changes.
+func effectExit(all *plimsollv1.EffectCounts) error {
 	switch {
-	case summary.GetAll().GetNewlyDenied() > 0:
+	case all.GetNewlyDenied() > 0:
 		return reportedError(exitDenied)
-	case summary.GetAll().GetFailed() > 0:
+	case all.GetFailed() > 0:
 		return reportedError(exitError)
 	}
 	return nil
@@ -98,11 +88,7 @@ func printImpact(p *printer, affected []*plimsollv1.AffectedContainer, summary *
 	case "jsonl":
 		return p.document(summary)
 	case "json", "yaml":
-		list := make([]proto.Message, len(affected))
-		for i, a := range affected {
-			list[i] = a
-		}
-		data, err := documentOf("affected", list, "summary", summary)
+		data, err := documentOf("affected", affected, "summary", summary)
 		if err != nil {
 			return err
 		}
@@ -113,32 +99,45 @@ func printImpact(p *printer, affected []*plimsollv1.AffectedContainer, summary *
 		_, _ = fmt.Fprintln(t, "NAMESPACE\tID\tEFFECT\tRULE\tMESSAGE")
 	}
 	for _, a := range affected {
-		opinion := a.GetCandidate()
-		if a.GetEffect() == plimsollv1.Effect_EFFECT_NEWLY_ADMITTED {
-			opinion = a.GetActive()
-		}
-		for _, row := range opinionRows(opinion) {
-			if row.standing != "warned" {
-				_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(a.GetContainer().GetNamespace()), printable(a.GetContainer().GetId()),
-					effectNames[a.GetEffect()], printable(row.rule), printable(row.message))
-			}
+		for _, row := range effectRows(a) {
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(a.GetContainer().GetNamespace()), printable(a.GetContainer().GetId()),
+				effectNames[a.GetEffect()], printable(row.rule), printable(row.message))
 		}
 	}
 	if len(affected) > 0 {
 		_, _ = fmt.Fprintln(t)
 	}
+	if err := printEffects(t, summary.GetGroups(), summary.GetAll()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.w, "as of revision %d, ruleset %s now, ruleset %s then\n", summary.GetRevision(), short(summary.GetActiveRuleset()), short(summary.GetCandidateRuleset()))
+	return err
+}
+
+// effectRows are the reasons of an effect: what the candidate says, or, where that says
+// nothing any more, what the rules of now say.
+func effectRows(a interface {
+	GetEffect() plimsollv1.Effect
+	GetActive() *plimsollv1.Opinion
+	GetCandidate() *plimsollv1.Opinion
+}) []opinionRow {
+	opinion := a.GetCandidate()
+	if a.GetEffect() == plimsollv1.Effect_EFFECT_NEWLY_ADMITTED {
+		opinion = a.GetActive()
+	}
+	return slices.DeleteFunc(opinionRows(opinion), func(row opinionRow) bool { return row.standing == "warned" })
+}
+
+// printEffects prints a table of how many are affected, and ends it.
+func printEffects(t *tabwriter.Writer, groups []*plimsollv1.EffectGroup, all *plimsollv1.EffectCounts) error {
 	_, _ = fmt.Fprintln(t, "BY\t\tNEWLY DENIED\tNEWLY ADMITTED\tFAILED\tSTILL DENIED\tSTILL ADMITTED")
 	row := func(by, name string, n *plimsollv1.EffectCounts) {
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", by, printable(name), humanize.Comma(n.GetNewlyDenied()), humanize.Comma(n.GetNewlyAdmitted()),
 			humanize.Comma(n.GetFailed()), humanize.Comma(n.GetStillDenied()), humanize.Comma(n.GetStillAdmitted()))
 	}
-	for _, g := range summary.GetGroups() {
+	for _, g := range groups {
 		row(g.GetBy(), g.GetName(), g.GetCounts())
 	}
-	row("all", "", summary.GetAll())
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(p.w, "as of revision %d, ruleset %s now, ruleset %s then\n", summary.GetRevision(), short(summary.GetActiveRuleset()), short(summary.GetCandidateRuleset()))
-	return err
+	row("all", "", all)
+	return t.Flush()
 }

@@ -22,46 +22,123 @@ import (
 // surveyHelp is what the commands that judge everything stored have in common.
 const surveyHelp = `
 Each container is judged as if it were created as it is by an anonymous caller, all as
-of one revision. The server does it in the background of its other work, one at a time.
+of one revision.` + jobHelp
+
+// jobHelp is what the commands that have a server judge in the background have in common.
+const jobHelp = `
+
+The server does it in the background of its other work, one at a time. If it is
+interrupted, it can be taken up for 5 minutes: with --resume and what was printed then,
+and with nothing else.
 Works on its unix socket only, as root or the user that it runs as.`
 
-// surveyCommand is a command that has a server judge what is stored.
-type surveyCommand struct {
+// jobCommand is a command that has a server judge in the background.
+type jobCommand struct {
 	clientFlags
-	selectFlags
 	output     outputFlags
 	namespaces []string
+	resume     string
 }
 
-func (c *surveyCommand) add(cmd *cobra.Command, formats []string) {
+func (c *jobCommand) add(cmd *cobra.Command, formats []string) {
 	c.clientFlags.add(cmd)
 	c.output.addFormats(cmd, formats)
-	c.selectFlags.add(cmd)
-	c.completeLabels(cmd)
 	// More than one may be meant, and none stands for all.
 	_ = cmd.Flags().MarkHidden("namespace")
 	_ = cmd.Flags().MarkHidden("timeout") // it takes as long as it takes
-	cmd.Flags().StringSliceVar(&c.namespaces, "namespaces", nil, "only containers in these namespaces, `names` or patterns such as prod-* (default: all)")
+	cmd.Flags().StringSliceVar(&c.namespaces, "namespaces", nil, "only what is in these namespaces, `names` or patterns such as prod-* (default: all)")
+	cmd.Flags().StringVar(&c.resume, "resume", "", "take up what was interrupted, by the `token` that was printed then")
 }
 
-// start returns a client, what to judge, and what shows results.
-func (c *surveyCommand) start(cmd *cobra.Command) (plimsollv1connect.RolloutServiceClient, *plimsollv1.Selection, *printer, error) {
+// patterns are the namespaces that are meant.
+func (c *jobCommand) patterns() []string {
+	if c.namespace != "" && c.resume == "" { // which may come from the environment
+		return append(c.namespaces, c.namespace)
+	}
+	return c.namespaces
+}
+
+// start returns a client, and what shows results.
+func (c *jobCommand) start(cmd *cobra.Command) (plimsollv1connect.RolloutServiceClient, *printer, error) {
 	p, err := c.output.printer(cmd)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	selection := &plimsollv1.Selection{Namespaces: c.namespaces}
-	if c.namespace != "" {
-		selection.Namespaces = append(selection.Namespaces, c.namespace)
-	}
-	if selection.Filters, err = c.all(); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	httpClient, base, err := c.dial()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	return plimsollv1connect.NewRolloutServiceClient(httpClient, base), selection, p, nil
+	return plimsollv1connect.NewRolloutServiceClient(httpClient, base), p, nil
+}
+
+// surveyCommand is a command that has a server judge what is stored.
+type surveyCommand struct {
+	jobCommand
+	selectFlags
+}
+
+func (c *surveyCommand) add(cmd *cobra.Command, formats []string) {
+	c.jobCommand.add(cmd, formats)
+	c.selectFlags.add(cmd)
+	c.completeLabels(cmd)
+}
+
+// selection is what to judge; nil if something is taken up.
+func (c *surveyCommand) selection() (*plimsollv1.Selection, error) {
+	filters, err := c.all()
+	patterns := c.patterns()
+	if err != nil || c.resume != "" && len(patterns) == 0 && len(filters) == 0 {
+		return nil, err
+	}
+	return &plimsollv1.Selection{Namespaces: patterns, Filters: filters}, nil
+}
+
+// candidate is the rules to try; nil if something is taken up.
+func (c *jobCommand) candidate(ctx context.Context, flags *candidateFlags, paths []string) (*plimsollv1.Candidate, error) {
+	if c.resume != "" && len(paths)+len(flags.validators) == 0 && flags.ruleset == "" {
+		return nil, nil //nolint:nilnil // nil is the answer
+	}
+	return flags.candidate(ctx, paths)
+}
+
+// followJob shows how far a server has come with a job, and returns what it found and the
+// summary. As lines of JSON, what it finds is printed as it comes.
+func followJob[M, F, S any](cmd *cobra.Command, p *printer, stream *connect.ServerStreamForClient[M], parts func(*M) (*plimsollv1.Progress, *F, *S)) (found []*F, summary *S, err error) {
+	line := newProgressLine(cmd)
+	defer line.clear()
+	var last *plimsollv1.Progress
+	err = follow(stream, func(m *M) error {
+		progress, one, end := parts(m)
+		if progress != nil {
+			last = progress
+			line.show(progress)
+		}
+		if summary = end; one == nil {
+			return nil
+		}
+		if document, ok := any(one).(proto.Message); ok && p.format == "jsonl" {
+			line.clear()
+			return p.document(document)
+		}
+		found = append(found, one)
+		return nil
+	})
+	line.clear()
+	if err == nil && summary == nil {
+		err = errUnfinished
+	}
+	if err != nil && last.GetResume() != "" && interrupted(cmd.Context(), err) {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s of %s were judged; to go on from there: %s --resume %s\n",
+			humanize.Comma(last.GetDone()), humanize.Comma(last.GetTotal()), cmd.CommandPath(), last.GetResume())
+	}
+	return found, summary, surveyError(cmd.Context(), err)
+}
+
+// interrupted reports whether err is of the connection or of whoever waits, and not of what
+// was asked for.
+func interrupted(ctx context.Context, err error) bool {
+	code := connect.CodeOf(err)
+	return ctx.Err() != nil || code == connect.CodeCanceled || code == connect.CodeDeadlineExceeded
 }
 
 // received is what a server streams until it is done.
@@ -88,12 +165,11 @@ var _ received[int] = (*connect.ServerStreamForClient[int])(nil)
 // progressLine shows on a terminal how far a server has come.
 type progressLine struct {
 	w       io.Writer // nil: nobody would see it
-	began   time.Time
 	showing bool
 }
 
 func newProgressLine(cmd *cobra.Command) *progressLine {
-	line := &progressLine{began: time.Now()}
+	line := &progressLine{}
 	if f, ok := cmd.ErrOrStderr().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		line.w = f
 	}
@@ -107,9 +183,8 @@ func (l *progressLine) show(p *plimsollv1.Progress) {
 	const width = 30
 	full := int(width * p.GetDone() / p.GetTotal())
 	left := ""
-	if p.GetDone() > 0 {
-		rest := time.Since(l.began) * time.Duration(p.GetTotal()-p.GetDone()) / time.Duration(p.GetDone())
-		left = ", " + rest.Round(time.Second).String() + " left"
+	if p.GetRemaining() != nil {
+		left = ", " + p.GetRemaining().AsDuration().Round(time.Second).String() + " left"
 	}
 	_, _ = fmt.Fprintf(l.w, "\r\x1b[K[%s%s] %s of %s%s", strings.Repeat("#", full), strings.Repeat(".", width-full),
 		humanize.Comma(p.GetDone()), humanize.Comma(p.GetTotal()), left)
@@ -125,7 +200,7 @@ func (l *progressLine) clear() {
 }
 
 // documentOf is a JSON object of messages: those of lists by their names, then one.
-func documentOf(listName string, list []proto.Message, lastName string, last proto.Message) ([]byte, error) {
+func documentOf[M proto.Message](listName string, list []M, lastName string, last proto.Message) ([]byte, error) {
 	codec := service.JSONCodecs()[0]
 	var b strings.Builder
 	fmt.Fprintf(&b, "{%q: [", listName)

@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newServe(), newDev(), newVersion(),
 		newGet(), newList(), newDescribe(), newHistory(), newWatch(),
 		newCreate(), newApply(), newEdit(), newUpdate(), newLabel(), newDelete(), newDiff(), newReview(), newExplain(),
-		newExport(), newImport(), newPolicy(), newPlugin(), newAudit(), newImpact(), newExemption(), newDecisions(), newCompile())
+		newExport(), newImport(), newPolicy(), newPlugin(), newAudit(), newImpact(), newReplay(), newExemption(), newDecisions(), newCompile())
 	return root
 }
 

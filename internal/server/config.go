@@ -92,6 +92,16 @@ type Config struct {
 	RequestRetention time.Duration `koanf:"request_retention"`
 	// DecisionRetention is how long decisions are kept; 0 for not at all.
 	DecisionRetention time.Duration `koanf:"decision_retention"`
+	// DecisionInputs says of which attempts the input that rules judged is recorded: all,
+	// refused or none.
+	DecisionInputs string `koanf:"decision_inputs"`
+	// AuditInterval is how often the continuous audit looks for what has changed; 0 for no
+	// continuous audit.
+	AuditInterval time.Duration `koanf:"audit_interval"`
+	// BackgroundShare is how much of one processor audits, impacts and replays together
+	// take, and BackgroundInFlight how many of their judgements there are at once.
+	BackgroundShare    float64 `koanf:"background_share"`
+	BackgroundInFlight int     `koanf:"background_in_flight"`
 	// DecisionMasking hides what looks like a secret in the documents that are recorded.
 	DecisionMasking bool `koanf:"decision_masking"`
 	// DecisionLog is where decisions are sent: stdout, paths of files, http and https URLs.
@@ -124,6 +134,10 @@ const minDecisionLimit = 16 << 20
 // None is the policies or validators path that means: judge nothing.
 const None = "none"
 
+// maxBackgroundShare bounds the processors, and the judgements at once, of work in the
+// background.
+const maxBackgroundShare = 256
+
 // DefaultListen is the default address: the port is the year of the Merchant
 // Shipping Act that made the load line compulsory.
 const DefaultListen = "127.0.0.1:1876"
@@ -142,6 +156,10 @@ func DefaultConfig() Config {
 		MaxInFlight:        256,
 		RequestRetention:   10 * time.Minute,
 		DecisionRetention:  24 * time.Hour,
+		DecisionInputs:     string(service.InputsAll),
+		AuditInterval:      5 * time.Second,
+		BackgroundShare:    0.5,
+		BackgroundInFlight: 1,
 		DecisionMasking:    true,
 		DecisionLogMaxSize: 100, DecisionLogMaxFiles: 10,
 		DecisionLimit:   "2GiB",
@@ -182,6 +200,10 @@ func AddFlags(flags *pflag.FlagSet, d Config) {
 	flags.Int("max-in-flight", d.MaxInFlight, "how many mutations are judged at once; a batch counts as all of its own, but half of this at most")
 	flags.Duration("request-retention", d.RequestRetention, "how long a plimsoll-request-id is remembered")
 	flags.Duration("decision-retention", d.DecisionRetention, "how long decisions are kept, for plimsoll explain; 0: not at all")
+	flags.String("decision-inputs", d.DecisionInputs, "of which attempts what was judged is recorded, secrets apart, to explain and replay them: all, refused or none")
+	flags.Duration("audit-interval", d.AuditInterval, "how often the continuous audit of what is stored looks for changes; 0: no continuous audit")
+	flags.Float64("background-share", d.BackgroundShare, "how much of one processor audits, impacts and replays take together")
+	flags.Int("background-in-flight", d.BackgroundInFlight, "how many judgements of audits, impacts and replays there are at once")
 	flags.Bool("decision-masking", d.DecisionMasking, "hide what looks like a secret in what is recorded of decisions")
 	flags.StringSlice("decision-log", nil, "`target` to send decisions to: stdout, the path of a file, or an https:// URL; repeatable\n(default: none)")
 	flags.Int("decision-log-max-size", d.DecisionLogMaxSize, "how many `megabytes` a file of the decision log may have before another is begun")
@@ -362,6 +384,18 @@ func (c Config) Validate() error {
 	problems = append(problems, c.checkSinks()...)
 	if c.DecisionRetention < 0 {
 		problem("decision-retention: cannot be negative; 0 keeps none")
+	}
+	if !slices.Contains([]string{string(service.InputsAll), string(service.InputsRefused), string(service.InputsNone)}, c.DecisionInputs) {
+		problem("decision-inputs: %q is none of all, refused and none", c.DecisionInputs)
+	}
+	if c.AuditInterval < 0 {
+		problem("audit-interval: cannot be negative; 0 switches the continuous audit off")
+	}
+	if !(c.BackgroundShare > 0) || c.BackgroundShare > maxBackgroundShare {
+		problem("background-share: must be more than 0, and at most %d", maxBackgroundShare)
+	}
+	if c.BackgroundInFlight < 1 || c.BackgroundInFlight > maxBackgroundShare {
+		problem("background-in-flight: must be at least 1, and at most %d", maxBackgroundShare)
 	}
 	if limit, err := humanize.ParseBytes(c.DecisionLimit); err != nil || limit < minDecisionLimit {
 		problem("decision-limit: %q must be a number of bytes such as 2GiB, and at least 16MiB; --decision-retention 0 keeps none", c.DecisionLimit)

@@ -244,6 +244,15 @@ func validatorSources(paths []string) []plugins.Source {
 // admitAll is what judges when the operator wants nothing judged.
 type admitAll struct{}
 
+// Judge implements [plimsoll.Judge].
 func (admitAll) Judge(context.Context, *plimsoll.Input) (plimsoll.Verdict, error) {
+	return plimsoll.Verdict{}, nil
+}
+
+// Parts implements [plimsoll.PartedJudge]: there are none.
+func (admitAll) Parts() []plimsoll.Part { return nil }
+
+// JudgeParts implements [plimsoll.PartedJudge].
+func (admitAll) JudgeParts(context.Context, *plimsoll.Input, func(string) bool) (plimsoll.Verdict, error) {
 	return plimsoll.Verdict{}, nil
 }

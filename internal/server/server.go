@@ -100,6 +100,10 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		RecordSecrets:       !config.DecisionMasking,
 		DecisionLimit:       decisionLimit(config),
 		CORSOrigins:         config.CORSOrigins,
+		DecisionInputs:      service.DecisionInputs(config.DecisionInputs),
+		AuditInterval:       config.AuditInterval,
+		BackgroundShare:     config.BackgroundShare,
+		BackgroundInFlight:  config.BackgroundInFlight,
 		Rulesets:            rules,
 		Logger:              log,
 		OnDecision:          onDecision,
@@ -111,6 +115,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 	working := startCompaction(serving, store, plimsoll.Revision(config.EventLimit), log) //nolint:gosec // not negative
 	working.Go(func() { runTrimming(serving, svc.TrimDecisions, log) })
 	working.Go(func() { rules.run(serving, options.Hangup) })
+	working.Go(func() { svc.AuditContinuously(serving) })
 	defer func() {
 		stopWorking()
 		working.Wait()

@@ -11,6 +11,7 @@ package plimsollv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -23,11 +24,75 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ReplayContext says as of when the rules were shown other containers.
+type ReplayContext int32
+
+const (
+	// Not said.
+	ReplayContext_REPLAY_CONTEXT_UNSPECIFIED ReplayContext = 0
+	// The rules did not ask for any.
+	ReplayContext_REPLAY_CONTEXT_NOT_ASKED ReplayContext = 1
+	// As they were when the attempt was judged.
+	ReplayContext_REPLAY_CONTEXT_THEN ReplayContext = 2
+	// As they were when the attempt was judged, but some that have changed since without
+	// their specs, options and extensions, of which there is no history.
+	ReplayContext_REPLAY_CONTEXT_PARTLY_THEN ReplayContext = 3
+	// As they are now, because the events since then are not kept any more.
+	ReplayContext_REPLAY_CONTEXT_NOW ReplayContext = 4
+)
+
+// Enum value maps for ReplayContext.
+var (
+	ReplayContext_name = map[int32]string{
+		0: "REPLAY_CONTEXT_UNSPECIFIED",
+		1: "REPLAY_CONTEXT_NOT_ASKED",
+		2: "REPLAY_CONTEXT_THEN",
+		3: "REPLAY_CONTEXT_PARTLY_THEN",
+		4: "REPLAY_CONTEXT_NOW",
+	}
+	ReplayContext_value = map[string]int32{
+		"REPLAY_CONTEXT_UNSPECIFIED": 0,
+		"REPLAY_CONTEXT_NOT_ASKED":   1,
+		"REPLAY_CONTEXT_THEN":        2,
+		"REPLAY_CONTEXT_PARTLY_THEN": 3,
+		"REPLAY_CONTEXT_NOW":         4,
+	}
+)
+
+func (x ReplayContext) Enum() *ReplayContext {
+	p := new(ReplayContext)
+	*p = x
+	return p
+}
+
+func (x ReplayContext) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReplayContext) Descriptor() protoreflect.EnumDescriptor {
+	return file_plimsoll_v1_rollout_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ReplayContext) Type() protoreflect.EnumType {
+	return &file_plimsoll_v1_rollout_service_proto_enumTypes[0]
+}
+
+func (x ReplayContext) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReplayContext.Descriptor instead.
+func (ReplayContext) EnumDescriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{0}
+}
+
 // AuditRequest says what to judge.
 type AuditRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which containers.
-	Selection     *Selection `protobuf:"bytes,1,opt,name=selection,proto3" json:"selection,omitempty"`
+	Selection *Selection `protobuf:"bytes,1,opt,name=selection,proto3" json:"selection,omitempty"`
+	// Takes up a call that was interrupted: see RolloutService. Nothing else is set then.
+	Resume        string `protobuf:"bytes,2,opt,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -67,6 +132,13 @@ func (x *AuditRequest) GetSelection() *Selection {
 		return x.Selection
 	}
 	return nil
+}
+
+func (x *AuditRequest) GetResume() string {
+	if x != nil {
+		return x.Resume
+	}
+	return ""
 }
 
 // AuditResponse is one of the things that an audit tells: progress, again and again, each
@@ -430,7 +502,9 @@ type ImpactRequest struct {
 	// Which containers.
 	Selection *Selection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
 	// A label by whose values the effects are counted, too.
-	GroupByLabel  string `protobuf:"bytes,3,opt,name=group_by_label,json=groupByLabel,proto3" json:"group_by_label,omitempty"`
+	GroupByLabel string `protobuf:"bytes,3,opt,name=group_by_label,json=groupByLabel,proto3" json:"group_by_label,omitempty"`
+	// Takes up a call that was interrupted: see RolloutService. Nothing else is set then.
+	Resume        string `protobuf:"bytes,10,opt,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -482,6 +556,13 @@ func (x *ImpactRequest) GetSelection() *Selection {
 func (x *ImpactRequest) GetGroupByLabel() string {
 	if x != nil {
 		return x.GroupByLabel
+	}
+	return ""
+}
+
+func (x *ImpactRequest) GetResume() string {
+	if x != nil {
+		return x.Resume
 	}
 	return ""
 }
@@ -748,17 +829,19 @@ func (x *ImpactSummary) GetGroups() []*EffectGroup {
 	return nil
 }
 
-// EffectGroup is containers that have something in common.
+// EffectGroup is containers, or attempts, that have something in common.
 type EffectGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is: `rule`, `namespace`, or `label`.
 	By string `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
 	// Which: the name of the rule or validator, the namespace, or the value of the label.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Its containers.
+	// Its containers or attempts.
 	Counts *EffectCounts `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
 	// The first few of those that are newly denied, newly admitted, or failed.
-	Samples       []*ContainerRef `protobuf:"bytes,4,rep,name=samples,proto3" json:"samples,omitempty"`
+	Samples []*ContainerRef `protobuf:"bytes,4,rep,name=samples,proto3" json:"samples,omitempty"`
+	// Of attempts, the IDs of their decisions, in the order of samples.
+	Decisions     []string `protobuf:"bytes,5,rep,name=decisions,proto3" json:"decisions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -821,7 +904,14 @@ func (x *EffectGroup) GetSamples() []*ContainerRef {
 	return nil
 }
 
-// EffectCounts counts containers by effect.
+func (x *EffectGroup) GetDecisions() []string {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+// EffectCounts counts containers or attempts by effect.
 type EffectCounts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// See Effect.
@@ -903,13 +993,931 @@ func (x *EffectCounts) GetFailed() int64 {
 	return 0
 }
 
+// ReplayRequest says what to judge, and by what.
+type ReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rules to compare with those of now. Required.
+	Candidate *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// Only attempts since then. Not set stands for all that are recorded.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Only attempts before then.
+	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	// Only attempts that ended so. None stands for all.
+	Outcomes []Outcome `protobuf:"varint,4,rep,packed,name=outcomes,proto3,enum=plimsoll.v1.Outcome" json:"outcomes,omitempty"`
+	// Only attempts in these namespaces: names, or patterns such as `prod-*`. None stands for
+	// all of them.
+	Namespaces []string `protobuf:"bytes,5,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// A label of the containers by whose values the effects are counted, too.
+	GroupByLabel string `protobuf:"bytes,6,opt,name=group_by_label,json=groupByLabel,proto3" json:"group_by_label,omitempty"`
+	// Takes up a call that was interrupted: see RolloutService. Nothing else is set then.
+	Resume        string `protobuf:"bytes,10,opt,name=resume,proto3" json:"resume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayRequest) Reset() {
+	*x = ReplayRequest{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayRequest) ProtoMessage() {}
+
+func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayRequest.ProtoReflect.Descriptor instead.
+func (*ReplayRequest) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReplayRequest) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetOutcomes() []Outcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetNamespaces() []string {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+func (x *ReplayRequest) GetGroupByLabel() string {
+	if x != nil {
+		return x.GroupByLabel
+	}
+	return ""
+}
+
+func (x *ReplayRequest) GetResume() string {
+	if x != nil {
+		return x.Resume
+	}
+	return ""
+}
+
+// ReplayResponse is one of the things that a replay tells: progress, again and again, each
+// attempt for which the rules differ or the candidate fails, and at last the summary.
+// Without a summary it was not finished.
+type ReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*ReplayResponse_Progress
+	//	*ReplayResponse_Affected
+	//	*ReplayResponse_Summary
+	Event         isReplayResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayResponse) Reset() {
+	*x = ReplayResponse{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayResponse) ProtoMessage() {}
+
+func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayResponse.ProtoReflect.Descriptor instead.
+func (*ReplayResponse) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReplayResponse) GetEvent() isReplayResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ReplayResponse) GetProgress() *Progress {
+	if x != nil {
+		if x, ok := x.Event.(*ReplayResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *ReplayResponse) GetAffected() *AffectedAttempt {
+	if x != nil {
+		if x, ok := x.Event.(*ReplayResponse_Affected); ok {
+			return x.Affected
+		}
+	}
+	return nil
+}
+
+func (x *ReplayResponse) GetSummary() *ReplaySummary {
+	if x != nil {
+		if x, ok := x.Event.(*ReplayResponse_Summary); ok {
+			return x.Summary
+		}
+	}
+	return nil
+}
+
+type isReplayResponse_Event interface {
+	isReplayResponse_Event()
+}
+
+type ReplayResponse_Progress struct {
+	// How far it has come.
+	Progress *Progress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+}
+
+type ReplayResponse_Affected struct {
+	// An attempt that is affected.
+	Affected *AffectedAttempt `protobuf:"bytes,2,opt,name=affected,proto3,oneof"`
+}
+
+type ReplayResponse_Summary struct {
+	// The end.
+	Summary *ReplaySummary `protobuf:"bytes,3,opt,name=summary,proto3,oneof"`
+}
+
+func (*ReplayResponse_Progress) isReplayResponse_Event() {}
+
+func (*ReplayResponse_Affected) isReplayResponse_Event() {}
+
+func (*ReplayResponse_Summary) isReplayResponse_Event() {}
+
+// AffectedAttempt is an attempt for which rules differ.
+type AffectedAttempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ID of its decision.
+	DecisionId string `protobuf:"bytes,1,opt,name=decision_id,json=decisionId,proto3" json:"decision_id,omitempty"`
+	// When it began.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// What was to be done.
+	Operation Operation `protobuf:"varint,3,opt,name=operation,proto3,enum=plimsoll.v1.Operation" json:"operation,omitempty"`
+	// To which container: the revision is that of the state that was judged.
+	Container *ContainerRef `protobuf:"bytes,4,opt,name=container,proto3" json:"container,omitempty"`
+	// How it ended.
+	Outcome Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=plimsoll.v1.Outcome" json:"outcome,omitempty"`
+	// What the candidate changes.
+	Effect Effect `protobuf:"varint,6,opt,name=effect,proto3,enum=plimsoll.v1.Effect" json:"effect,omitempty"`
+	// What the rules of now make of it.
+	Active *Opinion `protobuf:"bytes,7,opt,name=active,proto3" json:"active,omitempty"`
+	// What the candidate makes of it.
+	Candidate *Opinion `protobuf:"bytes,8,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// As of when rules were shown other containers.
+	Context ReplayContext `protobuf:"varint,9,opt,name=context,proto3,enum=plimsoll.v1.ReplayContext" json:"context,omitempty"`
+	// Whether the rules of now come to another result than was recorded. They may be others
+	// than judged then, or look at what is hidden or unknown.
+	DiffersFromRecord bool `protobuf:"varint,10,opt,name=differs_from_record,json=differsFromRecord,proto3" json:"differs_from_record,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *AffectedAttempt) Reset() {
+	*x = AffectedAttempt{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AffectedAttempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AffectedAttempt) ProtoMessage() {}
+
+func (x *AffectedAttempt) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AffectedAttempt.ProtoReflect.Descriptor instead.
+func (*AffectedAttempt) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AffectedAttempt) GetDecisionId() string {
+	if x != nil {
+		return x.DecisionId
+	}
+	return ""
+}
+
+func (x *AffectedAttempt) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AffectedAttempt) GetOperation() Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return Operation_OPERATION_UNSPECIFIED
+}
+
+func (x *AffectedAttempt) GetContainer() *ContainerRef {
+	if x != nil {
+		return x.Container
+	}
+	return nil
+}
+
+func (x *AffectedAttempt) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *AffectedAttempt) GetEffect() Effect {
+	if x != nil {
+		return x.Effect
+	}
+	return Effect_EFFECT_UNSPECIFIED
+}
+
+func (x *AffectedAttempt) GetActive() *Opinion {
+	if x != nil {
+		return x.Active
+	}
+	return nil
+}
+
+func (x *AffectedAttempt) GetCandidate() *Opinion {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *AffectedAttempt) GetContext() ReplayContext {
+	if x != nil {
+		return x.Context
+	}
+	return ReplayContext_REPLAY_CONTEXT_UNSPECIFIED
+}
+
+func (x *AffectedAttempt) GetDiffersFromRecord() bool {
+	if x != nil {
+		return x.DiffersFromRecord
+	}
+	return false
+}
+
+// ReplaySummary is how many are affected.
+type ReplaySummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The digests of the rules that were compared.
+	ActiveRuleset string `protobuf:"bytes,1,opt,name=active_ruleset,json=activeRuleset,proto3" json:"active_ruleset,omitempty"`
+	// See active_ruleset.
+	CandidateRuleset string `protobuf:"bytes,2,opt,name=candidate_ruleset,json=candidateRuleset,proto3" json:"candidate_ruleset,omitempty"`
+	// The latest revision when it began: attempts up to it are replayed.
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// All attempts that were judged.
+	All *EffectCounts `protobuf:"bytes,4,opt,name=all,proto3" json:"all,omitempty"`
+	// Attempts by rule, namespace and label, as in ImpactSummary.
+	Groups []*EffectGroup `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
+	// For how many the rules of now come to another result than was recorded.
+	Differing int64 `protobuf:"varint,6,opt,name=differing,proto3" json:"differing,omitempty"`
+	// How many were judged with the other containers as of which time.
+	Contexts []*ContextCount `protobuf:"bytes,7,rep,name=contexts,proto3" json:"contexts,omitempty"`
+	// How many could not be judged again, and why.
+	Skipped       []*SkippedCount `protobuf:"bytes,8,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaySummary) Reset() {
+	*x = ReplaySummary{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaySummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaySummary) ProtoMessage() {}
+
+func (x *ReplaySummary) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaySummary.ProtoReflect.Descriptor instead.
+func (*ReplaySummary) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReplaySummary) GetActiveRuleset() string {
+	if x != nil {
+		return x.ActiveRuleset
+	}
+	return ""
+}
+
+func (x *ReplaySummary) GetCandidateRuleset() string {
+	if x != nil {
+		return x.CandidateRuleset
+	}
+	return ""
+}
+
+func (x *ReplaySummary) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ReplaySummary) GetAll() *EffectCounts {
+	if x != nil {
+		return x.All
+	}
+	return nil
+}
+
+func (x *ReplaySummary) GetGroups() []*EffectGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ReplaySummary) GetDiffering() int64 {
+	if x != nil {
+		return x.Differing
+	}
+	return 0
+}
+
+func (x *ReplaySummary) GetContexts() []*ContextCount {
+	if x != nil {
+		return x.Contexts
+	}
+	return nil
+}
+
+func (x *ReplaySummary) GetSkipped() []*SkippedCount {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
+}
+
+// ContextCount is how many attempts were judged in a context.
+type ContextCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The context.
+	Context ReplayContext `protobuf:"varint,1,opt,name=context,proto3,enum=plimsoll.v1.ReplayContext" json:"context,omitempty"`
+	// How many.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContextCount) Reset() {
+	*x = ContextCount{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContextCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContextCount) ProtoMessage() {}
+
+func (x *ContextCount) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContextCount.ProtoReflect.Descriptor instead.
+func (*ContextCount) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ContextCount) GetContext() ReplayContext {
+	if x != nil {
+		return x.Context
+	}
+	return ReplayContext_REPLAY_CONTEXT_UNSPECIFIED
+}
+
+func (x *ContextCount) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// SkippedCount is how many attempts were not judged again.
+type SkippedCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why, for people.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkippedCount) Reset() {
+	*x = SkippedCount{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkippedCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkippedCount) ProtoMessage() {}
+
+func (x *SkippedCount) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkippedCount.ProtoReflect.Descriptor instead.
+func (*SkippedCount) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SkippedCount) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SkippedCount) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// GetAuditStatusRequest is empty.
+type GetAuditStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditStatusRequest) Reset() {
+	*x = GetAuditStatusRequest{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditStatusRequest) ProtoMessage() {}
+
+func (x *GetAuditStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditStatusRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditStatusRequest) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{17}
+}
+
+// GetAuditStatusResponse has the status.
+type GetAuditStatusResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The status.
+	Status        *AuditStatus `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditStatusResponse) Reset() {
+	*x = GetAuditStatusResponse{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditStatusResponse) ProtoMessage() {}
+
+func (x *GetAuditStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditStatusResponse.ProtoReflect.Descriptor instead.
+func (*GetAuditStatusResponse) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetAuditStatusResponse) GetStatus() *AuditStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+// AuditStatus is how far the continuous audit has come, and what it has found.
+type AuditStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How what is stored stands: as of which revision and by which rules. Not set before all
+	// has been judged once.
+	Summary *AuditSummary `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
+	// When that was known.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// The latest revision of the store.
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The digest of the rules that judge now.
+	Ruleset string `protobuf:"bytes,4,opt,name=ruleset,proto3" json:"ruleset,omitempty"`
+	// How far the work has come that is under way; not set if there is none. It counts the
+	// containers that are looked at.
+	Progress *Progress `protobuf:"bytes,5,opt,name=progress,proto3" json:"progress,omitempty"`
+	// How many times a container was judged by all rules since the server was started.
+	Judged int64 `protobuf:"varint,6,opt,name=judged,proto3" json:"judged,omitempty"`
+	// How many times one was judged only by those rules that had changed.
+	JudgedInPart int64 `protobuf:"varint,7,opt,name=judged_in_part,json=judgedInPart,proto3" json:"judged_in_part,omitempty"`
+	// How many times what was known of one was kept, because nothing that it depends on had
+	// changed.
+	Kept int64 `protobuf:"varint,8,opt,name=kept,proto3" json:"kept,omitempty"`
+	// How many judgements by a package of policies or a validator there were, and how many
+	// were not needed, because its result was kept. Those that do not apply do not count.
+	PartsJudged int64 `protobuf:"varint,9,opt,name=parts_judged,json=partsJudged,proto3" json:"parts_judged,omitempty"`
+	// See parts_judged.
+	PartsKept int64 `protobuf:"varint,10,opt,name=parts_kept,json=partsKept,proto3" json:"parts_kept,omitempty"`
+	// Why the latest work ended early, if it did: it is tried again.
+	Error         string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditStatus) Reset() {
+	*x = AuditStatus{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditStatus) ProtoMessage() {}
+
+func (x *AuditStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditStatus.ProtoReflect.Descriptor instead.
+func (*AuditStatus) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AuditStatus) GetSummary() *AuditSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *AuditStatus) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AuditStatus) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *AuditStatus) GetRuleset() string {
+	if x != nil {
+		return x.Ruleset
+	}
+	return ""
+}
+
+func (x *AuditStatus) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+func (x *AuditStatus) GetJudged() int64 {
+	if x != nil {
+		return x.Judged
+	}
+	return 0
+}
+
+func (x *AuditStatus) GetJudgedInPart() int64 {
+	if x != nil {
+		return x.JudgedInPart
+	}
+	return 0
+}
+
+func (x *AuditStatus) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *AuditStatus) GetPartsJudged() int64 {
+	if x != nil {
+		return x.PartsJudged
+	}
+	return 0
+}
+
+func (x *AuditStatus) GetPartsKept() int64 {
+	if x != nil {
+		return x.PartsKept
+	}
+	return 0
+}
+
+func (x *AuditStatus) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// ListAuditResultsRequest says which results to list.
+type ListAuditResultsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only containers that stand so. None stands for all that are denied, failed, or admitted
+	// with warnings.
+	Standings []Standing `protobuf:"varint,1,rep,packed,name=standings,proto3,enum=plimsoll.v1.Standing" json:"standings,omitempty"`
+	// Only containers that this rule or validator denies, warns of or fails on, by its name
+	// in the summary: such as `labels.required.deny`, or `runc-spec`.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only containers in these namespaces: names, or patterns such as `prod-*`. None stands
+	// for all of them.
+	Namespaces []string `protobuf:"bytes,3,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// How many to return at most; 0 stands for 100, and more than 1000 for 1000.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page begins: next_page_token of the page before it.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditResultsRequest) Reset() {
+	*x = ListAuditResultsRequest{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditResultsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditResultsRequest) ProtoMessage() {}
+
+func (x *ListAuditResultsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditResultsRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditResultsRequest) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListAuditResultsRequest) GetStandings() []Standing {
+	if x != nil {
+		return x.Standings
+	}
+	return nil
+}
+
+func (x *ListAuditResultsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *ListAuditResultsRequest) GetNamespaces() []string {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+func (x *ListAuditResultsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditResultsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAuditResultsResponse is a page.
+type ListAuditResultsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The containers, and what rules make of them.
+	Results []*AuditFinding `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Gets the next page; empty if this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditResultsResponse) Reset() {
+	*x = ListAuditResultsResponse{}
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditResultsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditResultsResponse) ProtoMessage() {}
+
+func (x *ListAuditResultsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_v1_rollout_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditResultsResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditResultsResponse) Descriptor() ([]byte, []int) {
+	return file_plimsoll_v1_rollout_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListAuditResultsResponse) GetResults() []*AuditFinding {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *ListAuditResultsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_plimsoll_v1_rollout_service_proto protoreflect.FileDescriptor
 
 const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\n" +
-	"!plimsoll/v1/rollout_service.proto\x12\vplimsoll.v1\x1a\x1bplimsoll/v1/candidate.proto\x1a\x19plimsoll/v1/rollout.proto\x1a\x19plimsoll/v1/verdict.proto\"D\n" +
+	"!plimsoll/v1/rollout_service.proto\x12\vplimsoll.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bplimsoll/v1/candidate.proto\x1a\x1bplimsoll/v1/container.proto\x1a\x1aplimsoll/v1/decision.proto\x1a\x19plimsoll/v1/rollout.proto\x1a\x19plimsoll/v1/verdict.proto\"\\\n" +
 	"\fAuditRequest\x124\n" +
-	"\tselection\x18\x01 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\"\xbb\x01\n" +
+	"\tselection\x18\x01 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\x12\x16\n" +
+	"\x06resume\x18\x02 \x01(\tR\x06resume\"\xbb\x01\n" +
 	"\rAuditResponse\x123\n" +
 	"\bprogress\x18\x01 \x01(\v2\x15.plimsoll.v1.ProgressH\x00R\bprogress\x125\n" +
 	"\afinding\x18\x02 \x01(\v2\x19.plimsoll.v1.AuditFindingH\x00R\afinding\x125\n" +
@@ -932,11 +1940,13 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x06denied\x18\x02 \x01(\x03R\x06denied\x12\x16\n" +
 	"\x06warned\x18\x03 \x01(\x03R\x06warned\x12\x16\n" +
 	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x1a\n" +
-	"\bexempted\x18\x1e \x01(\x03R\bexempted\"\xa1\x01\n" +
+	"\bexempted\x18\x1e \x01(\x03R\bexempted\"\xb9\x01\n" +
 	"\rImpactRequest\x124\n" +
 	"\tcandidate\x18\x01 \x01(\v2\x16.plimsoll.v1.CandidateR\tcandidate\x124\n" +
 	"\tselection\x18\x02 \x01(\v2\x16.plimsoll.v1.SelectionR\tselection\x12$\n" +
-	"\x0egroup_by_label\x18\x03 \x01(\tR\fgroupByLabel\"\xc4\x01\n" +
+	"\x0egroup_by_label\x18\x03 \x01(\tR\fgroupByLabel\x12\x16\n" +
+	"\x06resume\x18\n" +
+	" \x01(\tR\x06resume\"\xc4\x01\n" +
 	"\x0eImpactResponse\x123\n" +
 	"\bprogress\x18\x01 \x01(\v2\x15.plimsoll.v1.ProgressH\x00R\bprogress\x12<\n" +
 	"\baffected\x18\x02 \x01(\v2\x1e.plimsoll.v1.AffectedContainerH\x00R\baffected\x126\n" +
@@ -952,21 +1962,104 @@ const file_plimsoll_v1_rollout_service_proto_rawDesc = "" +
 	"\x11candidate_ruleset\x18\x02 \x01(\tR\x10candidateRuleset\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12+\n" +
 	"\x03all\x18\x04 \x01(\v2\x19.plimsoll.v1.EffectCountsR\x03all\x120\n" +
-	"\x06groups\x18\x05 \x03(\v2\x18.plimsoll.v1.EffectGroupR\x06groups\"\x99\x01\n" +
+	"\x06groups\x18\x05 \x03(\v2\x18.plimsoll.v1.EffectGroupR\x06groups\"\xb7\x01\n" +
 	"\vEffectGroup\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
 	"\x06counts\x18\x03 \x01(\v2\x19.plimsoll.v1.EffectCountsR\x06counts\x123\n" +
-	"\asamples\x18\x04 \x03(\v2\x19.plimsoll.v1.ContainerRefR\asamples\"\xba\x01\n" +
+	"\asamples\x18\x04 \x03(\v2\x19.plimsoll.v1.ContainerRefR\asamples\x12\x1c\n" +
+	"\tdecisions\x18\x05 \x03(\tR\tdecisions\"\xba\x01\n" +
 	"\fEffectCounts\x12%\n" +
 	"\x0estill_admitted\x18\x01 \x01(\x03R\rstillAdmitted\x12!\n" +
 	"\fstill_denied\x18\x02 \x01(\x03R\vstillDenied\x12!\n" +
 	"\fnewly_denied\x18\x03 \x01(\x03R\vnewlyDenied\x12%\n" +
 	"\x0enewly_admitted\x18\x04 \x01(\x03R\rnewlyAdmitted\x12\x16\n" +
-	"\x06failed\x18\x05 \x01(\x03R\x06failed2\x97\x01\n" +
+	"\x06failed\x18\x05 \x01(\x03R\x06failed\"\xb9\x02\n" +
+	"\rReplayRequest\x124\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x16.plimsoll.v1.CandidateR\tcandidate\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x120\n" +
+	"\boutcomes\x18\x04 \x03(\x0e2\x14.plimsoll.v1.OutcomeR\boutcomes\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18\x05 \x03(\tR\n" +
+	"namespaces\x12$\n" +
+	"\x0egroup_by_label\x18\x06 \x01(\tR\fgroupByLabel\x12\x16\n" +
+	"\x06resume\x18\n" +
+	" \x01(\tR\x06resume\"\xc2\x01\n" +
+	"\x0eReplayResponse\x123\n" +
+	"\bprogress\x18\x01 \x01(\v2\x15.plimsoll.v1.ProgressH\x00R\bprogress\x12:\n" +
+	"\baffected\x18\x02 \x01(\v2\x1c.plimsoll.v1.AffectedAttemptH\x00R\baffected\x126\n" +
+	"\asummary\x18\x03 \x01(\v2\x1a.plimsoll.v1.ReplaySummaryH\x00R\asummaryB\a\n" +
+	"\x05event\"\xf6\x03\n" +
+	"\x0fAffectedAttempt\x12\x1f\n" +
+	"\vdecision_id\x18\x01 \x01(\tR\n" +
+	"decisionId\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
+	"\toperation\x18\x03 \x01(\x0e2\x16.plimsoll.v1.OperationR\toperation\x127\n" +
+	"\tcontainer\x18\x04 \x01(\v2\x19.plimsoll.v1.ContainerRefR\tcontainer\x12.\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x14.plimsoll.v1.OutcomeR\aoutcome\x12+\n" +
+	"\x06effect\x18\x06 \x01(\x0e2\x13.plimsoll.v1.EffectR\x06effect\x12,\n" +
+	"\x06active\x18\a \x01(\v2\x14.plimsoll.v1.OpinionR\x06active\x122\n" +
+	"\tcandidate\x18\b \x01(\v2\x14.plimsoll.v1.OpinionR\tcandidate\x124\n" +
+	"\acontext\x18\t \x01(\x0e2\x1a.plimsoll.v1.ReplayContextR\acontext\x12.\n" +
+	"\x13differs_from_record\x18\n" +
+	" \x01(\bR\x11differsFromRecord\"\xe8\x02\n" +
+	"\rReplaySummary\x12%\n" +
+	"\x0eactive_ruleset\x18\x01 \x01(\tR\ractiveRuleset\x12+\n" +
+	"\x11candidate_ruleset\x18\x02 \x01(\tR\x10candidateRuleset\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12+\n" +
+	"\x03all\x18\x04 \x01(\v2\x19.plimsoll.v1.EffectCountsR\x03all\x120\n" +
+	"\x06groups\x18\x05 \x03(\v2\x18.plimsoll.v1.EffectGroupR\x06groups\x12\x1c\n" +
+	"\tdiffering\x18\x06 \x01(\x03R\tdiffering\x125\n" +
+	"\bcontexts\x18\a \x03(\v2\x19.plimsoll.v1.ContextCountR\bcontexts\x123\n" +
+	"\askipped\x18\b \x03(\v2\x19.plimsoll.v1.SkippedCountR\askipped\"Z\n" +
+	"\fContextCount\x124\n" +
+	"\acontext\x18\x01 \x01(\x0e2\x1a.plimsoll.v1.ReplayContextR\acontext\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"<\n" +
+	"\fSkippedCount\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"\x17\n" +
+	"\x15GetAuditStatusRequest\"J\n" +
+	"\x16GetAuditStatusResponse\x120\n" +
+	"\x06status\x18\x01 \x01(\v2\x18.plimsoll.v1.AuditStatusR\x06status\"\x85\x03\n" +
+	"\vAuditStatus\x123\n" +
+	"\asummary\x18\x01 \x01(\v2\x19.plimsoll.v1.AuditSummaryR\asummary\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x18\n" +
+	"\aruleset\x18\x04 \x01(\tR\aruleset\x121\n" +
+	"\bprogress\x18\x05 \x01(\v2\x15.plimsoll.v1.ProgressR\bprogress\x12\x16\n" +
+	"\x06judged\x18\x06 \x01(\x03R\x06judged\x12$\n" +
+	"\x0ejudged_in_part\x18\a \x01(\x03R\fjudgedInPart\x12\x12\n" +
+	"\x04kept\x18\b \x01(\x03R\x04kept\x12!\n" +
+	"\fparts_judged\x18\t \x01(\x03R\vpartsJudged\x12\x1d\n" +
+	"\n" +
+	"parts_kept\x18\n" +
+	" \x01(\x03R\tpartsKept\x12\x14\n" +
+	"\x05error\x18\v \x01(\tR\x05error\"\xbe\x01\n" +
+	"\x17ListAuditResultsRequest\x123\n" +
+	"\tstandings\x18\x01 \x03(\x0e2\x15.plimsoll.v1.StandingR\tstandings\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18\x03 \x03(\tR\n" +
+	"namespaces\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"w\n" +
+	"\x18ListAuditResultsResponse\x123\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.plimsoll.v1.AuditFindingR\aresults\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9e\x01\n" +
+	"\rReplayContext\x12\x1e\n" +
+	"\x1aREPLAY_CONTEXT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18REPLAY_CONTEXT_NOT_ASKED\x10\x01\x12\x17\n" +
+	"\x13REPLAY_CONTEXT_THEN\x10\x02\x12\x1e\n" +
+	"\x1aREPLAY_CONTEXT_PARTLY_THEN\x10\x03\x12\x16\n" +
+	"\x12REPLAY_CONTEXT_NOW\x10\x042\x98\x03\n" +
 	"\x0eRolloutService\x12@\n" +
 	"\x05Audit\x12\x19.plimsoll.v1.AuditRequest\x1a\x1a.plimsoll.v1.AuditResponse0\x01\x12C\n" +
-	"\x06Impact\x12\x1a.plimsoll.v1.ImpactRequest\x1a\x1b.plimsoll.v1.ImpactResponse0\x01BAZ?github.com/plimsoll-project/plimsoll/gen/plimsoll/v1;plimsollv1b\x06proto3"
+	"\x06Impact\x12\x1a.plimsoll.v1.ImpactRequest\x1a\x1b.plimsoll.v1.ImpactResponse0\x01\x12C\n" +
+	"\x06Replay\x12\x1a.plimsoll.v1.ReplayRequest\x1a\x1b.plimsoll.v1.ReplayResponse0\x01\x12Y\n" +
+	"\x0eGetAuditStatus\x12\".plimsoll.v1.GetAuditStatusRequest\x1a#.plimsoll.v1.GetAuditStatusResponse\x12_\n" +
+	"\x10ListAuditResults\x12$.plimsoll.v1.ListAuditResultsRequest\x1a%.plimsoll.v1.ListAuditResultsResponseBAZ?github.com/plimsoll-project/plimsoll/gen/plimsoll/v1;plimsollv1b\x06proto3"
 
 var (
 	file_plimsoll_v1_rollout_service_proto_rawDescOnce sync.Once
@@ -980,58 +2073,107 @@ func file_plimsoll_v1_rollout_service_proto_rawDescGZIP() []byte {
 	return file_plimsoll_v1_rollout_service_proto_rawDescData
 }
 
-var file_plimsoll_v1_rollout_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_plimsoll_v1_rollout_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_plimsoll_v1_rollout_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_plimsoll_v1_rollout_service_proto_goTypes = []any{
-	(*AuditRequest)(nil),      // 0: plimsoll.v1.AuditRequest
-	(*AuditResponse)(nil),     // 1: plimsoll.v1.AuditResponse
-	(*AuditFinding)(nil),      // 2: plimsoll.v1.AuditFinding
-	(*AuditSummary)(nil),      // 3: plimsoll.v1.AuditSummary
-	(*RuleCount)(nil),         // 4: plimsoll.v1.RuleCount
-	(*ImpactRequest)(nil),     // 5: plimsoll.v1.ImpactRequest
-	(*ImpactResponse)(nil),    // 6: plimsoll.v1.ImpactResponse
-	(*AffectedContainer)(nil), // 7: plimsoll.v1.AffectedContainer
-	(*ImpactSummary)(nil),     // 8: plimsoll.v1.ImpactSummary
-	(*EffectGroup)(nil),       // 9: plimsoll.v1.EffectGroup
-	(*EffectCounts)(nil),      // 10: plimsoll.v1.EffectCounts
-	(*Selection)(nil),         // 11: plimsoll.v1.Selection
-	(*Progress)(nil),          // 12: plimsoll.v1.Progress
-	(*ContainerRef)(nil),      // 13: plimsoll.v1.ContainerRef
-	(*Opinion)(nil),           // 14: plimsoll.v1.Opinion
-	(*Source)(nil),            // 15: plimsoll.v1.Source
-	(*Candidate)(nil),         // 16: plimsoll.v1.Candidate
-	(Effect)(0),               // 17: plimsoll.v1.Effect
+	(ReplayContext)(0),               // 0: plimsoll.v1.ReplayContext
+	(*AuditRequest)(nil),             // 1: plimsoll.v1.AuditRequest
+	(*AuditResponse)(nil),            // 2: plimsoll.v1.AuditResponse
+	(*AuditFinding)(nil),             // 3: plimsoll.v1.AuditFinding
+	(*AuditSummary)(nil),             // 4: plimsoll.v1.AuditSummary
+	(*RuleCount)(nil),                // 5: plimsoll.v1.RuleCount
+	(*ImpactRequest)(nil),            // 6: plimsoll.v1.ImpactRequest
+	(*ImpactResponse)(nil),           // 7: plimsoll.v1.ImpactResponse
+	(*AffectedContainer)(nil),        // 8: plimsoll.v1.AffectedContainer
+	(*ImpactSummary)(nil),            // 9: plimsoll.v1.ImpactSummary
+	(*EffectGroup)(nil),              // 10: plimsoll.v1.EffectGroup
+	(*EffectCounts)(nil),             // 11: plimsoll.v1.EffectCounts
+	(*ReplayRequest)(nil),            // 12: plimsoll.v1.ReplayRequest
+	(*ReplayResponse)(nil),           // 13: plimsoll.v1.ReplayResponse
+	(*AffectedAttempt)(nil),          // 14: plimsoll.v1.AffectedAttempt
+	(*ReplaySummary)(nil),            // 15: plimsoll.v1.ReplaySummary
+	(*ContextCount)(nil),             // 16: plimsoll.v1.ContextCount
+	(*SkippedCount)(nil),             // 17: plimsoll.v1.SkippedCount
+	(*GetAuditStatusRequest)(nil),    // 18: plimsoll.v1.GetAuditStatusRequest
+	(*GetAuditStatusResponse)(nil),   // 19: plimsoll.v1.GetAuditStatusResponse
+	(*AuditStatus)(nil),              // 20: plimsoll.v1.AuditStatus
+	(*ListAuditResultsRequest)(nil),  // 21: plimsoll.v1.ListAuditResultsRequest
+	(*ListAuditResultsResponse)(nil), // 22: plimsoll.v1.ListAuditResultsResponse
+	(*Selection)(nil),                // 23: plimsoll.v1.Selection
+	(*Progress)(nil),                 // 24: plimsoll.v1.Progress
+	(*ContainerRef)(nil),             // 25: plimsoll.v1.ContainerRef
+	(*Opinion)(nil),                  // 26: plimsoll.v1.Opinion
+	(*Source)(nil),                   // 27: plimsoll.v1.Source
+	(*Candidate)(nil),                // 28: plimsoll.v1.Candidate
+	(Effect)(0),                      // 29: plimsoll.v1.Effect
+	(*timestamppb.Timestamp)(nil),    // 30: google.protobuf.Timestamp
+	(Outcome)(0),                     // 31: plimsoll.v1.Outcome
+	(Operation)(0),                   // 32: plimsoll.v1.Operation
+	(Standing)(0),                    // 33: plimsoll.v1.Standing
 }
 var file_plimsoll_v1_rollout_service_proto_depIdxs = []int32{
-	11, // 0: plimsoll.v1.AuditRequest.selection:type_name -> plimsoll.v1.Selection
-	12, // 1: plimsoll.v1.AuditResponse.progress:type_name -> plimsoll.v1.Progress
-	2,  // 2: plimsoll.v1.AuditResponse.finding:type_name -> plimsoll.v1.AuditFinding
-	3,  // 3: plimsoll.v1.AuditResponse.summary:type_name -> plimsoll.v1.AuditSummary
-	13, // 4: plimsoll.v1.AuditFinding.container:type_name -> plimsoll.v1.ContainerRef
-	14, // 5: plimsoll.v1.AuditFinding.opinion:type_name -> plimsoll.v1.Opinion
-	4,  // 6: plimsoll.v1.AuditSummary.rules:type_name -> plimsoll.v1.RuleCount
-	15, // 7: plimsoll.v1.RuleCount.source:type_name -> plimsoll.v1.Source
-	16, // 8: plimsoll.v1.ImpactRequest.candidate:type_name -> plimsoll.v1.Candidate
-	11, // 9: plimsoll.v1.ImpactRequest.selection:type_name -> plimsoll.v1.Selection
-	12, // 10: plimsoll.v1.ImpactResponse.progress:type_name -> plimsoll.v1.Progress
-	7,  // 11: plimsoll.v1.ImpactResponse.affected:type_name -> plimsoll.v1.AffectedContainer
-	8,  // 12: plimsoll.v1.ImpactResponse.summary:type_name -> plimsoll.v1.ImpactSummary
-	13, // 13: plimsoll.v1.AffectedContainer.container:type_name -> plimsoll.v1.ContainerRef
-	17, // 14: plimsoll.v1.AffectedContainer.effect:type_name -> plimsoll.v1.Effect
-	14, // 15: plimsoll.v1.AffectedContainer.active:type_name -> plimsoll.v1.Opinion
-	14, // 16: plimsoll.v1.AffectedContainer.candidate:type_name -> plimsoll.v1.Opinion
-	10, // 17: plimsoll.v1.ImpactSummary.all:type_name -> plimsoll.v1.EffectCounts
-	9,  // 18: plimsoll.v1.ImpactSummary.groups:type_name -> plimsoll.v1.EffectGroup
-	10, // 19: plimsoll.v1.EffectGroup.counts:type_name -> plimsoll.v1.EffectCounts
-	13, // 20: plimsoll.v1.EffectGroup.samples:type_name -> plimsoll.v1.ContainerRef
-	0,  // 21: plimsoll.v1.RolloutService.Audit:input_type -> plimsoll.v1.AuditRequest
-	5,  // 22: plimsoll.v1.RolloutService.Impact:input_type -> plimsoll.v1.ImpactRequest
-	1,  // 23: plimsoll.v1.RolloutService.Audit:output_type -> plimsoll.v1.AuditResponse
-	6,  // 24: plimsoll.v1.RolloutService.Impact:output_type -> plimsoll.v1.ImpactResponse
-	23, // [23:25] is the sub-list for method output_type
-	21, // [21:23] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	23, // 0: plimsoll.v1.AuditRequest.selection:type_name -> plimsoll.v1.Selection
+	24, // 1: plimsoll.v1.AuditResponse.progress:type_name -> plimsoll.v1.Progress
+	3,  // 2: plimsoll.v1.AuditResponse.finding:type_name -> plimsoll.v1.AuditFinding
+	4,  // 3: plimsoll.v1.AuditResponse.summary:type_name -> plimsoll.v1.AuditSummary
+	25, // 4: plimsoll.v1.AuditFinding.container:type_name -> plimsoll.v1.ContainerRef
+	26, // 5: plimsoll.v1.AuditFinding.opinion:type_name -> plimsoll.v1.Opinion
+	5,  // 6: plimsoll.v1.AuditSummary.rules:type_name -> plimsoll.v1.RuleCount
+	27, // 7: plimsoll.v1.RuleCount.source:type_name -> plimsoll.v1.Source
+	28, // 8: plimsoll.v1.ImpactRequest.candidate:type_name -> plimsoll.v1.Candidate
+	23, // 9: plimsoll.v1.ImpactRequest.selection:type_name -> plimsoll.v1.Selection
+	24, // 10: plimsoll.v1.ImpactResponse.progress:type_name -> plimsoll.v1.Progress
+	8,  // 11: plimsoll.v1.ImpactResponse.affected:type_name -> plimsoll.v1.AffectedContainer
+	9,  // 12: plimsoll.v1.ImpactResponse.summary:type_name -> plimsoll.v1.ImpactSummary
+	25, // 13: plimsoll.v1.AffectedContainer.container:type_name -> plimsoll.v1.ContainerRef
+	29, // 14: plimsoll.v1.AffectedContainer.effect:type_name -> plimsoll.v1.Effect
+	26, // 15: plimsoll.v1.AffectedContainer.active:type_name -> plimsoll.v1.Opinion
+	26, // 16: plimsoll.v1.AffectedContainer.candidate:type_name -> plimsoll.v1.Opinion
+	11, // 17: plimsoll.v1.ImpactSummary.all:type_name -> plimsoll.v1.EffectCounts
+	10, // 18: plimsoll.v1.ImpactSummary.groups:type_name -> plimsoll.v1.EffectGroup
+	11, // 19: plimsoll.v1.EffectGroup.counts:type_name -> plimsoll.v1.EffectCounts
+	25, // 20: plimsoll.v1.EffectGroup.samples:type_name -> plimsoll.v1.ContainerRef
+	28, // 21: plimsoll.v1.ReplayRequest.candidate:type_name -> plimsoll.v1.Candidate
+	30, // 22: plimsoll.v1.ReplayRequest.since:type_name -> google.protobuf.Timestamp
+	30, // 23: plimsoll.v1.ReplayRequest.until:type_name -> google.protobuf.Timestamp
+	31, // 24: plimsoll.v1.ReplayRequest.outcomes:type_name -> plimsoll.v1.Outcome
+	24, // 25: plimsoll.v1.ReplayResponse.progress:type_name -> plimsoll.v1.Progress
+	14, // 26: plimsoll.v1.ReplayResponse.affected:type_name -> plimsoll.v1.AffectedAttempt
+	15, // 27: plimsoll.v1.ReplayResponse.summary:type_name -> plimsoll.v1.ReplaySummary
+	30, // 28: plimsoll.v1.AffectedAttempt.time:type_name -> google.protobuf.Timestamp
+	32, // 29: plimsoll.v1.AffectedAttempt.operation:type_name -> plimsoll.v1.Operation
+	25, // 30: plimsoll.v1.AffectedAttempt.container:type_name -> plimsoll.v1.ContainerRef
+	31, // 31: plimsoll.v1.AffectedAttempt.outcome:type_name -> plimsoll.v1.Outcome
+	29, // 32: plimsoll.v1.AffectedAttempt.effect:type_name -> plimsoll.v1.Effect
+	26, // 33: plimsoll.v1.AffectedAttempt.active:type_name -> plimsoll.v1.Opinion
+	26, // 34: plimsoll.v1.AffectedAttempt.candidate:type_name -> plimsoll.v1.Opinion
+	0,  // 35: plimsoll.v1.AffectedAttempt.context:type_name -> plimsoll.v1.ReplayContext
+	11, // 36: plimsoll.v1.ReplaySummary.all:type_name -> plimsoll.v1.EffectCounts
+	10, // 37: plimsoll.v1.ReplaySummary.groups:type_name -> plimsoll.v1.EffectGroup
+	16, // 38: plimsoll.v1.ReplaySummary.contexts:type_name -> plimsoll.v1.ContextCount
+	17, // 39: plimsoll.v1.ReplaySummary.skipped:type_name -> plimsoll.v1.SkippedCount
+	0,  // 40: plimsoll.v1.ContextCount.context:type_name -> plimsoll.v1.ReplayContext
+	20, // 41: plimsoll.v1.GetAuditStatusResponse.status:type_name -> plimsoll.v1.AuditStatus
+	4,  // 42: plimsoll.v1.AuditStatus.summary:type_name -> plimsoll.v1.AuditSummary
+	30, // 43: plimsoll.v1.AuditStatus.time:type_name -> google.protobuf.Timestamp
+	24, // 44: plimsoll.v1.AuditStatus.progress:type_name -> plimsoll.v1.Progress
+	33, // 45: plimsoll.v1.ListAuditResultsRequest.standings:type_name -> plimsoll.v1.Standing
+	3,  // 46: plimsoll.v1.ListAuditResultsResponse.results:type_name -> plimsoll.v1.AuditFinding
+	1,  // 47: plimsoll.v1.RolloutService.Audit:input_type -> plimsoll.v1.AuditRequest
+	6,  // 48: plimsoll.v1.RolloutService.Impact:input_type -> plimsoll.v1.ImpactRequest
+	12, // 49: plimsoll.v1.RolloutService.Replay:input_type -> plimsoll.v1.ReplayRequest
+	18, // 50: plimsoll.v1.RolloutService.GetAuditStatus:input_type -> plimsoll.v1.GetAuditStatusRequest
+	21, // 51: plimsoll.v1.RolloutService.ListAuditResults:input_type -> plimsoll.v1.ListAuditResultsRequest
+	2,  // 52: plimsoll.v1.RolloutService.Audit:output_type -> plimsoll.v1.AuditResponse
+	7,  // 53: plimsoll.v1.RolloutService.Impact:output_type -> plimsoll.v1.ImpactResponse
+	13, // 54: plimsoll.v1.RolloutService.Replay:output_type -> plimsoll.v1.ReplayResponse
+	19, // 55: plimsoll.v1.RolloutService.GetAuditStatus:output_type -> plimsoll.v1.GetAuditStatusResponse
+	22, // 56: plimsoll.v1.RolloutService.ListAuditResults:output_type -> plimsoll.v1.ListAuditResultsResponse
+	52, // [52:57] is the sub-list for method output_type
+	47, // [47:52] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_plimsoll_v1_rollout_service_proto_init() }
@@ -1040,6 +2182,8 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 		return
 	}
 	file_plimsoll_v1_candidate_proto_init()
+	file_plimsoll_v1_container_proto_init()
+	file_plimsoll_v1_decision_proto_init()
 	file_plimsoll_v1_rollout_proto_init()
 	file_plimsoll_v1_verdict_proto_init()
 	file_plimsoll_v1_rollout_service_proto_msgTypes[1].OneofWrappers = []any{
@@ -1052,18 +2196,24 @@ func file_plimsoll_v1_rollout_service_proto_init() {
 		(*ImpactResponse_Affected)(nil),
 		(*ImpactResponse_Summary)(nil),
 	}
+	file_plimsoll_v1_rollout_service_proto_msgTypes[12].OneofWrappers = []any{
+		(*ReplayResponse_Progress)(nil),
+		(*ReplayResponse_Affected)(nil),
+		(*ReplayResponse_Summary)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_v1_rollout_service_proto_rawDesc), len(file_plimsoll_v1_rollout_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   11,
+			NumEnums:      1,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_plimsoll_v1_rollout_service_proto_goTypes,
 		DependencyIndexes: file_plimsoll_v1_rollout_service_proto_depIdxs,
+		EnumInfos:         file_plimsoll_v1_rollout_service_proto_enumTypes,
 		MessageInfos:      file_plimsoll_v1_rollout_service_proto_msgTypes,
 	}.Build()
 	File_plimsoll_v1_rollout_service_proto = out.File

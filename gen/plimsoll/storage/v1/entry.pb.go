@@ -435,6 +435,53 @@ func (x *Decision) GetInput() []byte {
 	return nil
 }
 
+// DecisionInput is a record of the kind `decision-input` in the log, under the key of the
+// decision: it is written soon after that, of an attempt that was admitted.
+type DecisionInput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The document that the rules judged, secrets apart.
+	Input         []byte `protobuf:"bytes,1,opt,name=input" json:"input,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionInput) Reset() {
+	*x = DecisionInput{}
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionInput) ProtoMessage() {}
+
+func (x *DecisionInput) ProtoReflect() protoreflect.Message {
+	mi := &file_plimsoll_storage_v1_entry_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionInput.ProtoReflect.Descriptor instead.
+func (*DecisionInput) Descriptor() ([]byte, []int) {
+	return file_plimsoll_storage_v1_entry_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DecisionInput) GetInput() []byte {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
 var File_plimsoll_storage_v1_entry_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
@@ -472,7 +519,9 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"S\n" +
 	"\bDecision\x121\n" +
 	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\x12\x14\n" +
-	"\x05input\x18\x02 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
+	"\x05input\x18\x02 \x01(\fR\x05input\"%\n" +
+	"\rDecisionInput\x12\x14\n" +
+	"\x05input\x18\x01 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
 
 var (
 	file_plimsoll_storage_v1_entry_proto_rawDescOnce sync.Once
@@ -486,7 +535,7 @@ func file_plimsoll_storage_v1_entry_proto_rawDescGZIP() []byte {
 	return file_plimsoll_storage_v1_entry_proto_rawDescData
 }
 
-var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_plimsoll_storage_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*Namespace)(nil),             // 0: plimsoll.storage.v1.Namespace
 	(*Lease)(nil),                 // 1: plimsoll.storage.v1.Lease
@@ -495,28 +544,29 @@ var file_plimsoll_storage_v1_entry_proto_goTypes = []any{
 	(*CommittedRequest)(nil),      // 4: plimsoll.storage.v1.CommittedRequest
 	(*DroppedDecisions)(nil),      // 5: plimsoll.storage.v1.DroppedDecisions
 	(*Decision)(nil),              // 6: plimsoll.storage.v1.Decision
-	nil,                           // 7: plimsoll.storage.v1.Namespace.LabelsEntry
-	nil,                           // 8: plimsoll.storage.v1.Lease.LabelsEntry
-	nil,                           // 9: plimsoll.storage.v1.DroppedDecisions.CountsEntry
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*v1.Exemption)(nil),          // 11: plimsoll.v1.Exemption
-	(*v1.Container)(nil),          // 12: plimsoll.v1.Container
-	(*v1.Violation)(nil),          // 13: plimsoll.v1.Violation
-	(*v1.Patch)(nil),              // 14: plimsoll.v1.Patch
-	(*v1.Decision)(nil),           // 15: plimsoll.v1.Decision
+	(*DecisionInput)(nil),         // 7: plimsoll.storage.v1.DecisionInput
+	nil,                           // 8: plimsoll.storage.v1.Namespace.LabelsEntry
+	nil,                           // 9: plimsoll.storage.v1.Lease.LabelsEntry
+	nil,                           // 10: plimsoll.storage.v1.DroppedDecisions.CountsEntry
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*v1.Exemption)(nil),          // 12: plimsoll.v1.Exemption
+	(*v1.Container)(nil),          // 13: plimsoll.v1.Container
+	(*v1.Violation)(nil),          // 14: plimsoll.v1.Violation
+	(*v1.Patch)(nil),              // 15: plimsoll.v1.Patch
+	(*v1.Decision)(nil),           // 16: plimsoll.v1.Decision
 }
 var file_plimsoll_storage_v1_entry_proto_depIdxs = []int32{
-	7,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
-	8,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
-	10, // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
+	8,  // 0: plimsoll.storage.v1.Namespace.labels:type_name -> plimsoll.storage.v1.Namespace.LabelsEntry
+	9,  // 1: plimsoll.storage.v1.Lease.labels:type_name -> plimsoll.storage.v1.Lease.LabelsEntry
+	11, // 2: plimsoll.storage.v1.Lease.created_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: plimsoll.storage.v1.Lease.resources:type_name -> plimsoll.storage.v1.LeaseResource
-	11, // 4: plimsoll.storage.v1.Exemption.exemption:type_name -> plimsoll.v1.Exemption
-	12, // 5: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
-	13, // 6: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
-	14, // 7: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
-	10, // 8: plimsoll.storage.v1.DroppedDecisions.since:type_name -> google.protobuf.Timestamp
-	9,  // 9: plimsoll.storage.v1.DroppedDecisions.counts:type_name -> plimsoll.storage.v1.DroppedDecisions.CountsEntry
-	15, // 10: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
+	12, // 4: plimsoll.storage.v1.Exemption.exemption:type_name -> plimsoll.v1.Exemption
+	13, // 5: plimsoll.storage.v1.CommittedRequest.container:type_name -> plimsoll.v1.Container
+	14, // 6: plimsoll.storage.v1.CommittedRequest.warnings:type_name -> plimsoll.v1.Violation
+	15, // 7: plimsoll.storage.v1.CommittedRequest.patches:type_name -> plimsoll.v1.Patch
+	11, // 8: plimsoll.storage.v1.DroppedDecisions.since:type_name -> google.protobuf.Timestamp
+	10, // 9: plimsoll.storage.v1.DroppedDecisions.counts:type_name -> plimsoll.storage.v1.DroppedDecisions.CountsEntry
+	16, // 10: plimsoll.storage.v1.Decision.decision:type_name -> plimsoll.v1.Decision
 	11, // [11:11] is the sub-list for method output_type
 	11, // [11:11] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
@@ -535,7 +585,7 @@ func file_plimsoll_storage_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plimsoll_storage_v1_entry_proto_rawDesc), len(file_plimsoll_storage_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

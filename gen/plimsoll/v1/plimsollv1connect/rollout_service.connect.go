@@ -39,6 +39,14 @@ const (
 	RolloutServiceAuditProcedure = "/plimsoll.v1.RolloutService/Audit"
 	// RolloutServiceImpactProcedure is the fully-qualified name of the RolloutService's Impact RPC.
 	RolloutServiceImpactProcedure = "/plimsoll.v1.RolloutService/Impact"
+	// RolloutServiceReplayProcedure is the fully-qualified name of the RolloutService's Replay RPC.
+	RolloutServiceReplayProcedure = "/plimsoll.v1.RolloutService/Replay"
+	// RolloutServiceGetAuditStatusProcedure is the fully-qualified name of the RolloutService's
+	// GetAuditStatus RPC.
+	RolloutServiceGetAuditStatusProcedure = "/plimsoll.v1.RolloutService/GetAuditStatus"
+	// RolloutServiceListAuditResultsProcedure is the fully-qualified name of the RolloutService's
+	// ListAuditResults RPC.
+	RolloutServiceListAuditResultsProcedure = "/plimsoll.v1.RolloutService/ListAuditResults"
 )
 
 // RolloutServiceClient is a client for the plimsoll.v1.RolloutService service.
@@ -49,6 +57,17 @@ type RolloutServiceClient interface {
 	// Impact judges by the rules that judge now and by a candidate, and streams those
 	// containers for which they differ. INVALID_ARGUMENT: the candidate cannot be loaded.
 	Impact(context.Context, *v1.ImpactRequest) (*connect.ServerStreamForClient[v1.ImpactResponse], error)
+	// Replay judges what was attempted again, by the rules that judge now and by a candidate,
+	// and streams those attempts for which they differ. INVALID_ARGUMENT: the candidate
+	// cannot be loaded.
+	Replay(context.Context, *v1.ReplayRequest) (*connect.ServerStreamForClient[v1.ReplayResponse], error)
+	// GetAuditStatus says how what is stored stands, as the continuous audit knows it.
+	// FAILED_PRECONDITION: there is none, because it is switched off.
+	GetAuditStatus(context.Context, *v1.GetAuditStatusRequest) (*v1.GetAuditStatusResponse, error)
+	// ListAuditResults lists what the continuous audit has found, in the order of namespace
+	// and id. Pages are of what is known when they are asked for. FAILED_PRECONDITION: as
+	// GetAuditStatus.
+	ListAuditResults(context.Context, *v1.ListAuditResultsRequest) (*v1.ListAuditResultsResponse, error)
 }
 
 // NewRolloutServiceClient constructs a client for the plimsoll.v1.RolloutService service. By
@@ -74,13 +93,34 @@ func NewRolloutServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(rolloutServiceMethods.ByName("Impact")),
 			connect.WithClientOptions(opts...),
 		),
+		replay: connect.NewClient[v1.ReplayRequest, v1.ReplayResponse](
+			httpClient,
+			baseURL+RolloutServiceReplayProcedure,
+			connect.WithSchema(rolloutServiceMethods.ByName("Replay")),
+			connect.WithClientOptions(opts...),
+		),
+		getAuditStatus: connect.NewClient[v1.GetAuditStatusRequest, v1.GetAuditStatusResponse](
+			httpClient,
+			baseURL+RolloutServiceGetAuditStatusProcedure,
+			connect.WithSchema(rolloutServiceMethods.ByName("GetAuditStatus")),
+			connect.WithClientOptions(opts...),
+		),
+		listAuditResults: connect.NewClient[v1.ListAuditResultsRequest, v1.ListAuditResultsResponse](
+			httpClient,
+			baseURL+RolloutServiceListAuditResultsProcedure,
+			connect.WithSchema(rolloutServiceMethods.ByName("ListAuditResults")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // rolloutServiceClient implements RolloutServiceClient.
 type rolloutServiceClient struct {
-	audit  *connect.Client[v1.AuditRequest, v1.AuditResponse]
-	impact *connect.Client[v1.ImpactRequest, v1.ImpactResponse]
+	audit            *connect.Client[v1.AuditRequest, v1.AuditResponse]
+	impact           *connect.Client[v1.ImpactRequest, v1.ImpactResponse]
+	replay           *connect.Client[v1.ReplayRequest, v1.ReplayResponse]
+	getAuditStatus   *connect.Client[v1.GetAuditStatusRequest, v1.GetAuditStatusResponse]
+	listAuditResults *connect.Client[v1.ListAuditResultsRequest, v1.ListAuditResultsResponse]
 }
 
 // Audit calls plimsoll.v1.RolloutService.Audit.
@@ -93,6 +133,29 @@ func (c *rolloutServiceClient) Impact(ctx context.Context, req *v1.ImpactRequest
 	return c.impact.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// Replay calls plimsoll.v1.RolloutService.Replay.
+func (c *rolloutServiceClient) Replay(ctx context.Context, req *v1.ReplayRequest) (*connect.ServerStreamForClient[v1.ReplayResponse], error) {
+	return c.replay.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// GetAuditStatus calls plimsoll.v1.RolloutService.GetAuditStatus.
+func (c *rolloutServiceClient) GetAuditStatus(ctx context.Context, req *v1.GetAuditStatusRequest) (*v1.GetAuditStatusResponse, error) {
+	response, err := c.getAuditStatus.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListAuditResults calls plimsoll.v1.RolloutService.ListAuditResults.
+func (c *rolloutServiceClient) ListAuditResults(ctx context.Context, req *v1.ListAuditResultsRequest) (*v1.ListAuditResultsResponse, error) {
+	response, err := c.listAuditResults.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // RolloutServiceHandler is an implementation of the plimsoll.v1.RolloutService service.
 type RolloutServiceHandler interface {
 	// Audit judges by the rules that judge now, and streams those containers that are not
@@ -101,6 +164,17 @@ type RolloutServiceHandler interface {
 	// Impact judges by the rules that judge now and by a candidate, and streams those
 	// containers for which they differ. INVALID_ARGUMENT: the candidate cannot be loaded.
 	Impact(context.Context, *v1.ImpactRequest, *connect.ServerStream[v1.ImpactResponse]) error
+	// Replay judges what was attempted again, by the rules that judge now and by a candidate,
+	// and streams those attempts for which they differ. INVALID_ARGUMENT: the candidate
+	// cannot be loaded.
+	Replay(context.Context, *v1.ReplayRequest, *connect.ServerStream[v1.ReplayResponse]) error
+	// GetAuditStatus says how what is stored stands, as the continuous audit knows it.
+	// FAILED_PRECONDITION: there is none, because it is switched off.
+	GetAuditStatus(context.Context, *v1.GetAuditStatusRequest) (*v1.GetAuditStatusResponse, error)
+	// ListAuditResults lists what the continuous audit has found, in the order of namespace
+	// and id. Pages are of what is known when they are asked for. FAILED_PRECONDITION: as
+	// GetAuditStatus.
+	ListAuditResults(context.Context, *v1.ListAuditResultsRequest) (*v1.ListAuditResultsResponse, error)
 }
 
 // NewRolloutServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -122,12 +196,36 @@ func NewRolloutServiceHandler(svc RolloutServiceHandler, opts ...connect.Handler
 		connect.WithSchema(rolloutServiceMethods.ByName("Impact")),
 		connect.WithHandlerOptions(opts...),
 	)
+	rolloutServiceReplayHandler := connect.NewServerStreamHandlerSimple(
+		RolloutServiceReplayProcedure,
+		svc.Replay,
+		connect.WithSchema(rolloutServiceMethods.ByName("Replay")),
+		connect.WithHandlerOptions(opts...),
+	)
+	rolloutServiceGetAuditStatusHandler := connect.NewUnaryHandlerSimple(
+		RolloutServiceGetAuditStatusProcedure,
+		svc.GetAuditStatus,
+		connect.WithSchema(rolloutServiceMethods.ByName("GetAuditStatus")),
+		connect.WithHandlerOptions(opts...),
+	)
+	rolloutServiceListAuditResultsHandler := connect.NewUnaryHandlerSimple(
+		RolloutServiceListAuditResultsProcedure,
+		svc.ListAuditResults,
+		connect.WithSchema(rolloutServiceMethods.ByName("ListAuditResults")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/plimsoll.v1.RolloutService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case RolloutServiceAuditProcedure:
 			rolloutServiceAuditHandler.ServeHTTP(w, r)
 		case RolloutServiceImpactProcedure:
 			rolloutServiceImpactHandler.ServeHTTP(w, r)
+		case RolloutServiceReplayProcedure:
+			rolloutServiceReplayHandler.ServeHTTP(w, r)
+		case RolloutServiceGetAuditStatusProcedure:
+			rolloutServiceGetAuditStatusHandler.ServeHTTP(w, r)
+		case RolloutServiceListAuditResultsProcedure:
+			rolloutServiceListAuditResultsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -143,4 +241,16 @@ func (UnimplementedRolloutServiceHandler) Audit(context.Context, *v1.AuditReques
 
 func (UnimplementedRolloutServiceHandler) Impact(context.Context, *v1.ImpactRequest, *connect.ServerStream[v1.ImpactResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.RolloutService.Impact is not implemented"))
+}
+
+func (UnimplementedRolloutServiceHandler) Replay(context.Context, *v1.ReplayRequest, *connect.ServerStream[v1.ReplayResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.RolloutService.Replay is not implemented"))
+}
+
+func (UnimplementedRolloutServiceHandler) GetAuditStatus(context.Context, *v1.GetAuditStatusRequest) (*v1.GetAuditStatusResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.RolloutService.GetAuditStatus is not implemented"))
+}
+
+func (UnimplementedRolloutServiceHandler) ListAuditResults(context.Context, *v1.ListAuditResultsRequest) (*v1.ListAuditResultsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("plimsoll.v1.RolloutService.ListAuditResults is not implemented"))
 }
