@@ -159,10 +159,10 @@ func admitFormat(operands []*ast.Term, charge func(uint64)) error {
 	}
 	// Values that no directive takes are printed at the end.
 	most := (uint64(len(directives)) + 1 + uint64(args.Len())) * longest
+	charge(most)
 	if most > maxFormatted {
 		return fmt.Errorf("it may come to more than %d bytes", maxFormatted)
 	}
-	charge(most)
 	return nil
 }
 
