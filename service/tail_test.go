@@ -115,7 +115,7 @@ func TestDecisionsOfAllNamespaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		got = append(got, res.GetDecisions()...)
-		if page == 0 && res.GetSequence() != n {
+		if page == 0 && res.GetSequence() < n { // inputs are in the log, too
 			t.Errorf("the log goes to %d", res.GetSequence())
 		}
 		_, _, _ = c.create(t.Context(), nil, container(fmt.Sprint("later", page)))
@@ -181,7 +181,7 @@ func received(t *testing.T, stream *connect.ServerStreamForClient[plimsollv1.Tai
 }
 
 func TestTailDecisions(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused}) // sequences are as counted here
 	c := f.decisionClients(t)
 	create := func(id string, labels ...string) { _, _, _ = c.create(t.Context(), nil, container(id, labels...)) }
 	create("a", "policy", "1")
