@@ -176,8 +176,16 @@ func (b bindingConfig) check() []error {
 	return errs
 }
 
-// readFile reads a file of at most limit bytes.
+// readFile reads a file of at most limit bytes. Opening a pipe would wait for somebody who
+// writes to it.
 func readFile(fsys fs.FS, name string, limit int64) (data []byte, err error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", name)
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err

@@ -47,9 +47,9 @@ func (k *rulekeeper) loadOnTrial(ctx context.Context, c candidate) (*loadedRules
 		}
 	}
 	validators := k.plugins
-	// However often a validator fails, it is asked: it is to be seen what it says.
-	validators.Verifier, validators.AlwaysAsk = nil, true
-	validators.Observe = nil // metrics are about those that judge
+	// However often a validator fails, it is asked: it is to be seen what it says. And it
+	// does not count among those that judge.
+	validators.Verifier, validators.AlwaysAsk, validators.Observe = nil, true, nil
 	rules, err := loadRuleset(ctx, k.config, validators, c, nil)
 	if err != nil {
 		return nil, refusedCandidate(ctx, err)

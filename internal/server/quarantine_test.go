@@ -74,7 +74,7 @@ func TestQuarantine(t *testing.T) {
 			`plimsoll_validator_judgements_total{outcome="quarantined",validator="broken"} 1`, `plimsoll_validator_instances{state="busy",validator="broken"} 0`,
 		},
 	} {
-		res, err := http.Get(s.web + path) //nolint:noctx // the server ends with the test
+		res, err := http.Get(s.web + path)
 		if err != nil {
 			t.Fatal(err)
 		}

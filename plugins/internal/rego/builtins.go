@@ -158,9 +158,9 @@ func admitFormat(operands []*ast.Term, charge func(uint64)) error {
 		}
 	}
 	// Values that no directive takes are printed at the end.
-	charge((uint64(len(directives)) + 1) * longest)
-	charge(uint64(args.Len()) * longest)
-	if most := (uint64(len(directives)) + 1 + uint64(args.Len())) * longest; most > maxFormatted {
+	most := (uint64(len(directives)) + 1 + uint64(args.Len())) * longest
+	charge(most)
+	if most > maxFormatted {
 		return fmt.Errorf("it may come to more than %d bytes", maxFormatted)
 	}
 	return nil

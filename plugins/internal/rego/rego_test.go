@@ -68,7 +68,6 @@ func TestCall(t *testing.T) {
 		{"width behind flags", "sprintf", []string{`"%+-# 099999d"`, `[1]`}, "", "at most 3 digits"},
 		{"again and again", "sprintf", []string{`"` + strings.Repeat("%[1]s", 10_000) + `"`, `[` + long + `]`}, "", errSpent.Error()},
 		{"large exponent", "sprintf", []string{`"%d"`, `[{1e99999, 2e99999}]`}, "", "an exponent of more than 4 digits"},
-		{"large result", "sprintf", []string{`"` + strings.Repeat("%v", 30_000) + `"`, `["` + strings.Repeat("x", 60_000) + `"]`}, "", "it may come to more than 67108864 bytes"},
 		{"large number", "sprintf", []string{`"%d"`, `[` + strings.Repeat("9", 401) + `]`}, "", "more than 400 digits"},
 		{"no array", "sprintf", []string{`"%d"`, `{1}`}, "", "not an array"},
 		{"no format", "sprintf", []string{`1`, `[]`}, "", "not a string"},
@@ -189,4 +188,14 @@ func FuzzLegible(f *testing.F) {
 			t.Errorf("%q became %q:\n%s", doc, got, diff)
 		}
 	})
+}
+
+// However much fuel a binding has, text does not take the host's memory.
+func TestFormattedIsBounded(t *testing.T) {
+	sprintf, _ := Lookup("sprintf")
+	format, values := `"`+strings.Repeat("%v", 30_000)+`"`, `["`+strings.Repeat("x", 60_000)+`"]`
+	_, err := sprintf.Call([][]byte{[]byte(format), []byte(values)}, func(uint64) {})
+	if err == nil || !strings.Contains(err.Error(), "it may come to more than 67108864 bytes") {
+		t.Errorf("error is %v", err)
+	}
 }
