@@ -44,7 +44,7 @@ func ids(decisions []*plimsollv1.Decision) string {
 func TestDecisionFilters(t *testing.T) {
 	start, calls := time.Now().Truncate(time.Second), atomic.Int64{}
 	now := func() time.Time { return start.Add(time.Duration(calls.Add(1)) * time.Second) }
-	f := newFixture(t, nil, service.Options{Now: now})
+	f := newFixture(t, nil, service.Options{Now: now, DecisionInputs: service.InputsRefused})
 	c := f.decisionClients(t)
 	var times []time.Time // at which each began, or a little before
 	for i, labels := range [][]string{{"policy", "1"}, {"validator", "1"}, {"warn", "1"}, nil} {
@@ -99,7 +99,7 @@ func TestDecisionFilters(t *testing.T) {
 // Operators see the decisions of all namespaces, page by page, whatever is recorded meanwhile;
 // nobody else does.
 func TestDecisionsOfAllNamespaces(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused})
 	c := f.decisionClients(t)
 	const n = 600 // more than are read at once
 	for i := range n {
@@ -181,7 +181,7 @@ func received(t *testing.T, stream *connect.ServerStreamForClient[plimsollv1.Tai
 }
 
 func TestTailDecisions(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused})
 	c := f.decisionClients(t)
 	create := func(id string, labels ...string) { _, _, _ = c.create(t.Context(), nil, container(id, labels...)) }
 	create("a", "policy", "1")
