@@ -53,7 +53,7 @@ func (s *Service) recordOutcome(r *result) {
 	case d.Outcome != plimsoll.OutcomeAdmitted:
 		record := recordOf(r, d.Outcome, r.err)
 		if s.options.DecisionInputs == InputsNone {
-			record.input, record.shown = nil, nil
+			record.omitInput = true
 		}
 		s.recorder.add(record)
 	case s.inputs != nil && r.input != nil:

@@ -74,8 +74,11 @@ func (s *Service) explain(ctx context.Context, record *storagev1.Decision, unpat
 	if err != nil {
 		return nil, err
 	}
-	hidden := editsOf(d)
-	if mask := s.maskOf(rules); mask != nil && len(document) > 0 && len(record.GetInput()) == 0 {
+	hidden, isRecorded, err := hiddenOf(ctx, view, record)
+	if err != nil {
+		return nil, err
+	}
+	if mask := s.maskOf(rules); mask != nil && len(document) > 0 && !isRecorded {
 		seen := mask.apply(ctx, d, document)
 		document, hidden = seen.input, seen.edits
 		if len(document) == 0 {
@@ -170,10 +173,10 @@ func (s *Service) documentOf(ctx context.Context, view storage.View, record *sto
 	case d.GetOutcome() != plimsollv1.Outcome_OUTCOME_ADMITTED:
 		return nil, "what was judged was not recorded, or was too large for that", nil
 	}
-	document, err = readInputOf(ctx, view, d)
+	input, err := readInputOf(ctx, view, d)
 	switch {
-	case document != nil || err != nil:
-		return document, "", err
+	case input != nil || err != nil:
+		return input.GetInput(), "", err
 	case d.GetOperation() != plimsollv1.Operation_OPERATION_CREATE:
 		return nil, "of this change, what was judged was not recorded, and what was there before is not kept", nil
 	}
@@ -203,10 +206,10 @@ func (s *Service) documentOf(ctx context.Context, view storage.View, record *sto
 }
 
 // readInputOf reads the input of an attempt that was admitted; nil if it was not recorded.
-func readInputOf(ctx context.Context, view storage.View, d *plimsollv1.Decision) ([]byte, error) {
+func readInputOf(ctx context.Context, view storage.View, d *plimsollv1.Decision) (*storagev1.DecisionInput, error) {
 	logged, err := view.Record(ctx, inputKey(d.GetNamespace(), d.GetId()))
 	if errors.Is(err, plimsoll.ErrNotFound) {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nil is the answer
 	}
 	if err != nil {
 		return nil, err
@@ -215,7 +218,17 @@ func readInputOf(ctx context.Context, view storage.View, d *plimsollv1.Decision)
 	if err := proto.Unmarshal(logged.Value, &v); err != nil {
 		return nil, errors.New("the input of a decision cannot be read") // err may quote it
 	}
-	return v.GetInput(), nil
+	return &v, nil
+}
+
+// hiddenOf is what policies hid of an input that is recorded; false if none is.
+func hiddenOf(ctx context.Context, view storage.View, record *storagev1.Decision) (hidden []masking.Edit, isRecorded bool, err error) {
+	d := record.GetDecision()
+	if len(record.GetInput()) == 0 && d.GetOutcome() == plimsollv1.Outcome_OUTCOME_ADMITTED {
+		input, err := readInputOf(ctx, view, d)
+		return editsOf(input.GetHidden()), input != nil, err
+	}
+	return editsOf(slices.Concat(d.GetErased(), d.GetMasked())), len(record.GetInput()) > 0, nil
 }
 
 func inputOperation(o plimsollv1.Operation) plimsoll.Operation {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -179,11 +180,12 @@ func (r *inputRecorder) flush(ctx context.Context) error {
 // inputForLog is the input of r as a record of the log; nil if there is none, or it is too
 // large.
 func (r *record) inputForLog() (*storage.Record, error) {
-	input := r.stored().GetInput()
-	if len(input) == 0 {
+	stored := r.stored()
+	if len(stored.GetInput()) == 0 {
 		return nil, nil //nolint:nilnil // nil is the answer
 	}
-	value, err := proto.Marshal(&storagev1.DecisionInput{Input: input})
+	hidden := slices.Concat(stored.GetDecision().GetErased(), stored.GetDecision().GetMasked())
+	value, err := proto.Marshal(&storagev1.DecisionInput{Input: stored.GetInput(), Hidden: hidden})
 	if err != nil {
 		return nil, err
 	}

@@ -282,9 +282,9 @@ func concerns(e masking.Edit, field string) bool {
 	return edited == named || strings.HasPrefix(named, edited+".") || strings.HasPrefix(edited, named+".")
 }
 
-// editsOf are what was hidden of a decision that was recorded, as edits that remove it.
-func editsOf(d *plimsollv1.Decision) []masking.Edit {
-	pointers := slices.Concat(d.GetErased(), d.GetMasked())
+// editsOf are what was hidden of a decision that was recorded, by its pointers, as edits that
+// remove it.
+func editsOf(pointers []string) []masking.Edit {
 	said := make([]any, len(pointers))
 	for i, pointer := range pointers {
 		said[i] = pointer

@@ -59,6 +59,9 @@ func (s decisionsV1) newTail(ctx context.Context, req *plimsollv1.TailDecisionsR
 	return t, err
 }
 
+// bookmarkSoon is when a caller is told how far a tail has come that had nothing to tell.
+const bookmarkSoon = 200 * time.Millisecond
+
 // run streams until the caller leaves, the server stops, or something fails.
 func (t *tail) run(ctx context.Context) error {
 	if err := t.send(&plimsollv1.TailDecisionsResponse{Sequence: t.sequence}); err != nil {
@@ -69,23 +72,31 @@ func (t *tail) run(ctx context.Context) error {
 	steps := make(chan *plimsollv1.TailDecisionsResponse)
 	ended := make(chan error, 1)
 	go func() { ended <- t.read(ctx, steps) }()
-	bookmark := time.NewTicker(t.bookmarks)
+	bookmark := time.NewTimer(t.bookmarks)
 	defer bookmark.Stop()
+	behind := false // the caller does not know how far the tail has come
 	for {
 		select {
 		case step := <-steps:
 			t.sequence = step.GetSequence()
-			if step.GetDecision() == nil {
-				continue // it was not selected: the next bookmark tells
+			if step.GetDecision() == nil { // it was not selected: a bookmark tells soon
+				if !behind {
+					behind = true
+					bookmark.Reset(min(bookmarkSoon, t.bookmarks))
+				}
+				continue
 			}
 			if err := t.send(step); err != nil {
 				return err
 			}
+			behind = false
 			bookmark.Reset(t.bookmarks)
 		case <-bookmark.C:
 			if err := t.send(&plimsollv1.TailDecisionsResponse{Sequence: t.sequence}); err != nil {
 				return err
 			}
+			behind = false
+			bookmark.Reset(t.bookmarks)
 		case <-t.draining:
 			return fmt.Errorf("%w: go on after decision %d, here once it is back, or elsewhere", errDraining, t.sequence)
 		case err := <-ended:

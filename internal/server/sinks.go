@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"math"
 	"net/url"
 	"os"
 	"os/signal"
@@ -175,7 +176,9 @@ func startCouriers(config Config, options Options, svc *service.Service, serverI
 		sum := sha256.Sum256([]byte(target))
 		cursor := cursorFile(filepath.Join(dir, sinkKind(target)+"-"+hex.EncodeToString(sum[:4])))
 		metrics.Begin(name)
-		c.all = append(c.all, sink.New(name, source, to, cursor, log, metrics))
+		courier := sink.New(name, source, to, cursor, log, metrics)
+		registry.MustRegister(unsent(courier))
+		c.all = append(c.all, courier)
 		log.Info("sending the decision log on", "sink", name, "to", shownTarget(target))
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -184,6 +187,22 @@ func startCouriers(config Config, options Options, svc *service.Service, serverI
 		c.work.Go(func() { courier.Run(ctx) })
 	}
 	return c, nil
+}
+
+// unsent is how many decisions a courier has before it.
+func unsent(courier *sink.Courier) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plimsoll_decision_log_unsent", Help: "How many records of the log a sink has not come to yet.",
+		ConstLabels: prometheus.Labels{"sink": courier.Name},
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		head, err := courier.Source.Head(ctx)
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(head - min(head, courier.Sent()))
+	})
 }
 
 // nameOf is the name of the next courier to a sink of a kind: http, http-2, and so on.

@@ -187,7 +187,7 @@ func TestDroppedDecisions(t *testing.T) {
 		t.Error(list, err)
 	}
 	if metrics := s.metrics(t); !strings.Contains(metrics, `plimsoll_decision_log_left_out_total{sink="http",why="rule"} 1`) ||
-		!strings.Contains(metrics, `plimsoll_decision_log_sent_total{sink="http"} 2`) {
+		!strings.Contains(metrics, `plimsoll_decision_log_sent_total{sink="http"} 2`) || !strings.Contains(metrics, `plimsoll_decision_log_unsent{sink="http"} 0`) {
 		t.Error(metrics)
 	}
 }

@@ -125,6 +125,9 @@ func (m *memoryCursor) Save(at uint64) error {
 	return nil
 }
 
+// pass lets time pass in a bubble of synctest, where it costs none.
+func pass(d time.Duration) { <-time.After(d) }
+
 type trial struct {
 	*Courier
 	log     *log
@@ -173,7 +176,7 @@ func TestCourier(t *testing.T) {
 		c := newTrial(l, f, cursor)
 		go c.Run(t.Context())
 		synctest.Wait()
-		time.Sleep(2 * gatherTime)
+		pass(2 * gatherTime)
 		l.append(1)
 		if err := c.Finish(t.Context()); err != nil {
 			t.Fatal(err)
@@ -215,7 +218,7 @@ func TestStalledSink(t *testing.T) {
 		c := newTrial(newLog(1_000_000), f, &memoryCursor{})
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.Run(ctx)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		synctest.Wait()
 		if c.log.read > maxBatch+2*maxAhead {
 			t.Errorf("%d were read", c.log.read)
@@ -246,7 +249,7 @@ func TestBackOff(t *testing.T) {
 		}}
 		c := newTrial(newLog(3), f, &memoryCursor{})
 		go c.Run(t.Context())
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		synctest.Wait()
 		if f.tried < 40 || f.tried > 150 {
 			t.Errorf("tried %d times in an hour", f.tried)
@@ -260,7 +263,7 @@ func TestBackOff(t *testing.T) {
 		f.mu.Lock()
 		broken = false
 		f.mu.Unlock()
-		time.Sleep(2 * maxPause)
+		pass(2 * maxPause)
 		if err := c.Finish(t.Context()); err != nil || !slices.Equal(f.taken, numbers(1, 3)) {
 			t.Errorf("%v, took %v", err, f.taken)
 		}
@@ -281,7 +284,7 @@ func TestRetryAfter(t *testing.T) {
 		}}
 		c := newTrial(newLog(1), f, &memoryCursor{})
 		go c.Run(t.Context())
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		synctest.Wait()
 		if len(at) != 3 || at[1].Sub(at[0]) != 5*time.Minute || at[2].Sub(at[1]) != maxRetryAfter {
 			t.Errorf("tried at %v", at)
@@ -358,14 +361,14 @@ func TestTooLarge(t *testing.T) {
 func TestAtLeastOnce(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 1))
+			random, failures := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)) // each for one goroutine at a time
 			l, cursor, f := newLog(0), &memoryCursor{}, &fake{}
 			f.fail = func(events [][]byte) error {
-				switch random.IntN(3) {
+				switch failures.IntN(3) {
 				case 0:
 					return errors.New("nothing was taken")
 				case 1: // in part
-					for _, e := range events[:random.IntN(len(events)+1)] {
+					for _, e := range events[:failures.IntN(len(events)+1)] {
 						f.taken = append(f.taken, string(e))
 					}
 					return errors.New("cut off")
@@ -377,7 +380,7 @@ func TestAtLeastOnce(t *testing.T) {
 				c := newTrial(l, f, cursor)
 				ctx, cancel := context.WithCancel(t.Context())
 				go c.Run(ctx)
-				time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+				pass(time.Duration(random.IntN(3000)) * time.Millisecond)
 				cancel()
 				<-c.done
 			}

@@ -440,7 +440,10 @@ func (x *Decision) GetInput() []byte {
 type DecisionInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The document that the rules judged, secrets apart.
-	Input         []byte `protobuf:"bytes,1,opt,name=input" json:"input,omitempty"`
+	Input []byte `protobuf:"bytes,1,opt,name=input" json:"input,omitempty"`
+	// What masks of policies removed from it or replaced in it, as JSON pointers, such as
+	// `/input/object/labels/customer`.
+	Hidden        []string `protobuf:"bytes,2,rep,name=hidden" json:"hidden,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -482,6 +485,13 @@ func (x *DecisionInput) GetInput() []byte {
 	return nil
 }
 
+func (x *DecisionInput) GetHidden() []string {
+	if x != nil {
+		return x.Hidden
+	}
+	return nil
+}
+
 var File_plimsoll_storage_v1_entry_proto protoreflect.FileDescriptor
 
 const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
@@ -519,9 +529,10 @@ const file_plimsoll_storage_v1_entry_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"S\n" +
 	"\bDecision\x121\n" +
 	"\bdecision\x18\x01 \x01(\v2\x15.plimsoll.v1.DecisionR\bdecision\x12\x14\n" +
-	"\x05input\x18\x02 \x01(\fR\x05input\"%\n" +
+	"\x05input\x18\x02 \x01(\fR\x05input\"=\n" +
 	"\rDecisionInput\x12\x14\n" +
-	"\x05input\x18\x01 \x01(\fR\x05inputBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
+	"\x05input\x18\x01 \x01(\fR\x05input\x12\x16\n" +
+	"\x06hidden\x18\x02 \x03(\tR\x06hiddenBMZFgithub.com/plimsoll-project/plimsoll/gen/plimsoll/storage/v1;storagev1\x92\x03\x02\b\x02b\beditionsp\xe8\a"
 
 var (
 	file_plimsoll_storage_v1_entry_proto_rawDescOnce sync.Once
