@@ -125,11 +125,17 @@ func acquire(b *testing.B, v *Validators) *instance {
 	return res.Value()
 }
 
-// abiGuests are a guest of each ABI that has a verdict on everything: the smallest one,
-// and where there are examples, one that reads the spec.
+// abiGuests are guests of each ABI that have a verdict on everything: the smallest one, and
+// the examples by their languages.
 var abiGuests = []struct{ abi, path string }{
 	{"native/smallest", "testdata/keeper.wasm"},
 	{"native/rust", "../examples/validators/runc-spec/runc-spec.wasm"},
+	{"native/c++", "../examples/validators/runsc-spec/runsc-spec.wasm"},
+	{"native/c", "../examples/validators/secrets-in-spec/secrets-in-spec.wasm"},
+	{"native/nim", "../examples/validators/wasm-shim-spec/wasm-shim-spec.wasm"},
+	{"native/assemblyscript", "../examples/validators/runhcs-spec/runhcs-spec.wasm"},
+	{"native/go", "../examples/validators/kata-spec/kata-spec.wasm"},
+	{"native/javascript", "../examples/validators/image-conventions/image-conventions.wasm"},
 	{"wasi-command/smallest", "testdata/command-exit.wasm"},
 	{"wasi-command/c", "../examples/validators/env-secrets/env-secrets.wasm"},
 	{"extism/smallest", "testdata/extism-valid.wasm"},
@@ -157,32 +163,35 @@ func benchTrial(b *testing.B, path string) *Trial {
 	return trial
 }
 
-// BenchmarkCallOfABI is one call on a spec of 4 kB, the host's part included. Beside
-// the mean there are the median and the fuel of a call.
+// BenchmarkCallOfABI is one call on specs of 4 and 19 kB, the host's part included. Beside
+// the mean there are percentiles, the fuel of a call, and the memory that an instance has
+// when it ends.
 func BenchmarkCallOfABI(b *testing.B) {
-	spec, err := os.ReadFile("../examples/validators/runc-spec/testdata/specs/linux-default.json")
-	if err != nil {
-		b.Fatal(err)
-	}
 	for _, g := range abiGuests {
-		b.Run(g.abi, func(b *testing.B) {
-			trial := benchTrial(b, g.path)
-			in := input(string(spec))
-			var times []time.Duration
-			var fuel uint64
-			b.ReportAllocs()
-			for b.Loop() {
-				call, err := trial.Judge(b.Context(), in)
-				if err != nil {
-					b.Fatal(err)
-				}
-				times, fuel = append(times, call.Duration), call.Fuel
+		for _, spec := range []string{"linux-default", "linux-web-seccomp"} {
+			content, err := os.ReadFile("../examples/validators/runc-spec/testdata/specs/" + spec + ".json")
+			if err != nil {
+				b.Fatal(err)
 			}
-			slices.Sort(times)
-			b.ReportMetric(float64(times[len(times)/2]), "p50-ns")
-			b.ReportMetric(float64(times[len(times)*99/100]), "p99-ns")
-			b.ReportMetric(float64(fuel), "fuel")
-		})
+			b.Run(fmt.Sprintf("%s/%dkB", g.abi, (len(content)+500)/1000), func(b *testing.B) {
+				trial := benchTrial(b, g.path)
+				in := input(string(content))
+				var times []time.Duration
+				var last Call
+				b.ReportAllocs()
+				for b.Loop() {
+					if last, err = trial.Judge(b.Context(), in); err != nil {
+						b.Fatal(err)
+					}
+					times = append(times, last.Duration)
+				}
+				slices.Sort(times)
+				b.ReportMetric(float64(times[len(times)/2]), "p50-ns")
+				b.ReportMetric(float64(times[len(times)*99/100]), "p99-ns")
+				b.ReportMetric(float64(last.Fuel), "fuel")
+				b.ReportMetric(float64(last.Memory>>10), "instance-KiB")
+			})
+		}
 	}
 }
 

@@ -26,7 +26,8 @@ type binding struct {
 	part *plimsoll.InputPart
 	memo *memo // nil for none
 	// breaker keeps it from being asked when it fails again and again; nil for none.
-	breaker *breaker
+	breaker  *breaker
+	observer func(Judged) // nil: nobody counts
 }
 
 // newBinding prepares the program and readies a pool of instances in the state that
@@ -103,6 +104,12 @@ func (b *binding) judge(ctx context.Context, in *plimsoll.Input) (plimsoll.Verdi
 }
 
 func (b *binding) judgeDocument(ctx context.Context, o occasion, doc []byte) (plimsoll.Verdict, error) {
+	verdict, err := b.recallOrAsk(ctx, o, doc)
+	b.observe(verdict, err)
+	return verdict, err
+}
+
+func (b *binding) recallOrAsk(ctx context.Context, o occasion, doc []byte) (plimsoll.Verdict, error) {
 	if b.memo == nil {
 		return b.askUnlessQuarantined(ctx, o, doc)
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -97,13 +99,44 @@ func checkImports(m *wasm.Module, granted map[string]hostFunctions) []error {
 		switch {
 		case !known:
 			errs = append(errs, fmt.Errorf("it imports the %s %s.%s, which validators are not given; they may import functions of %s only",
-				imp.Kind, imp.Module, imp.Name, strings.Join(slices.Sorted(maps.Keys(granted)), " and ")))
+				imp.Kind, brief(imp.Module), brief(imp.Name), strings.Join(slices.Sorted(maps.Keys(granted)), " and ")))
 		case imp.Kind != wasm.KindFunc || !imp.Func.Equal(f.typ()):
 			errs = append(errs, fmt.Errorf("it imports %s.%s as a %s %s; want a function %s",
 				imp.Module, imp.Name, imp.Kind, imp.Func, f.typ()))
 		}
+		if len(errs) == maxTold {
+			return append(errs, errors.New("and perhaps more such imports"))
+		}
 	}
 	return errs
+}
+
+// Bounds on what is told of what a module made up: errors go to logs and to terminals.
+const (
+	maxTold      = 10  // things of a kind
+	maxToldBytes = 100 // of a name
+)
+
+// brief is a name that a module made up, fit to be told: cut if it is long, and quoted if it
+// has anything that is not printed.
+func brief(name string) string {
+	whole := name
+	name = strings.ToValidUTF8(name[:min(len(name), maxToldBytes)], "")
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		name = strconv.Quote(name)
+	}
+	if len(whole) > maxToldBytes {
+		name += "…"
+	}
+	return name
+}
+
+// firstOf lists names, and says how many there are beyond the first few.
+func firstOf(names []string) string {
+	if len(names) <= maxTold {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxTold], ", "), len(names)-maxTold)
 }
 
 // hostFunctions are functions of the host by name.

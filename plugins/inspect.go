@@ -27,8 +27,19 @@ type Inspection struct {
 	// Unrestorable is the state that cannot be put back after a call, so that each call
 	// takes an instance of its own; nil if there is none.
 	Unrestorable []string `json:"unrestorable,omitempty"`
+	// Usage is how much of each limit on modules it uses; nil if it cannot be read.
+	Usage []CapUsage `json:"usage,omitempty"`
 	// Problems are why it would not be loaded.
 	Problems []string `json:"problems,omitempty"`
+}
+
+// CapUsage is how much of a limit on modules a module uses. Of limits on each function, type
+// and the like, it is the most that any uses.
+type CapUsage struct {
+	// Cap is the limit's name, as in docs/reference/validator-limits.md.
+	Cap   string `json:"cap"`
+	Value uint64 `json:"value"`
+	Limit uint64 `json:"limit"`
 }
 
 // MemorySize is the size of a linear memory in bytes.
@@ -39,8 +50,8 @@ type MemorySize struct {
 	Maximum uint64 `json:"maximum"`
 }
 
-// Inspect reads a module as Load would with default limits, but does not compile it. It
-// always returns what it could find out.
+// Inspect reads a module as Load would with default limits, but compiles neither it nor the
+// schema of its settings. It always returns what it could find out.
 func Inspect(module []byte) *Inspection {
 	sum := sha256.Sum256(module)
 	result := &Inspection{SHA256: hex.EncodeToString(sum[:]), Size: len(module), Imports: []string{}, Exports: []string{}}
@@ -50,12 +61,16 @@ func Inspect(module []byte) *Inspection {
 	case !errors.Is(err, ErrNoMetadata):
 		result.Problems = append(result.Problems, err.Error())
 	}
-	m, err := wasm.Instrument(module, wasm.Caps{MemoryPages: defaultMemory / pageSize})
+	caps := wasm.Caps{MemoryPages: defaultMemory / pageSize}
+	m, err := wasm.Instrument(module, caps)
 	if err != nil {
 		result.Problems = append(result.Problems, err.Error())
 		return result
 	}
 	result.describe(m)
+	for _, u := range m.Usage {
+		result.Usage = append(result.Usage, CapUsage(u))
+	}
 	p := &program{memoryLimit: defaultMemory}
 	if err := p.check(m); err != nil {
 		result.Problems = append(result.Problems, err.Error())

@@ -67,8 +67,13 @@ func TestInspectDeclarations(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := Inspect(module)
+	for _, want := range []CapUsage{{"ModuleBytes", uint64(len(module)), 8 << 20}, {"Imports", 1, 256}, {"Functions", 4, 32_768}, {"MemoryPages", 1, 512}, {"Tables", 0, 8}} {
+		if !slices.Contains(have.Usage, want) {
+			t.Errorf("usage %+v is not in %+v", want, have.Usage)
+		}
+	}
 	want := &Inspection{
-		SHA256: have.SHA256, Size: len(module), ABI: "native",
+		Usage: have.Usage, SHA256: have.SHA256, Size: len(module), ABI: "native",
 		Imports: []string{"wasi_snapshot_preview1.proc_exit(i32)"},
 		Exports: []string{"memory: memory", "plimsoll_abi_1()", "plimsoll_alloc(i32) → i32", "plimsoll_validate(i32, i32) → i64"},
 		Memory:  &MemorySize{Initial: pageSize, Maximum: defaultMemory},

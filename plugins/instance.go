@@ -42,6 +42,8 @@ type instance struct {
 	stdio  *stdio     // of a WASI command, during a call
 	kernel *kernel    // of an Extism module, during a call
 	policy *opaPolicy // of an OPA module, once it is prepared; immutable
+	// serving says that a builtin of an OPA module is under way.
+	serving bool
 
 	// ctx tells host functions which instance calls them. It is made once: a call
 	// is ended by its fuel, so no context is passed on to the guest.

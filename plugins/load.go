@@ -47,6 +47,10 @@ type Options struct {
 	// reference has a digest, and then what Fetch returns must be what that means.
 	Fetch func(ctx context.Context, reference, sha256 string) (Module, error)
 
+	// Observe, if set, is told what came of each time that a validator was asked. It must be
+	// quick and safe for concurrent use.
+	Observe func(Judged)
+
 	// interpreter has the tests cover the engine that is used where there is no
 	// compiler for the processor.
 	interpreter bool
@@ -90,6 +94,7 @@ func (s *Set) Load(ctx context.Context, opts Options) (_ *Validators, err error)
 		return nil, err
 	}
 	for _, b := range v.bindings {
+		b.observer = opts.Observe
 		if opts.AlwaysAsk {
 			b.breaker = nil
 		}
@@ -176,18 +181,18 @@ func (v *Validators) bindModule(ctx context.Context, c bindingConfig, module []b
 	if c.settings == nil {
 		c.settings = json.RawMessage("{}")
 	}
-	schema, err := compileSchema(meta.Settings)
-	if err != nil {
-		return nil, []error{at(err)}
-	}
 	try := v.try
 	if c.trusted {
 		try = neverTried
 	}
-	if schema != nil {
+	if meta.Settings != nil {
 		if err := try(ctx, Job{Schema: meta.Settings, Settings: c.settings}); err != nil {
 			return nil, []error{at(err)}
 		}
+	}
+	schema, err := compileSchema(meta.Settings)
+	if err != nil {
+		return nil, []error{at(err)}
 	}
 	if errs := checkSettings(join(c.at, "settings"), schema, c.settings); len(errs) > 0 {
 		return nil, errs

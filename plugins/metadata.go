@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/plimsoll-project/plimsoll"
 	"github.com/plimsoll-project/plimsoll/plugins/abi"
@@ -49,6 +50,13 @@ var ErrNoMetadata = errors.New("the module has no " + abi.MetadataSection + " se
 // misspelt one would widen what the validator is used for. All problems are
 // reported, joined.
 func ParseMetadata(raw []byte) (Metadata, error) {
+	m, err := parseMetadata(raw)
+	return m, errors.Join(err, m.checkSchema())
+}
+
+// parseMetadata leaves the schema of settings alone: compiling one takes as long as whoever
+// wrote it likes.
+func parseMetadata(raw []byte) (Metadata, error) {
 	var m Metadata
 	errs := decodeObject("", raw, map[string]any{
 		"name": &m.Name, "version": &m.Version, "abi": &m.ABI, "runtimes": &m.Runtimes, "spec_types": &m.SpecTypes,
@@ -68,8 +76,47 @@ func (m Metadata) check() error {
 	match := Match{Runtimes: m.Runtimes, SpecTypes: m.SpecTypes, Operations: m.Operations}
 	errs = append(errs, match.check("")...)
 	errs = append(errs, checkReads(m.Reads)...)
-	if _, err := compileSchema(m.Settings); err != nil {
-		errs = append(errs, err)
+	return errors.Join(append(errs, m.checkSizes())...)
+}
+
+func (m Metadata) checkSchema() error {
+	_, err := compileSchema(m.Settings)
+	return err
+}
+
+// Bounds on what goes with every finding, or is looked at for every request.
+const (
+	maxVersionBytes = 64
+	maxDocsBytes    = 2 << 10
+	maxPatterns     = 64 // in a list
+	maxPatternBytes = 255
+)
+
+func (m Metadata) checkSizes() error {
+	var errs []error
+	for _, text := range []struct {
+		name, value string
+		limit       int
+	}{{"version", m.Version, maxVersionBytes}, {"docs", m.Docs, maxDocsBytes}} {
+		if len(text.value) > text.limit {
+			errs = append(errs, fmt.Errorf("%s: it has %d bytes, more than the limit of %d", text.name, len(text.value), text.limit))
+		} else if strings.ContainsFunc(text.value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			errs = append(errs, fmt.Errorf("%s: %q has characters that are not printed", text.name, text.value))
+		}
+	}
+	for _, list := range []struct {
+		name     string
+		patterns []string
+	}{{"runtimes", m.Runtimes}, {"spec_types", m.SpecTypes}} {
+		if len(list.patterns) > maxPatterns {
+			errs = append(errs, fmt.Errorf("%s: it has %d patterns, more than the limit of %d", list.name, len(list.patterns), maxPatterns))
+		}
+		for i, pattern := range list.patterns {
+			if len(pattern) > maxPatternBytes {
+				errs = append(errs, fmt.Errorf("%s[%d]: the pattern has %d bytes, more than the limit of %d", list.name, i, len(pattern), maxPatternBytes))
+				break
+			}
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -113,7 +160,8 @@ func checkName(name string) error {
 }
 
 // ReadMetadata returns the metadata of a module without running it. The error is
-// [ErrNoMetadata] if there is none.
+// [ErrNoMetadata] if there is none. Whether the schema of its settings is one shows when
+// the module is bound, in another process if there is one for that: see [Options].Try.
 func ReadMetadata(module []byte) (Metadata, error) {
 	sections, err := splitSections(module)
 	if err != nil {
@@ -136,7 +184,7 @@ func ReadMetadata(module []byte) (Metadata, error) {
 		return Metadata{}, fmt.Errorf("section %s has %s, more than the limit of %s", abi.MetadataSection,
 			sized(uint64(len(found))), sized(maxMetadataBytes))
 	}
-	m, err := ParseMetadata(found)
+	m, err := parseMetadata(found)
 	if err != nil {
 		return Metadata{}, fmt.Errorf("section %s: %w", abi.MetadataSection, err)
 	}
@@ -146,7 +194,7 @@ func ReadMetadata(module []byte) (Metadata, error) {
 // Annotate returns the module with m as its metadata, in place of any it had. The
 // result depends on its arguments only. It shares no memory with module.
 func Annotate(module []byte, m Metadata) ([]byte, error) {
-	if err := m.check(); err != nil {
+	if err := errors.Join(m.check(), m.checkSchema()); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	data, err := json.Marshal(m)

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -76,7 +77,7 @@ func TestReadMetadataRefuses(t *testing.T) {
 		{"later ABI", with(`{"name":"a","abi":2}`), []string{"abi: it is 2, and this Plimsoll speaks 1"}},
 		{
 			"everything", with(`{"name":"a b","abi":1,"runtime":[],"operations":["X"],"settings":{"type":1}}`),
-			[]string{`unknown key "runtime"; did you mean "runtimes"?`, `name: "a b"`, `operation "X"`, "not a JSON Schema"},
+			[]string{`unknown key "runtime"; did you mean "runtimes"?`, `name: "a b"`, `operation "X"`},
 		},
 		{"reads nothing", with(`{"name":"a","abi":1,"reads":[]}`), []string{"reads: an empty list reads nothing"}},
 		{
@@ -88,7 +89,14 @@ func TestReadMetadataRefuses(t *testing.T) {
 				`reads[4]: the input document has no "x.y.z"; known are dry_run, namespace`,
 			},
 		},
-		{"schema with a file", with(`{"name":"a","abi":1,"settings":{"$ref":"file:///etc/passwd"}}`), []string{"settings:"}},
+		{"many sections", append([]byte("\x00asm\x01\x00\x00\x00"), bytes.Repeat([]byte{1, 0}, 8<<20)...), []string{"more than 1024 sections"}},
+		{"a long version", with(`{"name":"a","abi":1,"version":"` + strings.Repeat("1", 65) + `"}`), []string{"version: it has 65 bytes, more than the limit of 64"}},
+		{"long docs", with(`{"name":"a","abi":1,"docs":"` + strings.Repeat("x", 2049) + `"}`), []string{"docs: it has 2049 bytes, more than the limit of 2048"}},
+		{"docs for terminals", with(`{"name":"a","abi":1,"docs":"https://example.org/\u001b[2J"}`), []string{"docs: ", "not printed"}},
+		{
+			"many patterns", with(`{"name":"a","abi":1,"runtimes":["x"` + strings.Repeat(`,"*"`, 64) + `],"spec_types":["` + strings.Repeat("*a", 128) + `"]}`),
+			[]string{"runtimes: it has 65 patterns, more than the limit of 64", "spec_types[0]: the pattern has 256 bytes"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ReadMetadata(tt.module)
@@ -132,7 +140,7 @@ func FuzzReadMetadata(f *testing.F) {
 	f.Add(annotated[:len(annotated)-3])
 	f.Fuzz(func(t *testing.T, module []byte) {
 		m, err := ReadMetadata(module)
-		if err != nil {
+		if err != nil || m.checkSchema() != nil {
 			return
 		}
 		again, err := Annotate(module, m)

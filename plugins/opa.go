@@ -118,17 +118,17 @@ func (opaGuest) prepare(i *instance) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	var unknown []string
 	for _, name := range slices.Sorted(maps.Keys(builtins)) {
 		b, ok := rego.Lookup(name)
 		if !ok {
-			errs = append(errs, fmt.Errorf("it uses the builtin %s, which validators are not given; besides those that OPA compiles there are %s",
-				name, rego.Names()))
+			unknown = append(unknown, brief(name))
 		}
 		policy.builtins[builtins[name]] = b
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	if len(unknown) > 0 {
+		return fmt.Errorf("it uses the builtin %s, which validators are not given; besides those that OPA compiles there are %s",
+			firstOf(unknown), rego.Names())
 	}
 	if policy.data, err = i.opaParse(opaJSONParse, []byte("{}")); err != nil {
 		return fmt.Errorf("parsing its data: %w", err)

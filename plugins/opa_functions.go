@@ -33,7 +33,9 @@ func opaAbort(hostCall) uint64 {
 
 // opaBuiltin evaluates the builtin with the id in argument 0 on the values whose
 // addresses are from argument 2 on, and returns the address of the result. Values go
-// there and back as text, which the guest writes and reads itself, with its own fuel.
+// there and back as text, which the guest writes and reads itself, with its own fuel. While
+// it does, it may not call a builtin: the engine has one stack for each exported function,
+// and calling one of them while it runs would run over that.
 //
 // A builtin that fails is a fault. OPA would take its result for undefined, and then a
 // deny that depends on it would not deny.
@@ -41,6 +43,11 @@ func opaBuiltin(c hostCall) uint64 {
 	if c.policy == nil {
 		panic(errors.New("it called a builtin before it was evaluated"))
 	}
+	if c.serving {
+		panic(errors.New("it called a builtin while it was asked for the operands or the result of another"))
+	}
+	c.serving = true
+	defer func() { c.serving = false }()
 	builtin, ok := c.policy.builtins[c.arg(0)]
 	if !ok {
 		panic(fmt.Errorf("it called builtin %d, which it does not list", c.arg(0)))

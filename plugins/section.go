@@ -22,6 +22,10 @@ type section struct {
 	data []byte // of a custom section, after its name
 }
 
+// maxSections is more than any module has that is read later: twelve, and custom ones. A
+// list of all sections that fit into a module would take gigabytes.
+const maxSections = 1_024
+
 var errNotWasm = errors.New("not a WebAssembly 1.0 binary module")
 
 func splitSections(module []byte) ([]section, error) {
@@ -31,6 +35,9 @@ func splitSections(module []byte) ([]section, error) {
 	}
 	var list []section
 	for len(rest) > 0 {
+		if len(list) == maxSections {
+			return nil, fmt.Errorf("the module has more than %d sections", maxSections)
+		}
 		body, tail, err := cutSized(rest[1:])
 		if err != nil {
 			return nil, fmt.Errorf("section %d: %w", len(list), err)

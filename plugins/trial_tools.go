@@ -17,6 +17,27 @@ func ParseLimits(raw json.RawMessage) (Limits, error) {
 	return limits, errors.Join(errs...)
 }
 
+// CheckModule compiles a module, within the most memory that a binding may give it, and
+// prepares an instance for calls, as every server does that binds it, whatever the settings.
+// The error says why that fails.
+func CheckModule(ctx context.Context, module []byte, opts Options) (err error) {
+	v, err := newValidators(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	p, err := compile(ctx, v.runtime, v.try, module, maxMemory)
+	if err != nil {
+		return err
+	}
+	i, err := p.start(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = i.save(initializeFuel)
+	return errors.Join(err, i.close(ctx))
+}
+
 // Covers tells whether the module judges a mutation at all, by its metadata.
 func (t *Trial) Covers(in *plimsoll.Input) bool { return t.binding.info.Match.covers(in) }
 

@@ -80,6 +80,9 @@ func (v *Validators) judge(ctx context.Context, in *plimsoll.Input, chosen func(
 				Message: err.Error() + "; it does not enforce, so it was passed over", Source: b.info.source(), Link: b.info.Docs,
 			}})...)
 		default:
+			for _, t := range shadows { // nobody will hear what those say that still wait
+				t.cancel()
+			}
 			return plimsoll.Verdict{}, err
 		}
 	}

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -69,7 +71,7 @@ func (s *Service) Handler() http.Handler {
 			http.Error(w, "not ready: "+statusOf(err).reason, http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = io.WriteString(w, "ok\n")
+		_, _ = io.WriteString(w, "ok\n"+s.quarantineNotes())
 	})
 	root.Handle("GET /metrics", s.metricsHandler())
 	mux.Handle("/", s.unserved(names, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,6 +79,24 @@ func (s *Service) Handler() http.Handler {
 			r.URL.EscapedPath(), containerdv1connect.ContainersName), http.StatusNotFound)
 	})))
 	return s.refuseForeignPages(s.boundRequests(withController(root)))
+}
+
+// quarantineNotes are lines about the validators that are in quarantine for some callers.
+// They are no reason not to be ready: other callers do not notice, and a caller must not be
+// able to take a server out of service.
+func (s *Service) quarantineNotes() string {
+	if s.options.Rulesets == nil {
+		return ""
+	}
+	callers := map[string]int{}
+	for _, q := range s.options.Rulesets.Status().Quarantines {
+		callers[q.Validator]++
+	}
+	var notes strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(callers)) {
+		fmt.Fprintf(&notes, "validator %s is in quarantine for %d of its callers\n", name, callers[name])
+	}
+	return notes.String()
 }
 
 // corsMaxAge is how long browsers may keep what they were allowed; Chromium keeps

@@ -121,34 +121,41 @@ func (v *logVerification) run(ctx context.Context, view storage.View) error {
 }
 
 func (v *logVerification) visit(e *storage.Logged) error {
+	if err := v.compare(e.Position()); err != nil {
+		return err
+	}
 	v.report.Records++
 	if v.report.GetRecords()%verifyProgress == 0 {
 		if err := v.progress(v.report.GetRecords()); err != nil {
 			return err
 		}
 	}
-	if err := v.compare(e.Position()); err != nil {
-		return err
+	if e.Kind == plimsoll.KindDrops {
+		return v.drops(e)
 	}
-	switch e.Kind {
-	case plimsoll.KindDrops:
-		var drops storagev1.DroppedDecisions
-		if err := proto.Unmarshal(e.Value, &drops); err != nil {
-			return errors.New("the record of what was not recorded cannot be read")
-		}
-		for _, n := range drops.GetCounts() {
-			v.report.Dropped += n
-		}
-	case plimsoll.KindDecision:
-		record, err := readRecord(e)
-		if err != nil {
-			return fmt.Errorf("record %d: %w", e.Sequence, err)
-		}
-		v.report.Decisions++
-		if record.GetDecision().GetOutcome() == plimsollv1.Outcome_OUTCOME_ADMITTED {
-			v.report.Admitted++
-			return v.admissions.record(e, record.GetDecision().GetId())
-		}
+	if e.Kind != plimsoll.KindDecision {
+		return nil
+	}
+	record, err := readRecord(e)
+	if err != nil {
+		return fmt.Errorf("record %d: %w", e.Sequence, err)
+	}
+	v.report.Decisions++
+	if record.GetDecision().GetOutcome() != plimsollv1.Outcome_OUTCOME_ADMITTED {
+		return nil
+	}
+	v.report.Admitted++
+	return v.admissions.record(e, record.GetDecision().GetId())
+}
+
+// drops counts what a record says was not recorded.
+func (v *logVerification) drops(e *storage.Logged) error {
+	var drops storagev1.DroppedDecisions
+	if err := proto.Unmarshal(e.Value, &drops); err != nil {
+		return errors.New("the record of what was not recorded cannot be read")
+	}
+	for _, n := range drops.GetCounts() {
+		v.report.Dropped += n
 	}
 	return nil
 }

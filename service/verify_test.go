@@ -51,7 +51,7 @@ func verifying(ctx context.Context, c plimsollv1connect.DecisionServiceClient, h
 // The log is verified, with the changes that are kept, and a head can be noted and compared
 // later.
 func TestVerifyDecisions(t *testing.T) {
-	f := newFixture(t, nil, service.Options{})
+	f := newFixture(t, nil, service.Options{DecisionInputs: service.InputsRefused}) // sequences are as counted here
 	c, operator := f.decisionClients(t), f.operatorClient(t)
 	verify := func(head *plimsollv1.LogPosition) *plimsollv1.LogReport {
 		t.Helper()

@@ -113,7 +113,7 @@ func printLogReport(w io.Writer, r *plimsollv1.LogReport) error {
 	if broken := r.GetBroken(); broken != nil {
 		kind := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(broken.GetKind().String(), "KIND_")), "_", " ")
 		say("broken at record %d (%s): %s", broken.GetSequence(), kind, printable(broken.GetProblem()))
-		say("%s before it are sound", plural(int(r.GetRecords()), "record"))
+		say("checked before it: %s", plural(int(r.GetRecords()), "record"))
 		_, err := io.WriteString(w, b.String())
 		return err
 	}

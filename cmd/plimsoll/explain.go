@@ -106,9 +106,6 @@ func printExplanation(w io.Writer, e *plimsollv1.Explanation) error {
 		say("  judged at revision %d by ruleset %s in %s (patches %s, policies %s, validators %s)%s", d.GetStateRevision(), short(d.GetRuleset()),
 			rounded(t.GetTotal()), rounded(t.GetPatches()), rounded(t.GetPolicies()), rounded(t.GetValidators()), attempts)
 	}
-	if d.GetRequestId() != "" {
-		say("  request ID: %s", printable(d.GetRequestId()))
-	}
 	if hidden := slices.Concat(d.GetErased(), d.GetMasked()); len(hidden) > 0 {
 		say("  hidden by policies: %s", printable(strings.Join(hidden, ", ")))
 	}

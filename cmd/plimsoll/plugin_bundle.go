@@ -28,7 +28,7 @@ func newPluginPush() *cobra.Command {
 		Long: `Put a validator into an OCI registry, with its signature if it has one, from where servers
 load it. Prints where it is with the digest of that, and the digest of the module: a
 binding names either, so that a server loads this module and no other. The same module and
-signature have the same digest.
+signature have the same digest. A module that no server would load is not pushed.
 ` + moduleHelp,
 		Example: `  plimsoll plugin push mounts.wasm oci://registry.example.org/mounts:v1`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -16,13 +16,13 @@ func newPluginInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "inspect FILE", Short: "Show what a module is, without running it", Args: cobra.ExactArgs(1),
 		Long: `Show what there is to know about a validator's module without compiling or running it:
-its digest, its metadata, the ABI that it speaks, what it imports and exports, and its
-memory. If that shows that no server would load it, the reasons are shown as well, and the
+its digest, its metadata, the ABI that it speaks, what it imports and exports, its
+memory, and how much it uses of each limit on modules. If that shows that no server would load it, the reasons are shown as well, and the
 exit code is 1.`,
 		Example: `  plimsoll plugin inspect mounts.wasm
   plimsoll plugin inspect mounts.wasm -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			result, err := server.Plugin{Path: args[0]}.Inspect()
+			result, err := server.Plugin{Path: args[0]}.Inspect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -80,6 +80,13 @@ func printPluginInspection(w io.Writer, result *server.PluginInspection) error {
 		line("Reads", strings.Join(meta.Reads, ", "))
 		line("Settings", string(meta.Settings))
 		line("Docs", meta.Docs)
+	}
+	for i, u := range result.Usage {
+		name := ""
+		if i == 0 {
+			name = "Uses:"
+		}
+		fmt.Fprintf(&b, "%-12s%s %s of %s\n", name, u.Cap, humanize.Comma(int64(u.Value)), humanize.Comma(int64(u.Limit))) //nolint:gosec // limits are far below
 	}
 	list("Imports", result.Imports)
 	list("Exports", result.Exports)

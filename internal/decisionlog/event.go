@@ -75,6 +75,9 @@ type Plimsoll struct {
 	ObjectDigest  string   `json:"object_digest,omitempty"`
 	Changed       []string `json:"changed,omitempty"`
 	Attempts      int32    `json:"attempts,omitempty"`
+	BreakGlass    string   `json:"break_glass,omitempty"`
+	Exempted      int32    `json:"exempted,omitempty"`
+	Overridden    int32    `json:"overridden,omitempty"`
 	MaskError     string   `json:"mask_error,omitempty"`
 }
 
@@ -111,6 +114,7 @@ func EventOf(d *plimsollv1.Decision, input []byte, labels map[string]string) (*E
 			DryRun: d.GetDryRun(), RequestID: d.GetRequestId(), Code: d.GetCode(), Reason: d.GetReason(), Message: d.GetMessage(),
 			Ruleset: d.GetRuleset(), Revision: d.GetRevision(), StateRevision: d.GetStateRevision(), ObjectDigest: d.GetObjectDigest(),
 			Changed: d.GetChanged(), Attempts: d.GetAttempts(), MaskError: d.GetMaskError(),
+			BreakGlass: d.GetBreakGlass(), Exempted: d.GetExempted(), Overridden: d.GetOverridden(),
 		},
 	}
 	if e.RequestedBy == "" {

@@ -37,6 +37,7 @@ func bombs() []Module {
 		m("tables", "50 tables", validator{tables: slices.Repeat([][]byte{{funcRef, 0, 1}}, 50)}.assemble(), limit("Tables", 50, 8)),
 		m("element-segments", "2,000 element segments", validator{tables: [][]byte{{funcRef, 0, 1}}, elements: slices.Repeat([][]byte{seq(0, num(0), opEnd, vec())}, 2_000)}.assemble(), limit("ElementSegments", 2_000, 1_024)),
 		m("custom-sections", "200 custom sections", validator{extra: slices.Repeat(section(secCustom, name("x")), 200)}.assemble(), limit("CustomSections", 129, 128)),
+		m("sections", "four million empty sections", module(repeat(4_000_000, secType, 0)), "more than 1024 sections"),
 		m("export-name", "an export with a name of 5,000 bytes", validator{exports: [][]byte{export(string(repeat(5_000, 'x')), kindFunc, 0)}}.assemble(), limit("NameBytes", 5_000, 4_096)),
 	}
 }

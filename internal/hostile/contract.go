@@ -94,6 +94,18 @@ func metadata() []Module {
 			Wasm: validator{extra: section(secCustom, name("plimsoll.validator"), settings(schemaBomb(40)))}.assemble(),
 		},
 		{
+			Name: "metadata-schema-deep", Does: "a schema that nests 9,000 deep, which takes minutes to compile", Want: Refused,
+			Says: "to look at settings with its schema", Slow: true,
+			Wasm: validator{extra: section(secCustom, name("plimsoll.validator"), settings(strings.Repeat(`{"not":`, 9_000)+"{}"+strings.Repeat("}", 9_000)))}.assemble(),
+		},
+		{
+			Name: "metadata-schema-patterns", Does: "a schema of regular expressions that take gigabytes", Want: Refused,
+			Says: "to look at settings with its schema", Slow: true,
+			Wasm: validator{extra: section(secCustom, name("plimsoll.validator"), settings(patternBomb(9)))}.assemble(),
+		},
+		m("docs", "a link of 200,000 bytes, that every violation would have", `{"name":"x","version":"1","abi":1,"docs":"`+strings.Repeat("x", 200_000)+`"}`, "docs: it has 200000 bytes"),
+		m("patterns", "10,000 runtimes, to be looked at for each request", `{"name":"x","version":"1","abi":1,"runtimes":["x"`+strings.Repeat(`,"*a*"`, 9_999)+`]}`, "runtimes: it has 10000 patterns"),
+		{
 			Name: "metadata-twice", Does: "two descriptions", Want: Refused, Says: "more than one plimsoll.validator section",
 			Wasm: validator{extra: seq(twice, twice)}.assemble(),
 		},
@@ -130,6 +142,15 @@ func starts() []Module {
 			Wasm: validator{exports: [][]byte{export("plimsoll_validate_settings", kindFunc, funcMore)}}.function(typeJudge, noLocals, never(forever())).assemble(),
 		},
 	}
+}
+
+// patternBomb is a JSON Schema of n regular expressions, each as large as they may be.
+func patternBomb(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(`{"pattern":"^x%d%s"}`, i, strings.Repeat("a{1000}", 3_300))
+	}
+	return `{"allOf":[` + strings.Join(list, ",") + `]}`
 }
 
 // schemaBomb is a JSON Schema of n definitions, each of which asks twice for the next one.

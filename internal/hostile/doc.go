@@ -70,6 +70,7 @@ func Corpus() []Family {
 		{"Output", outputs()},
 		{"WASI commands", commands()},
 		{"Extism modules", extisms()},
+		{"Rego policies", policies()},
 	}
 }
 

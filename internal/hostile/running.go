@@ -30,6 +30,12 @@ func endless() []Module {
 		tables: [][]byte{{funcRef, 0, 1}}, elements: [][]byte{seq(0, num(0), opEnd, vec([]byte{funcMore}))},
 		judge: never(forever(num(0), opCallIndir, typeNone, 0)),
 	}.function(typeNone, noLocals, opNop)
+	var sets []byte
+	for n := range uint32(2_000) {
+		sets = append(sets, seq(opLocalGet, u(n), long(1), opI64Add, opLocalSet, u(n))...)
+	}
+	moves := validator{globals: [][]byte{seq(i32, 1, num(1), opEnd)}, judge: never(call(funcMore))}.function(typeNone, manyLocals(2_000),
+		forever(opGlobalGet, 0, opI32Eqz, opIf, emptyBlock, sets, opEnd))
 	const kib = 32 << 10
 	return []Module{
 		{Name: "endless-by-default", Does: "a loop, with the default budget", Wasm: judging(never(forever())), Want: Timeout, Says: "ran out of fuel"},
@@ -47,6 +53,7 @@ func endless() []Module {
 		m("tree", "calls without a loop, 2⁶⁴ of them, by one function", tree),
 		m("graph", "calls without a loop, 2⁶⁴ of them, by 64 functions", chain(64)),
 		m("graph-wide", "calls without a loop, 2²⁰⁰ of them", chain(200)),
+		m("moves", "branches of a few instructions, each of which moves 2,000 locals", moves),
 		m("fill", "fills memory again and again", validator{judge: never(forever(num(kib), num(0), num(kib), opFC, fcMemoryFill, 0))}),
 		m("copy", "copies memory again and again", validator{judge: never(forever(num(kib), num(0), num(kib), opFC, fcMemoryCopy, 0, 0))}),
 		m("init", "copies data to memory again and again", validator{

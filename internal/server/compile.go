@@ -34,7 +34,7 @@ type compileLimits struct {
 var (
 	policyLimits = compileLimits{CPU: 5 * time.Second, Memory: 1 << 30, Deadline: time.Minute}
 	moduleLimits = compileLimits{CPU: 20 * time.Second, Memory: 1 << 30, Deadline: 2 * time.Minute}
-	schemaLimits = compileLimits{CPU: 2 * time.Second, Memory: 1 << 30, Deadline: time.Minute}
+	schemaLimits = compileLimits{CPU: 2 * time.Second, Memory: 256 << 20, Deadline: time.Minute}
 )
 
 // compileJob is what is compiled, written to the process's standard input. It is one of

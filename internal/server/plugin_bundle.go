@@ -92,9 +92,19 @@ func (m Module) Verify(ctx context.Context) (ModuleInfo, error) {
 }
 
 // Push puts the module into a registry, with its signature if it has one, and returns the
-// digest of what is there.
+// digest of what is there. What no server would load is refused.
 func (m Module) Push(ctx context.Context, to string) (digest string, info ModuleInfo, err error) {
 	module, info, err := m.read(ctx)
+	if err != nil {
+		return "", info, err
+	}
+	found, err := inspect(ctx, module.Content)
+	if err == nil && len(found.Problems) > 0 {
+		err = fmt.Errorf("%s: no server would load it: %s", info.Name, strings.Join(found.Problems, "\n"))
+	}
+	if err == nil {
+		err = compilesAsModule(ctx, info.Name, module.Content)
+	}
 	if err != nil {
 		return "", info, err
 	}
@@ -104,6 +114,15 @@ func (m Module) Push(ctx context.Context, to string) (digest string, info Module
 	}
 	digest, err = bundles.PushModule(ctx, to, name, bundles.Module(module), bundles.Options{PlainHTTP: m.PlainHTTP})
 	return digest, info, err
+}
+
+// compilesAsModule returns an error unless the module can be compiled, and prepared for calls.
+// That it refuses settings of {} is no fault of it.
+func compilesAsModule(ctx context.Context, name string, content []byte) error {
+	if err := plugins.CheckModule(ctx, content, toolOptions()); err != nil {
+		return fmt.Errorf("%s: no server would load it: %w", name, err)
+	}
+	return nil
 }
 
 // Pull fetches the module and writes it to a file, and its signature beside that. A

@@ -39,12 +39,27 @@ type PluginCall = plugins.Call
 type PluginInfo = plugins.Info
 
 // Inspect says what is in the module. Why it would not be loaded is part of that.
-func (p Plugin) Inspect() (*PluginInspection, error) {
+func (p Plugin) Inspect(ctx context.Context) (*PluginInspection, error) {
 	module, err := os.ReadFile(p.Path)
 	if err != nil {
 		return nil, err
 	}
-	return plugins.Inspect(module), nil
+	return inspect(ctx, module)
+}
+
+// inspect says what is in a module, and what is wrong with the schema of its settings.
+func inspect(ctx context.Context, module []byte) (*PluginInspection, error) {
+	found := plugins.Inspect(module)
+	if found.Metadata != nil && found.Metadata.Settings != nil {
+		// Its schema may take any time to compile.
+		if err := tryModule(ctx, plugins.Job{Schema: found.Metadata.Settings, Settings: json.RawMessage("{}")}); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			found.Problems = append(found.Problems, err.Error())
+		}
+	}
+	return found, nil
 }
 
 // Annotate writes the module with the metadata in a JSON file to another file, or the

@@ -3,6 +3,9 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +66,30 @@ func TestQuarantine(t *testing.T) {
 	}
 	if all := res.GetStatus().GetQuarantines(); len(all) != 1 || all[0].GetUser() != "" {
 		t.Errorf("others see %v", all)
+	}
+	for path, want := range map[string][]string{
+		"/readyz": {"ok", "validator broken is in quarantine for 1 of its callers"},
+		"/metrics": {
+			`plimsoll_validator_quarantines{validator="broken"} 1`, `plimsoll_validator_judgements_total{outcome="fault",validator="broken"} 5`,
+			`plimsoll_validator_judgements_total{outcome="quarantined",validator="broken"} 1`, `plimsoll_validator_instances{state="busy",validator="broken"} 0`,
+		},
+	} {
+		res, err := http.Get(s.web + path) //nolint:noctx // the server ends with the test
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s, %v", path, res.Status, err)
+		}
+		for _, line := range want {
+			if !slices.Contains(strings.Split(string(body), "\n"), line) {
+				t.Errorf("%s does not say %q", path, line)
+			}
+		}
+		if strings.Contains(string(body), q.GetUser()) {
+			t.Errorf("%s tells who it is about", path)
+		}
 	}
 	if stored := a.stored([]hostile.Module{module}); len(stored) != 0 {
 		t.Errorf("stored: %v", stored)

@@ -28,6 +28,7 @@ type rulekeeper struct {
 	now     func() time.Time
 	remotes map[string]*remotePolicies // by path in the configuration
 	modules *modules
+	metrics *validatorMetrics
 	// install makes rules the ones that judge.
 	install func(*service.Ruleset)
 
@@ -72,6 +73,12 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 	if k.plugins, err = config.pluginOptions(log, k.module); err != nil {
 		return nil, err
 	}
+	k.metrics = newValidatorMetrics(func() *plugins.Validators {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.judging
+	})
+	k.plugins.Observe = k.metrics.observe
 	for _, path := range config.Policies {
 		if !bundles.IsRemote(path) {
 			continue

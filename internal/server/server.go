@@ -83,6 +83,7 @@ func Run(ctx context.Context, config Config, options Options) (err error) {
 		onDecision = func(d plimsoll.Decision) { logDecision(log, d) }
 	}
 	registry := newMetricsRegistry(options)
+	registry.MustRegister(rules.metrics)
 	svc := service.New(store, service.Options{
 		DefaultNamespace:    config.DefaultNamespace,
 		DefaultSnapshotter:  config.DefaultSnapshotter,

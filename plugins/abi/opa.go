@@ -31,7 +31,7 @@ func DecodeEntrypoint(data []byte, warns bool) (plimsoll.Verdict, error) {
 		Result *entrypointResult `json:"result"`
 	}
 	if err := json.Unmarshal(data, &answers, json.RejectUnknownMembers(true)); err != nil {
-		return plimsoll.Verdict{}, fmt.Errorf("its result is not a verdict: %w", err)
+		return plimsoll.Verdict{}, fmt.Errorf("its result is not a verdict: %w", withoutText(err))
 	}
 	switch {
 	case len(answers) == 0:

@@ -3,6 +3,7 @@ package abi
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -82,7 +83,7 @@ func DecodeVerdict(data []byte) (plimsoll.Verdict, error) {
 	// The defaults refuse duplicate names, invalid UTF-8, trailing data and
 	// names in another case.
 	if err := json.Unmarshal(data, &wire, json.RejectUnknownMembers(true)); err != nil {
-		return plimsoll.Verdict{}, fmt.Errorf("its output is not a verdict: %w", err)
+		return plimsoll.Verdict{}, fmt.Errorf("its output is not a verdict: %w", withoutText(err))
 	}
 	if wire.Violations == nil {
 		return plimsoll.Verdict{}, errors.New(`its output is not a verdict: it has no "violations"; an empty list of them is []`)
@@ -91,6 +92,28 @@ func DecodeVerdict(data []byte) (plimsoll.Verdict, error) {
 		return plimsoll.Verdict{}, fmt.Errorf("its output is not a verdict: it has %d violations and warnings, more than %d", n, MaxFindings)
 	}
 	return plimsoll.Verdict{Violations: wire.Violations.decoded(), Warnings: wire.Warnings.decoded()}, nil
+}
+
+// withoutText says what is wrong with JSON without quoting it: errors go to a log, and
+// what a validator writes may be any part of a spec.
+func withoutText(err error) error {
+	var syntactic *jsontext.SyntacticError
+	var semantic *json.SemanticError
+	switch {
+	case errors.Is(err, json.ErrUnknownName):
+		return errors.New("it has an unknown member; known are violations and warnings, and in these msg, field, code and fix")
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return errors.New("it has a duplicate member")
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errors.New("it is cut short")
+	case errors.As(err, &syntactic):
+		return fmt.Errorf("it is not JSON, in UTF-8, or there is more after it: see byte %d", syntactic.ByteOffset)
+	case errors.As(err, &semantic) && semantic.Err != nil:
+		return semantic.Err // of this package: see findings
+	case errors.As(err, &semantic):
+		return fmt.Errorf("%s is of another type", semantic.JSONPointer) // names on the way are known
+	}
+	return errors.New("it cannot be read")
 }
 
 func (f findings) decoded() []plimsoll.Violation {

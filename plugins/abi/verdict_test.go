@@ -68,21 +68,25 @@ var badVerdicts = []struct {
 	{"violations as a number", `{"violations":0}`, "not an array"},
 	{"only warnings", `{"warnings":[]}`, `no "violations"`},
 	{"null warnings", `{"violations":[],"warnings":null}`, "not an array"},
-	{"another case", `{"Violations":[]}`, "Violations"},
-	{"unknown member", `{"violations":[],"denied":true}`, "denied"},
-	{"unknown member of a violation", `{"violations":[{"msg":"m","message":"m"}]}`, "message"},
+	{"another case", `{"Violations":[]}`, "unknown member"},
+	{"unknown member", `{"violations":[],"denied":true}`, "unknown member"},
+	{"unknown member of a violation", `{"violations":[{"msg":"m","message":"m"}]}`, "unknown member"},
 	{"violations twice, the second one empty", `{"violations":[{"msg":"m"}],"violations":[]}`, "duplicate"},
 	{"member twice", `{"violations":[{"msg":"m","msg":"n"}]}`, "duplicate"},
 	{"violation as a string", `{"violations":["m"]}`, "not an object"},
 	{"null violation", `{"violations":[null]}`, "not an object"},
+	{"unknown member with a secret", `{"violations":[],"SECRET":true}`, "unknown member"},
+	{"duplicate member with a secret", `{"SECRET":1,"SECRET":2}`, "unknown member"},
+	{"a secret for a msg", `{"violations":[{"msg":{"SECRET":1}}]}`, "/violations/0/msg is of another type"},
+	{"a secret alone", `SECRET`, "not JSON"},
 	{"no msg", `{"violations":[{"field":"f"}]}`, "no msg"},
 	{"blank msg", `{"violations":[{"msg":" \t\n"}]}`, "no msg"},
 	{"blank msg in warnings", `{"violations":[],"warnings":[{"msg":""}]}`, "no msg"},
 	{"msg of another type", `{"violations":[{"msg":1}]}`, "not a verdict"},
 	{"invalid UTF-8", "{\"violations\":[{\"msg\":\"\xff\"}]}", "UTF-8"},
-	{"more after it", `{"violations":[]} {"violations":[]}`, "after top-level value"},
-	{"cut short", `{"violations":[{"msg":"m"}`, "EOF"},
-	{"cut in the list", `{"violations":[`, "EOF"},
+	{"more after it", `{"violations":[]} {"violations":[]}`, "more after it: see byte 18"},
+	{"cut short", `{"violations":[{"msg":"m"}`, "cut short"},
+	{"cut in the list", `{"violations":[`, "cut short"},
 	{"too many violations", `{"violations":` + many(MaxFindings+1) + `}`, "more than"},
 	{"too many together", `{"violations":` + many(MaxFindings) + `,"warnings":` + many(1) + `}`, "more than"},
 }
@@ -96,6 +100,9 @@ func TestDecodeVerdictRefuses(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %q does not say %q", err, tt.want)
+			}
+			if strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("error %q quotes the output", err)
 			}
 			if diff := cmp.Diff(plimsoll.Verdict{}, got); diff != "" {
 				t.Errorf("verdict beside the error (-want +got):\n%s", diff)

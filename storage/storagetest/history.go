@@ -32,6 +32,7 @@ type history struct {
 	rand   *rand.Rand
 	states []model // by revision
 	writes [][]touched
+	log    logModel
 	views  []*modelView
 }
 
@@ -46,20 +47,27 @@ type modelView struct {
 	storage.View
 	keys  []plimsoll.Key
 	scans []storage.Query
+	log   logModel // as it was
 }
 
 func (h *history) step() {
 	if len(h.views) == 0 || h.rand.IntN(4) == 0 && len(h.views) < 6 {
-		h.views = append(h.views, &modelView{View: h.f.view()})
+		h.views = append(h.views, &modelView{View: h.f.view(), log: h.log})
 		return
 	}
 	i := h.rand.IntN(len(h.views))
 	v := h.views[i]
-	switch h.rand.IntN(8) {
+	switch h.rand.IntN(12) {
 	case 0, 1:
 		h.get(v)
 	case 2, 3:
 		h.scan(v)
+	case 4:
+		h.append()
+	case 5:
+		h.trim()
+	case 6, 7:
+		h.checkLog(v)
 	default:
 		h.commit(v)
 		if h.rand.IntN(3) > 0 { // some views are used again
@@ -171,13 +179,16 @@ func (h *history) commit(v *modelView) {
 	if h.conflicts(v, writes) {
 		want = plimsoll.ErrConflict
 	}
-	got, err := h.f.Commit(h.f.ctx, v.View, change(writes...))
+	c := change(writes...)
+	c.Records = h.newRecords()
+	got, err := h.f.Commit(h.f.ctx, v.View, c)
 	if !errors.Is(err, want) || err == nil && got != next {
 		h.f.Fatalf("Commit of %v on a view at %d: %d, %v; want %d, %v", writes, v.Revision(), got, err, next, want)
 	}
 	if err == nil {
 		h.states = append(h.states, state)
 		h.writes = append(h.writes, touches)
+		h.log = h.log.with(next, c.Records)
 	}
 }
 

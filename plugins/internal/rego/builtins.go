@@ -122,8 +122,9 @@ var (
 )
 
 const (
-	maxWidth  = 3   // digits of a width or precision
-	maxDigits = 400 // of a number; as many as the largest float has, and some
+	maxWidth     = 3        // digits of a width or precision
+	maxFormatted = 64 << 20 // bytes, however much fuel there is
+	maxDigits    = 400      // of a number; as many as the largest float has, and some
 )
 
 // admitFormat bounds what sprintf may come to: every directive may print any operand, in
@@ -159,6 +160,9 @@ func admitFormat(operands []*ast.Term, charge func(uint64)) error {
 	// Values that no directive takes are printed at the end.
 	charge((uint64(len(directives)) + 1) * longest)
 	charge(uint64(args.Len()) * longest)
+	if most := (uint64(len(directives)) + 1 + uint64(args.Len())) * longest; most > maxFormatted {
+		return fmt.Errorf("it may come to more than %d bytes", maxFormatted)
+	}
 	return nil
 }
 

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 const (
-	maxNesting = 64
+	maxNesting  = 64
+	maxExponent = 4 // digits of it
 	// maxMembers is the size of a set or object.
 	maxMembers = 1_024
 	// Fuel for a member of a set or object, and for a pair of one hash: numbers are
@@ -194,6 +196,9 @@ func (p *parser) number() (ast.Value, error) {
 	}
 	if end > maxDigits {
 		return nil, fmt.Errorf("a number has more than %d digits", maxDigits)
+	}
+	if at := strings.IndexAny(string(n), "eE"); at >= 0 && len(strings.TrimLeft(string(n[at+1:]), "+-0")) > maxExponent {
+		return nil, fmt.Errorf("a number has an exponent of more than %d digits", maxExponent) // OPA panics when it compares such
 	}
 	p.rest = p.rest[end:]
 	return ast.Number(n), nil

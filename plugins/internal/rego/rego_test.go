@@ -67,6 +67,8 @@ func TestCall(t *testing.T) {
 		{"precision of a given operand", "sprintf", []string{`"%.[1]*d"`, `[999999, 1]`}, "", "at most 3 digits"},
 		{"width behind flags", "sprintf", []string{`"%+-# 099999d"`, `[1]`}, "", "at most 3 digits"},
 		{"again and again", "sprintf", []string{`"` + strings.Repeat("%[1]s", 10_000) + `"`, `[` + long + `]`}, "", errSpent.Error()},
+		{"large exponent", "sprintf", []string{`"%d"`, `[{1e99999, 2e99999}]`}, "", "an exponent of more than 4 digits"},
+		{"large result", "sprintf", []string{`"` + strings.Repeat("%v", 30_000) + `"`, `["` + strings.Repeat("x", 60_000) + `"]`}, "", "it may come to more than 67108864 bytes"},
 		{"large number", "sprintf", []string{`"%d"`, `[` + strings.Repeat("9", 401) + `]`}, "", "more than 400 digits"},
 		{"no array", "sprintf", []string{`"%d"`, `{1}`}, "", "not an array"},
 		{"no format", "sprintf", []string{`1`, `[]`}, "", "not a string"},

@@ -12,6 +12,7 @@ type body struct {
 	calls        int    // calls, those that cannot be reached included
 	lengths      bool   // it has bulk operations
 	tight        bool   // it has a loop without calls
+	floats       bool   // it computes with floating point numbers
 }
 
 // codeSection reads the functions and writes them, metered, to code.
@@ -53,7 +54,7 @@ func (r *reader) body(typ FuncType) body {
 		return b
 	}
 	b.codeStart = r.pos
-	r.meter.start(r.pos)
+	r.meter.start(r.pos, len(typ.Params)+len(typ.Results), b.locals)
 	for r.err == nil && len(r.meter.frames) > 0 {
 		r.instruction(&b)
 	}
@@ -105,8 +106,7 @@ func (r *reader) instruction(b *body) {
 	r.meter.pay(start, price)
 	switch op {
 	case opBlock, opLoop, opIf:
-		r.blockType()
-		r.enter(b, op)
+		r.enter(b, op, r.blockType())
 	case opElse:
 		if r.meter.frames[len(r.meter.frames)-1].op != opIf {
 			r.fail(start, "an else without an if")
@@ -117,7 +117,7 @@ func (r *reader) instruction(b *body) {
 		if f := r.meter.frames[len(r.meter.frames)-1]; f.op == opLoop {
 			b.tight = b.tight || f.calls == b.calls && !f.wasDead
 		}
-		r.meter.leave()
+		r.meter.leave(r.pos)
 	case opUnreachable:
 		r.meter.stop()
 	case opBr, opBrIf:
@@ -139,17 +139,32 @@ func (r *reader) instruction(b *body) {
 		r.immediate(b, imm)
 		r.meter.edit(edit{kind: editAfterCall, offset: uint32(r.pos)})
 		b.calls++
+	case opLocalSet, opLocalTee:
+		r.meter.set()
+		r.immediate(b, imm)
 	default:
 		r.bulk(b, start, op, sub)
 		r.immediate(b, imm)
+		r.canonical(b, op)
 	}
 }
 
-// enter opens a block, loop or if whose block type has been read.
-func (r *reader) enter(b *body, op byte) {
+// canonical makes a result that is no number the one that all machines have: which bits
+// there are in it, and its sign, is otherwise up to the processor, and a guest can see them.
+func (r *reader) canonical(b *body, op byte) {
+	typ := computes(op)
+	if typ == 0 || r.keepNaNs || r.meter.dead() {
+		return
+	}
+	b.floats = true
+	r.meter.edit(edit{kind: editNaN, offset: uint32(r.pos), amount: int64(typ)})
+}
+
+// enter opens a block, loop or if that has so many parameters and results.
+func (r *reader) enter(b *body, op byte, carried int) {
 	r.countBlocks(b, 1)
 	r.limit("BlockDepth", uint64(len(r.meter.frames)), uint64(r.caps.BlockDepth))
-	r.meter.enter(op, r.pos)
+	r.meter.enter(op, r.pos, carried)
 	r.meter.frames[len(r.meter.frames)-1].calls = b.calls
 }
 
@@ -158,21 +173,28 @@ func (r *reader) countBlocks(b *body, n uint64) {
 	r.limit("Blocks", b.blocks, uint64(r.caps.Blocks))
 }
 
-// blockType reads nothing, a value type, or a type index.
+// blockType reads nothing, a value type, or a type index, and returns how many parameters
+// and results the block has.
 // See https://www.w3.org/TR/wasm-core-2/#control-instructions⑥ (section 5.4.1).
-func (r *reader) blockType() {
+func (r *reader) blockType() (carried int) {
 	start := r.pos
 	switch b := r.byte(); {
 	case b == emptyBlock:
+		return 0
 	case b&0xc0 == 0x40: // a negative number of one byte: a value type
 		r.pos = start
 		r.valueType()
-	default:
-		r.pos = start
-		if i := r.signed(33); i < 0 || i >= int64(len(r.types)) {
-			r.fail(start, "block type %d does not exist, there are %d", i, len(r.types))
-		}
+		return 1
 	}
+	r.pos = start
+	i := r.signed(33)
+	if i < 0 || i >= int64(len(r.types)) {
+		r.fail(start, "block type %d does not exist, there are %d", i, len(r.types))
+	}
+	if r.err != nil {
+		return 0
+	}
+	return len(r.types[i].Params) + len(r.types[i].Results)
 }
 
 // label reads a label and returns it.

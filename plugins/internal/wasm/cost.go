@@ -14,6 +14,8 @@ const (
 	costCall = 4
 	// costSlow is for divisions and square roots.
 	costSlow = 12
+	// costFloat is for computing with floating point numbers, and looking at the result.
+	costFloat = 3
 	// costRefFunc is for ref.func, for which compiled code calls the engine.
 	costRefFunc = 256
 
@@ -30,7 +32,16 @@ const (
 	costGrow = 1_024
 	// costBulk is for any bulk operation.
 	costBulk = 16
+
+	// Where control may come from more than one place, compiled code moves values: locals
+	// that were set on the way, and those that branches and calls carry along. The first
+	// freeMoves of them are in registers; each of the others, from one place in memory to
+	// another, costs one.
+	freeMoves = 16
 )
+
+// costMoves is the price of moving that many values.
+func costMoves(values int) int64 { return int64(max(values-freeMoves, 0)) }
 
 // cost is the fixed price of an opcode without a prefix. What compiles to nothing by
 // itself, but for an operand of something that has a price, is free.
@@ -46,6 +57,11 @@ func cost(op byte) int64 {
 		return costSlow
 	case opRefFunc:
 		return costRefFunc
+	}
+	if computes(op) != 0 {
+		return costFloat
+	}
+	switch op {
 	case opMemoryGrow:
 		return costGrow
 	}

@@ -33,6 +33,7 @@ type emitter struct {
 	length      uint32 // the local, an i32, for the length of a bulk operation
 	cache       uint32 // the local, an i64, for the fuel
 	cached      bool   // whether it is used
+	floats      uint32 // the locals, an f64 and an f32, for results that are computed, if there are any
 }
 
 // writeBody appends a function, metered, to the code section.
@@ -44,13 +45,22 @@ func (r *reader) writeBody(b body) {
 		length: uint32(b.locals),
 		cache:  uint32(b.locals) + 1,
 		cached: b.tight,
+		floats: uint32(b.locals) + 2,
 	}
 	weight := frameWeight(b.locals, b.instructions)
 	edits := r.meter.edits
 
-	e.out = appendU32(e.out, uint32(b.localGroups+2))
+	groups := b.localGroups + 2
+	if b.floats {
+		groups += 2
+	}
+	e.out = appendU32(e.out, uint32(groups))
 	e.bytes(r.module[b.localsStart:b.codeStart]...)
-	e.bytes(1, byte(I32), 1, byte(I64), opBlock, emptyBlock)
+	e.bytes(1, byte(I32), 1, byte(I64))
+	if b.floats {
+		e.bytes(1, byte(F64), 1, byte(F32))
+	}
+	e.bytes(opBlock, emptyBlock)
 	if e.cached {
 		e.op(opGlobalGet, e.fuel)
 		e.op(opLocalSet, e.cache)
@@ -108,6 +118,8 @@ func (e *emitter) code(module []byte, pos uint32, edits []edit) {
 				e.op(opGlobalGet, e.fuel)
 				e.op(opLocalSet, e.cache)
 			}
+		case editNaN:
+			e.canonical(ValueType(edit.amount))
 		}
 	}
 	e.bytes(module[pos:]...)
@@ -174,6 +186,27 @@ func (e *emitter) takeLength(edit edit) {
 	e.bytes(opI64Mul, opI64Sub)
 	e.setFuel()
 	e.op(opLocalGet, e.length)
+}
+
+// canonical puts the canonical NaN in the place of any other on top of the stack.
+func (e *emitter) canonical(typ ValueType) {
+	local := e.floats
+	if typ == F32 {
+		local++
+	}
+	e.op(opLocalTee, local)
+	if typ == F32 {
+		e.bytes(opF32Const, 0, 0, 0xc0, 0x7f)
+	} else {
+		e.bytes(opF64Const, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f)
+	}
+	e.op(opLocalGet, local)
+	e.op(opLocalGet, local)
+	if typ == F32 {
+		e.bytes(opF32Eq, opSelect)
+	} else {
+		e.bytes(opF64Eq, opSelect)
+	}
 }
 
 // trapIfNegative branches to the trap, out of that many blocks, if the number on

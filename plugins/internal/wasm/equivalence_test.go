@@ -53,7 +53,7 @@ func TestFixturesBehaveTheSame(t *testing.T) {
 	for _, name := range []string{"control", "multi", "memory", "tables"} {
 		t.Run(name, func(t *testing.T) {
 			module := fixture(t, name)
-			m := metered(t, module)
+			m := meteredOnly(t, module)
 			rt := newRuntime(t)
 			before, after := instantiate(t, rt, module), instantiate(t, rt, m.Bytes)
 			globals := exported(m, KindGlobal)

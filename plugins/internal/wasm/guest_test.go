@@ -26,8 +26,14 @@ type guest struct {
 // newRuntime is an engine that is closed at the end of the test.
 func newRuntime(tb testing.TB) wazero.Runtime {
 	tb.Helper()
+	return newRuntimeOf(tb, 1024)
+}
+
+// newRuntimeOf is newRuntime for memories of at most that many pages.
+func newRuntimeOf(tb testing.TB, pages uint32) wazero.Runtime {
+	tb.Helper()
 	rt := wazero.NewRuntimeWithConfig(tb.Context(), wazero.NewRuntimeConfig().
-		WithCoreFeatures(features).WithMemoryLimitPages(1024))
+		WithCoreFeatures(features).WithMemoryLimitPages(pages))
 	tb.Cleanup(func() { rt.Close(context.Background()) })
 	return rt
 }
@@ -86,6 +92,26 @@ func metered(tb testing.TB, module []byte) *Module {
 		tb.Fatalf("instrument: %v", err)
 	}
 	return m
+}
+
+// meteredOnly is metered, but for the bits of results that are no numbers, which stay as
+// they are in the module: it can be compared with that.
+func meteredOnly(tb testing.TB, module []byte) *Module {
+	tb.Helper()
+	m, err := instrumentOnly(module)
+	if err != nil {
+		tb.Fatalf("instrument: %v", err)
+	}
+	return m
+}
+
+func instrumentOnly(module []byte) (*Module, error) {
+	r := newReader(module, DefaultCaps())
+	r.keepNaNs = true
+	if err := r.read(); err != nil {
+		return nil, err
+	}
+	return r.rewrite(), nil
 }
 
 // fixture reads testdata/name.wasm.

@@ -15,6 +15,7 @@ type cursor struct {
 	pos    int
 	end    int // reads stop here: the end of the current section or function
 	err    error
+	used   map[string]uint64 // the most that was asked for, by cap; nil if nobody wants to know
 }
 
 func (c *cursor) left() int { return c.end - c.pos }
@@ -28,6 +29,9 @@ func (c *cursor) fail(offset int, format string, args ...any) {
 
 // limit records a fault unless value is within limit.
 func (c *cursor) limit(name string, value, limit uint64) {
+	if c.used != nil && value > c.used[name] {
+		c.used[name] = value
+	}
 	if value > limit && c.err == nil {
 		c.err = &LimitError{Cap: name, Value: value, Limit: limit, Offset: c.pos}
 	}

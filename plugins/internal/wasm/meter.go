@@ -20,6 +20,7 @@ type meter struct {
 	// slack is the constant, or 0 to charge every instruction by itself, which is
 	// what the others must agree with.
 	slack   int64
+	locals  int // of the function, parameters included
 	frames  []frame
 	charges []charge // that cover what comes next, the innermost last
 	edits   []edit   // in the order of their offsets
@@ -31,6 +32,9 @@ type frame struct {
 	dead    bool // what comes next cannot be reached
 	wasDead bool // the block cannot be reached
 	calls   int  // how many calls came before it
+	carried int  // how many values branches to it, or what leaves it, take along
+	sets    int  // how many instructions in it set a local
+	head    int  // the edit that is the charge of a loop that can be reached
 }
 
 // charge is an amount of fuel taken at one place.
@@ -60,6 +64,9 @@ const (
 	// editBeforeCall and editAfterCall are around a call.
 	editBeforeCall
 	editAfterCall
+	// editNaN makes what is on top of the stack, of the type that is amount, the canonical
+	// NaN if it is one.
+	editNaN
 )
 
 // edit is a change to a function's code in front of the instruction at the offset.
@@ -79,12 +86,14 @@ func (m *meter) edit(e edit) {
 	}
 }
 
-// start begins with a function whose first instruction is at the offset.
-func (m *meter) start(offset int) {
+// start begins with a function whose first instruction is at the offset. It has that many
+// parameters and results, taken together, and locals, parameters included.
+func (m *meter) start(offset, carried, locals int) {
 	m.frames = append(m.frames[:0], frame{op: opBlock})
 	m.charges = m.charges[:0]
 	m.edits = m.edits[:0]
-	m.charge(offset, costEntry)
+	m.locals = locals
+	m.charge(offset, costEntry+costMoves(carried))
 }
 
 // dead tells whether what comes next cannot be reached.
@@ -131,16 +140,18 @@ func (m *meter) closeCharges() {
 	}
 }
 
-// enter opens a block whose first instruction is at the offset.
-func (m *meter) enter(op byte, offset int) {
+// enter opens a block whose first instruction is at the offset, and which has that many
+// parameters and results, taken together.
+func (m *meter) enter(op byte, offset, carried int) {
 	dead := m.dead()
-	m.frames = append(m.frames, frame{op: op, dead: dead, wasDead: dead})
+	m.frames = append(m.frames, frame{op: op, dead: dead, wasDead: dead, carried: carried})
 	if dead {
 		return
 	}
 	switch op {
 	case opLoop:
 		m.charge(offset, costLoop)
+		m.frames[len(m.frames)-1].head = m.charges[len(m.charges)-1].edit
 	case opIf:
 		m.branch(0)
 	}
@@ -153,15 +164,30 @@ func (m *meter) otherwise() {
 	f.op, f.dead = opElse, f.wasDead
 }
 
-// leave closes the innermost block.
-func (m *meter) leave() {
+// leave closes the innermost block, which ends before the offset. Values that have to be
+// moved when it is left, or a loop when it begins anew, are paid for by whatever gets there.
+func (m *meter) leave(offset int) {
 	m.closeCharges()
 	block := len(m.frames) - 1
+	f := m.frames[block]
 	m.frames = m.frames[:block]
 	if n := len(m.charges) - 1; n >= 0 && m.charges[n].skip >= block {
 		m.charges[n].skip = noSkip
 	}
+	if block == 0 {
+		return
+	}
+	m.frames[block-1].sets += f.sets
+	switch moves := costMoves(min(f.sets, m.locals) + f.carried); {
+	case f.op != opLoop:
+		m.pay(offset, moves)
+	case !f.wasDead:
+		m.edits[f.head].amount += moves
+	}
 }
+
+// set notes that a local is set.
+func (m *meter) set() { m.frames[len(m.frames)-1].sets++ }
 
 // branch notes that control may leave as many blocks as the label says, and one.
 func (m *meter) branch(label int) {

@@ -47,6 +47,15 @@ type Module struct {
 	// change tables or drop segments. An instance that may have run one is not as
 	// it was, even when its memory and globals have been put back.
 	Unrestorable []string
+	// Usage is how much of each cap the module uses, in the order of [Caps].
+	Usage []Usage
+}
+
+// Usage is how much of a cap a module uses: the most that anything the cap is for does.
+type Usage struct {
+	// Cap is the name of the field of [Caps].
+	Cap          string
+	Value, Limit uint64
 }
 
 // Export returns the export of that name.

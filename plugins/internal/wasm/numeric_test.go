@@ -116,7 +116,7 @@ func testNumeric(t *testing.T, s signature, opcode ...byte) {
 	}
 	module := function(s.params, []ValueType{s.result}, nil, append(code, opcode...)...)
 	rt := newRuntime(t)
-	before, after := instantiate(t, rt, module), instantiate(t, rt, metered(t, module).Bytes)
+	before, after := instantiate(t, rt, module), instantiate(t, rt, meteredOnly(t, module).Bytes)
 	trapped := 0
 	all := arguments(s.params)
 	for _, args := range all {

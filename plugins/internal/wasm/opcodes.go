@@ -25,6 +25,9 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
+	opF32Eq        = 0x5b
+	opF64Eq        = 0x61
+	opSelect       = 0x1b
 	opI64Sub       = 0x7d
 	opI64Mul       = 0x7e
 	opI64Or        = 0x84
@@ -120,6 +123,19 @@ func init() {
 	for op := firstNumeric; op <= lastNumeric; op++ {
 		immediates[op] = immNone
 	}
+}
+
+// computes is the type of the result of an instruction whose result, if it is no number, the
+// specification leaves to the machine; 0 for others. Those that move a sign (abs, neg,
+// copysign) or bits are exact.
+func computes(op byte) ValueType {
+	switch {
+	case op >= 0x8d && op <= 0x97, op == 0xb6: // f32.ceil to f32.max, f32.demote_f64
+		return F32
+	case op >= 0x9b && op <= 0xa5, op == 0xbb: // f64.ceil to f64.max, f64.promote_f32
+		return F64
+	}
+	return 0
 }
 
 // immediatesFC has an entry for every supported opcode after prefix 0xfc: the

@@ -205,7 +205,7 @@ func numericSnippet(s signature, opcode ...byte) snippet {
 
 func testSnippet(t *testing.T, s snippet) {
 	module := s.module()
-	m := metered(t, module)
+	m := meteredOnly(t, module)
 	if s.op != opPrefixFC && !slices.Contains(s.code, s.op) {
 		t.Fatal("the code does not have the opcode")
 	}

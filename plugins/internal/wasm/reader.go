@@ -67,6 +67,9 @@ type reader struct {
 	custom          []CustomSection
 	unrestorable    map[string]bool
 
+	// keepNaNs leaves results that are no numbers as the machine has them, so that a metered
+	// module can be compared with what it was.
+	keepNaNs   bool
 	meter      meter
 	code       []byte         // the rewritten code section
 	scratch    []byte         // one rewritten function
@@ -86,7 +89,7 @@ type limits struct {
 
 func newReader(module []byte, caps Caps) *reader {
 	return &reader{
-		cursor:       cursor{module: module, end: len(module)},
+		cursor:       cursor{module: module, end: len(module), used: map[string]uint64{}},
 		caps:         caps,
 		dataCount:    -1,
 		unrestorable: map[string]bool{},

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ func (r *reader) rewrite() *Module {
 		Custom:       r.custom,
 		Start:        r.hasStart,
 		Unrestorable: slices.Sorted(maps.Keys(r.unrestorable)),
+		Usage:        r.usage(),
 	}
 	if len(r.memories) > 0 {
 		m.Memory = &Memory{Min: r.memories[0].min, Max: r.memories[0].max, Imported: r.importedMemory}
@@ -60,6 +62,17 @@ func (r *reader) rewrite() *Module {
 	}
 	m.Bytes = r.appendNames(out)
 	return m
+}
+
+// usage is how much of each cap the module uses, in the order of Caps.
+func (r *reader) usage() []Usage {
+	caps := reflect.ValueOf(r.caps)
+	list := make([]Usage, caps.NumField())
+	for i := range list {
+		name := caps.Type().Field(i).Name
+		list[i] = Usage{Cap: name, Value: r.used[name], Limit: caps.Field(i).Uint()}
+	}
+	return list
 }
 
 // addedExport is an export that the module does not have itself.

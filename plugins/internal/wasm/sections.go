@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"math"
 	"strings"
 )
 
@@ -50,9 +51,12 @@ func (r *reader) globalType() GlobalType {
 	return GlobalType{Type: t, Mutable: mutable == 1}
 }
 
+// maxPages is the size of all that 32 bits can address.
+const maxPages = 1 << 16
+
 // limits reads a size that must be at most limit; a maximum that is missing or
-// greater becomes limit.
-func (r *reader) limits(name string, limit uint32) limits {
+// greater becomes limit, if it is at most largest.
+func (r *reader) limits(name string, limit, largest uint32) limits {
 	start := r.pos
 	flag := r.byte()
 	if flag > 1 {
@@ -65,13 +69,16 @@ func (r *reader) limits(name string, limit uint32) limits {
 		if declared < l.min {
 			r.fail(start, "the maximum %d is less than the minimum %d", declared, l.min)
 		}
+		if declared > largest {
+			r.fail(start, "the maximum %d is more than %d", declared, largest)
+		}
 		l.max = min(declared, limit)
 	}
 	return l
 }
 
 func (r *reader) table() table {
-	return table{element: r.refType(), limits: r.limits("TableElements", r.caps.TableElements)}
+	return table{element: r.refType(), limits: r.limits("TableElements", r.caps.TableElements, math.MaxUint32)}
 }
 
 func (r *reader) addTable() {
@@ -81,7 +88,7 @@ func (r *reader) addTable() {
 
 func (r *reader) addMemory() {
 	start := r.pos
-	r.memories = append(r.memories, r.limits("MemoryPages", r.caps.MemoryPages))
+	r.memories = append(r.memories, r.limits("MemoryPages", r.caps.MemoryPages, maxPages))
 	if len(r.memories) > 1 {
 		r.fail(start, "more than one memory is not supported")
 	}
