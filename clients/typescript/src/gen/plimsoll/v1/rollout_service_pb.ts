@@ -4,11 +4,17 @@
 // @generated from file plimsoll/v1/rollout_service.proto (package plimsoll.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Candidate } from "./candidate_pb.js";
 import { file_plimsoll_v1_candidate } from "./candidate_pb.js";
-import type { ContainerRef, Effect, Opinion, Progress, Selection } from "./rollout_pb.js";
+import type { Operation } from "./container_pb.js";
+import { file_plimsoll_v1_container } from "./container_pb.js";
+import type { Outcome } from "./decision_pb.js";
+import { file_plimsoll_v1_decision } from "./decision_pb.js";
+import type { ContainerRef, Effect, Opinion, Progress, Selection, Standing } from "./rollout_pb.js";
 import { file_plimsoll_v1_rollout } from "./rollout_pb.js";
 import type { Source } from "./verdict_pb.js";
 import { file_plimsoll_v1_verdict } from "./verdict_pb.js";
@@ -18,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file plimsoll/v1/rollout_service.proto.
  */
 export const file_plimsoll_v1_rollout_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFwbGltc29sbC92MS9yb2xsb3V0X3NlcnZpY2UucHJvdG8SC3BsaW1zb2xsLnYxIjkKDEF1ZGl0UmVxdWVzdBIpCglzZWxlY3Rpb24YASABKAsyFi5wbGltc29sbC52MS5TZWxlY3Rpb24inwEKDUF1ZGl0UmVzcG9uc2USKQoIcHJvZ3Jlc3MYASABKAsyFS5wbGltc29sbC52MS5Qcm9ncmVzc0gAEiwKB2ZpbmRpbmcYAiABKAsyGS5wbGltc29sbC52MS5BdWRpdEZpbmRpbmdIABIsCgdzdW1tYXJ5GAMgASgLMhkucGxpbXNvbGwudjEuQXVkaXRTdW1tYXJ5SABCBwoFZXZlbnQiYwoMQXVkaXRGaW5kaW5nEiwKCWNvbnRhaW5lchgBIAEoCzIZLnBsaW1zb2xsLnYxLkNvbnRhaW5lclJlZhIlCgdvcGluaW9uGAIgASgLMhQucGxpbXNvbGwudjEuT3BpbmlvbiKsAQoMQXVkaXRTdW1tYXJ5Eg8KB3J1bGVzZXQYASABKAkSEAoIcmV2aXNpb24YAiABKAQSEAoIYWRtaXR0ZWQYAyABKAMSDgoGZGVuaWVkGAQgASgDEg4KBmZhaWxlZBgFIAEoAxIOCgZ3YXJuZWQYBiABKAMSJQoFcnVsZXMYByADKAsyFi5wbGltc29sbC52MS5SdWxlQ291bnQSEAoIZXhlbXB0ZWQYHiABKAMicgoJUnVsZUNvdW50EiMKBnNvdXJjZRgBIAEoCzITLnBsaW1zb2xsLnYxLlNvdXJjZRIOCgZkZW5pZWQYAiABKAMSDgoGd2FybmVkGAMgASgDEg4KBmZhaWxlZBgEIAEoAxIQCghleGVtcHRlZBgeIAEoAyJ9Cg1JbXBhY3RSZXF1ZXN0EikKCWNhbmRpZGF0ZRgBIAEoCzIWLnBsaW1zb2xsLnYxLkNhbmRpZGF0ZRIpCglzZWxlY3Rpb24YAiABKAsyFi5wbGltc29sbC52MS5TZWxlY3Rpb24SFgoOZ3JvdXBfYnlfbGFiZWwYAyABKAkipwEKDkltcGFjdFJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhUucGxpbXNvbGwudjEuUHJvZ3Jlc3NIABIyCghhZmZlY3RlZBgCIAEoCzIeLnBsaW1zb2xsLnYxLkFmZmVjdGVkQ29udGFpbmVySAASLQoHc3VtbWFyeRgDIAEoCzIaLnBsaW1zb2xsLnYxLkltcGFjdFN1bW1hcnlIAEIHCgVldmVudCK1AQoRQWZmZWN0ZWRDb250YWluZXISLAoJY29udGFpbmVyGAEgASgLMhkucGxpbXNvbGwudjEuQ29udGFpbmVyUmVmEiMKBmVmZmVjdBgCIAEoDjITLnBsaW1zb2xsLnYxLkVmZmVjdBIkCgZhY3RpdmUYAyABKAsyFC5wbGltc29sbC52MS5PcGluaW9uEicKCWNhbmRpZGF0ZRgEIAEoCzIULnBsaW1zb2xsLnYxLk9waW5pb24ipgEKDUltcGFjdFN1bW1hcnkSFgoOYWN0aXZlX3J1bGVzZXQYASABKAkSGQoRY2FuZGlkYXRlX3J1bGVzZXQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSJgoDYWxsGAQgASgLMhkucGxpbXNvbGwudjEuRWZmZWN0Q291bnRzEigKBmdyb3VwcxgFIAMoCzIYLnBsaW1zb2xsLnYxLkVmZmVjdEdyb3VwIn4KC0VmZmVjdEdyb3VwEgoKAmJ5GAEgASgJEgwKBG5hbWUYAiABKAkSKQoGY291bnRzGAMgASgLMhkucGxpbXNvbGwudjEuRWZmZWN0Q291bnRzEioKB3NhbXBsZXMYBCADKAsyGS5wbGltc29sbC52MS5Db250YWluZXJSZWYiegoMRWZmZWN0Q291bnRzEhYKDnN0aWxsX2FkbWl0dGVkGAEgASgDEhQKDHN0aWxsX2RlbmllZBgCIAEoAxIUCgxuZXdseV9kZW5pZWQYAyABKAMSFgoObmV3bHlfYWRtaXR0ZWQYBCABKAMSDgoGZmFpbGVkGAUgASgDMpcBCg5Sb2xsb3V0U2VydmljZRJACgVBdWRpdBIZLnBsaW1zb2xsLnYxLkF1ZGl0UmVxdWVzdBoaLnBsaW1zb2xsLnYxLkF1ZGl0UmVzcG9uc2UwARJDCgZJbXBhY3QSGi5wbGltc29sbC52MS5JbXBhY3RSZXF1ZXN0GhsucGxpbXNvbGwudjEuSW1wYWN0UmVzcG9uc2UwAUJBWj9naXRodWIuY29tL3BsaW1zb2xsLXByb2plY3QvcGxpbXNvbGwvZ2VuL3BsaW1zb2xsL3YxO3BsaW1zb2xsdjFiBnByb3RvMw", [file_plimsoll_v1_candidate, file_plimsoll_v1_rollout, file_plimsoll_v1_verdict]);
+  fileDesc("CiFwbGltc29sbC92MS9yb2xsb3V0X3NlcnZpY2UucHJvdG8SC3BsaW1zb2xsLnYxIkkKDEF1ZGl0UmVxdWVzdBIpCglzZWxlY3Rpb24YASABKAsyFi5wbGltc29sbC52MS5TZWxlY3Rpb24SDgoGcmVzdW1lGAIgASgJIp8BCg1BdWRpdFJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhUucGxpbXNvbGwudjEuUHJvZ3Jlc3NIABIsCgdmaW5kaW5nGAIgASgLMhkucGxpbXNvbGwudjEuQXVkaXRGaW5kaW5nSAASLAoHc3VtbWFyeRgDIAEoCzIZLnBsaW1zb2xsLnYxLkF1ZGl0U3VtbWFyeUgAQgcKBWV2ZW50ImMKDEF1ZGl0RmluZGluZxIsCgljb250YWluZXIYASABKAsyGS5wbGltc29sbC52MS5Db250YWluZXJSZWYSJQoHb3BpbmlvbhgCIAEoCzIULnBsaW1zb2xsLnYxLk9waW5pb24irAEKDEF1ZGl0U3VtbWFyeRIPCgdydWxlc2V0GAEgASgJEhAKCHJldmlzaW9uGAIgASgEEhAKCGFkbWl0dGVkGAMgASgDEg4KBmRlbmllZBgEIAEoAxIOCgZmYWlsZWQYBSABKAMSDgoGd2FybmVkGAYgASgDEiUKBXJ1bGVzGAcgAygLMhYucGxpbXNvbGwudjEuUnVsZUNvdW50EhAKCGV4ZW1wdGVkGB4gASgDInIKCVJ1bGVDb3VudBIjCgZzb3VyY2UYASABKAsyEy5wbGltc29sbC52MS5Tb3VyY2USDgoGZGVuaWVkGAIgASgDEg4KBndhcm5lZBgDIAEoAxIOCgZmYWlsZWQYBCABKAMSEAoIZXhlbXB0ZWQYHiABKAMijQEKDUltcGFjdFJlcXVlc3QSKQoJY2FuZGlkYXRlGAEgASgLMhYucGxpbXNvbGwudjEuQ2FuZGlkYXRlEikKCXNlbGVjdGlvbhgCIAEoCzIWLnBsaW1zb2xsLnYxLlNlbGVjdGlvbhIWCg5ncm91cF9ieV9sYWJlbBgDIAEoCRIOCgZyZXN1bWUYCiABKAkipwEKDkltcGFjdFJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhUucGxpbXNvbGwudjEuUHJvZ3Jlc3NIABIyCghhZmZlY3RlZBgCIAEoCzIeLnBsaW1zb2xsLnYxLkFmZmVjdGVkQ29udGFpbmVySAASLQoHc3VtbWFyeRgDIAEoCzIaLnBsaW1zb2xsLnYxLkltcGFjdFN1bW1hcnlIAEIHCgVldmVudCK1AQoRQWZmZWN0ZWRDb250YWluZXISLAoJY29udGFpbmVyGAEgASgLMhkucGxpbXNvbGwudjEuQ29udGFpbmVyUmVmEiMKBmVmZmVjdBgCIAEoDjITLnBsaW1zb2xsLnYxLkVmZmVjdBIkCgZhY3RpdmUYAyABKAsyFC5wbGltc29sbC52MS5PcGluaW9uEicKCWNhbmRpZGF0ZRgEIAEoCzIULnBsaW1zb2xsLnYxLk9waW5pb24ipgEKDUltcGFjdFN1bW1hcnkSFgoOYWN0aXZlX3J1bGVzZXQYASABKAkSGQoRY2FuZGlkYXRlX3J1bGVzZXQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSJgoDYWxsGAQgASgLMhkucGxpbXNvbGwudjEuRWZmZWN0Q291bnRzEigKBmdyb3VwcxgFIAMoCzIYLnBsaW1zb2xsLnYxLkVmZmVjdEdyb3VwIpEBCgtFZmZlY3RHcm91cBIKCgJieRgBIAEoCRIMCgRuYW1lGAIgASgJEikKBmNvdW50cxgDIAEoCzIZLnBsaW1zb2xsLnYxLkVmZmVjdENvdW50cxIqCgdzYW1wbGVzGAQgAygLMhkucGxpbXNvbGwudjEuQ29udGFpbmVyUmVmEhEKCWRlY2lzaW9ucxgFIAMoCSJ6CgxFZmZlY3RDb3VudHMSFgoOc3RpbGxfYWRtaXR0ZWQYASABKAMSFAoMc3RpbGxfZGVuaWVkGAIgASgDEhQKDG5ld2x5X2RlbmllZBgDIAEoAxIWCg5uZXdseV9hZG1pdHRlZBgEIAEoAxIOCgZmYWlsZWQYBSABKAMi9AEKDVJlcGxheVJlcXVlc3QSKQoJY2FuZGlkYXRlGAEgASgLMhYucGxpbXNvbGwudjEuQ2FuZGlkYXRlEikKBXNpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIb3V0Y29tZXMYBCADKA4yFC5wbGltc29sbC52MS5PdXRjb21lEhIKCm5hbWVzcGFjZXMYBSADKAkSFgoOZ3JvdXBfYnlfbGFiZWwYBiABKAkSDgoGcmVzdW1lGAogASgJIqUBCg5SZXBsYXlSZXNwb25zZRIpCghwcm9ncmVzcxgBIAEoCzIVLnBsaW1zb2xsLnYxLlByb2dyZXNzSAASMAoIYWZmZWN0ZWQYAiABKAsyHC5wbGltc29sbC52MS5BZmZlY3RlZEF0dGVtcHRIABItCgdzdW1tYXJ5GAMgASgLMhoucGxpbXNvbGwudjEuUmVwbGF5U3VtbWFyeUgAQgcKBWV2ZW50Io4DCg9BZmZlY3RlZEF0dGVtcHQSEwoLZGVjaXNpb25faWQYASABKAkSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoJb3BlcmF0aW9uGAMgASgOMhYucGxpbXNvbGwudjEuT3BlcmF0aW9uEiwKCWNvbnRhaW5lchgEIAEoCzIZLnBsaW1zb2xsLnYxLkNvbnRhaW5lclJlZhIlCgdvdXRjb21lGAUgASgOMhQucGxpbXNvbGwudjEuT3V0Y29tZRIjCgZlZmZlY3QYBiABKA4yEy5wbGltc29sbC52MS5FZmZlY3QSJAoGYWN0aXZlGAcgASgLMhQucGxpbXNvbGwudjEuT3BpbmlvbhInCgljYW5kaWRhdGUYCCABKAsyFC5wbGltc29sbC52MS5PcGluaW9uEisKB2NvbnRleHQYCSABKA4yGi5wbGltc29sbC52MS5SZXBsYXlDb250ZXh0EhsKE2RpZmZlcnNfZnJvbV9yZWNvcmQYCiABKAgikgIKDVJlcGxheVN1bW1hcnkSFgoOYWN0aXZlX3J1bGVzZXQYASABKAkSGQoRY2FuZGlkYXRlX3J1bGVzZXQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSJgoDYWxsGAQgASgLMhkucGxpbXNvbGwudjEuRWZmZWN0Q291bnRzEigKBmdyb3VwcxgFIAMoCzIYLnBsaW1zb2xsLnYxLkVmZmVjdEdyb3VwEhEKCWRpZmZlcmluZxgGIAEoAxIrCghjb250ZXh0cxgHIAMoCzIZLnBsaW1zb2xsLnYxLkNvbnRleHRDb3VudBIqCgdza2lwcGVkGAggAygLMhkucGxpbXNvbGwudjEuU2tpcHBlZENvdW50IkoKDENvbnRleHRDb3VudBIrCgdjb250ZXh0GAEgASgOMhoucGxpbXNvbGwudjEuUmVwbGF5Q29udGV4dBINCgVjb3VudBgCIAEoAyItCgxTa2lwcGVkQ291bnQSDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgDIhcKFUdldEF1ZGl0U3RhdHVzUmVxdWVzdCJCChZHZXRBdWRpdFN0YXR1c1Jlc3BvbnNlEigKBnN0YXR1cxgBIAEoCzIYLnBsaW1zb2xsLnYxLkF1ZGl0U3RhdHVzIp4CCgtBdWRpdFN0YXR1cxIqCgdzdW1tYXJ5GAEgASgLMhkucGxpbXNvbGwudjEuQXVkaXRTdW1tYXJ5EigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJldmlzaW9uGAMgASgEEg8KB3J1bGVzZXQYBCABKAkSJwoIcHJvZ3Jlc3MYBSABKAsyFS5wbGltc29sbC52MS5Qcm9ncmVzcxIOCgZqdWRnZWQYBiABKAMSFgoOanVkZ2VkX2luX3BhcnQYByABKAMSDAoEa2VwdBgIIAEoAxIUCgxwYXJ0c19qdWRnZWQYCSABKAMSEgoKcGFydHNfa2VwdBgKIAEoAxINCgVlcnJvchgLIAEoCSKMAQoXTGlzdEF1ZGl0UmVzdWx0c1JlcXVlc3QSKAoJc3RhbmRpbmdzGAEgAygOMhUucGxpbXNvbGwudjEuU3RhbmRpbmcSDAoEcnVsZRgCIAEoCRISCgpuYW1lc3BhY2VzGAMgAygJEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJIl8KGExpc3RBdWRpdFJlc3VsdHNSZXNwb25zZRIqCgdyZXN1bHRzGAEgAygLMhkucGxpbXNvbGwudjEuQXVkaXRGaW5kaW5nEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqeAQoNUmVwbGF5Q29udGV4dBIeChpSRVBMQVlfQ09OVEVYVF9VTlNQRUNJRklFRBAAEhwKGFJFUExBWV9DT05URVhUX05PVF9BU0tFRBABEhcKE1JFUExBWV9DT05URVhUX1RIRU4QAhIeChpSRVBMQVlfQ09OVEVYVF9QQVJUTFlfVEhFThADEhYKElJFUExBWV9DT05URVhUX05PVxAEMpgDCg5Sb2xsb3V0U2VydmljZRJACgVBdWRpdBIZLnBsaW1zb2xsLnYxLkF1ZGl0UmVxdWVzdBoaLnBsaW1zb2xsLnYxLkF1ZGl0UmVzcG9uc2UwARJDCgZJbXBhY3QSGi5wbGltc29sbC52MS5JbXBhY3RSZXF1ZXN0GhsucGxpbXNvbGwudjEuSW1wYWN0UmVzcG9uc2UwARJDCgZSZXBsYXkSGi5wbGltc29sbC52MS5SZXBsYXlSZXF1ZXN0GhsucGxpbXNvbGwudjEuUmVwbGF5UmVzcG9uc2UwARJZCg5HZXRBdWRpdFN0YXR1cxIiLnBsaW1zb2xsLnYxLkdldEF1ZGl0U3RhdHVzUmVxdWVzdBojLnBsaW1zb2xsLnYxLkdldEF1ZGl0U3RhdHVzUmVzcG9uc2USXwoQTGlzdEF1ZGl0UmVzdWx0cxIkLnBsaW1zb2xsLnYxLkxpc3RBdWRpdFJlc3VsdHNSZXF1ZXN0GiUucGxpbXNvbGwudjEuTGlzdEF1ZGl0UmVzdWx0c1Jlc3BvbnNlQkFaP2dpdGh1Yi5jb20vcGxpbXNvbGwtcHJvamVjdC9wbGltc29sbC9nZW4vcGxpbXNvbGwvdjE7cGxpbXNvbGx2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_plimsoll_v1_candidate, file_plimsoll_v1_container, file_plimsoll_v1_decision, file_plimsoll_v1_rollout, file_plimsoll_v1_verdict]);
 
 /**
  * AuditRequest says what to judge.
@@ -32,6 +38,13 @@ export type AuditRequest = Message<"plimsoll.v1.AuditRequest"> & {
    * @generated from field: plimsoll.v1.Selection selection = 1;
    */
   selection?: Selection;
+
+  /**
+   * Takes up a call that was interrupted: see RolloutService. Nothing else is set then.
+   *
+   * @generated from field: string resume = 2;
+   */
+  resume: string;
 };
 
 /**
@@ -262,6 +275,13 @@ export type ImpactRequest = Message<"plimsoll.v1.ImpactRequest"> & {
    * @generated from field: string group_by_label = 3;
    */
   groupByLabel: string;
+
+  /**
+   * Takes up a call that was interrupted: see RolloutService. Nothing else is set then.
+   *
+   * @generated from field: string resume = 10;
+   */
+  resume: string;
 };
 
 /**
@@ -411,7 +431,7 @@ export const ImpactSummarySchema: GenMessage<ImpactSummary> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_rollout_service, 8);
 
 /**
- * EffectGroup is containers that have something in common.
+ * EffectGroup is containers, or attempts, that have something in common.
  *
  * @generated from message plimsoll.v1.EffectGroup
  */
@@ -431,7 +451,7 @@ export type EffectGroup = Message<"plimsoll.v1.EffectGroup"> & {
   name: string;
 
   /**
-   * Its containers.
+   * Its containers or attempts.
    *
    * @generated from field: plimsoll.v1.EffectCounts counts = 3;
    */
@@ -443,6 +463,13 @@ export type EffectGroup = Message<"plimsoll.v1.EffectGroup"> & {
    * @generated from field: repeated plimsoll.v1.ContainerRef samples = 4;
    */
   samples: ContainerRef[];
+
+  /**
+   * Of attempts, the IDs of their decisions, in the order of samples.
+   *
+   * @generated from field: repeated string decisions = 5;
+   */
+  decisions: string[];
 };
 
 /**
@@ -453,7 +480,7 @@ export const EffectGroupSchema: GenMessage<EffectGroup> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_rollout_service, 9);
 
 /**
- * EffectCounts counts containers by effect.
+ * EffectCounts counts containers or attempts by effect.
  *
  * @generated from message plimsoll.v1.EffectCounts
  */
@@ -502,15 +529,600 @@ export const EffectCountsSchema: GenMessage<EffectCounts> = /*@__PURE__*/
   messageDesc(file_plimsoll_v1_rollout_service, 10);
 
 /**
- * RolloutService judges the containers that are stored, by the rules that judge now or by
- * others, and changes nothing.
+ * ReplayRequest says what to judge, and by what.
+ *
+ * @generated from message plimsoll.v1.ReplayRequest
+ */
+export type ReplayRequest = Message<"plimsoll.v1.ReplayRequest"> & {
+  /**
+   * The rules to compare with those of now. Required.
+   *
+   * @generated from field: plimsoll.v1.Candidate candidate = 1;
+   */
+  candidate?: Candidate;
+
+  /**
+   * Only attempts since then. Not set stands for all that are recorded.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 2;
+   */
+  since?: Timestamp;
+
+  /**
+   * Only attempts before then.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 3;
+   */
+  until?: Timestamp;
+
+  /**
+   * Only attempts that ended so. None stands for all.
+   *
+   * @generated from field: repeated plimsoll.v1.Outcome outcomes = 4;
+   */
+  outcomes: Outcome[];
+
+  /**
+   * Only attempts in these namespaces: names, or patterns such as `prod-*`. None stands for
+   * all of them.
+   *
+   * @generated from field: repeated string namespaces = 5;
+   */
+  namespaces: string[];
+
+  /**
+   * A label of the containers by whose values the effects are counted, too.
+   *
+   * @generated from field: string group_by_label = 6;
+   */
+  groupByLabel: string;
+
+  /**
+   * Takes up a call that was interrupted: see RolloutService. Nothing else is set then.
+   *
+   * @generated from field: string resume = 10;
+   */
+  resume: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.ReplayRequest.
+ * Use `create(ReplayRequestSchema)` to create a new message.
+ */
+export const ReplayRequestSchema: GenMessage<ReplayRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 11);
+
+/**
+ * ReplayResponse is one of the things that a replay tells: progress, again and again, each
+ * attempt for which the rules differ or the candidate fails, and at last the summary.
+ * Without a summary it was not finished.
+ *
+ * @generated from message plimsoll.v1.ReplayResponse
+ */
+export type ReplayResponse = Message<"plimsoll.v1.ReplayResponse"> & {
+  /**
+   * What it is.
+   *
+   * @generated from oneof plimsoll.v1.ReplayResponse.event
+   */
+  event: {
+    /**
+     * How far it has come.
+     *
+     * @generated from field: plimsoll.v1.Progress progress = 1;
+     */
+    value: Progress;
+    case: "progress";
+  } | {
+    /**
+     * An attempt that is affected.
+     *
+     * @generated from field: plimsoll.v1.AffectedAttempt affected = 2;
+     */
+    value: AffectedAttempt;
+    case: "affected";
+  } | {
+    /**
+     * The end.
+     *
+     * @generated from field: plimsoll.v1.ReplaySummary summary = 3;
+     */
+    value: ReplaySummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message plimsoll.v1.ReplayResponse.
+ * Use `create(ReplayResponseSchema)` to create a new message.
+ */
+export const ReplayResponseSchema: GenMessage<ReplayResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 12);
+
+/**
+ * AffectedAttempt is an attempt for which rules differ.
+ *
+ * @generated from message plimsoll.v1.AffectedAttempt
+ */
+export type AffectedAttempt = Message<"plimsoll.v1.AffectedAttempt"> & {
+  /**
+   * The ID of its decision.
+   *
+   * @generated from field: string decision_id = 1;
+   */
+  decisionId: string;
+
+  /**
+   * When it began.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp;
+
+  /**
+   * What was to be done.
+   *
+   * @generated from field: plimsoll.v1.Operation operation = 3;
+   */
+  operation: Operation;
+
+  /**
+   * To which container: the revision is that of the state that was judged.
+   *
+   * @generated from field: plimsoll.v1.ContainerRef container = 4;
+   */
+  container?: ContainerRef;
+
+  /**
+   * How it ended.
+   *
+   * @generated from field: plimsoll.v1.Outcome outcome = 5;
+   */
+  outcome: Outcome;
+
+  /**
+   * What the candidate changes.
+   *
+   * @generated from field: plimsoll.v1.Effect effect = 6;
+   */
+  effect: Effect;
+
+  /**
+   * What the rules of now make of it.
+   *
+   * @generated from field: plimsoll.v1.Opinion active = 7;
+   */
+  active?: Opinion;
+
+  /**
+   * What the candidate makes of it.
+   *
+   * @generated from field: plimsoll.v1.Opinion candidate = 8;
+   */
+  candidate?: Opinion;
+
+  /**
+   * As of when rules were shown other containers.
+   *
+   * @generated from field: plimsoll.v1.ReplayContext context = 9;
+   */
+  context: ReplayContext;
+
+  /**
+   * Whether the rules of now come to another result than was recorded. They may be others
+   * than judged then, or look at what is hidden or unknown.
+   *
+   * @generated from field: bool differs_from_record = 10;
+   */
+  differsFromRecord: boolean;
+};
+
+/**
+ * Describes the message plimsoll.v1.AffectedAttempt.
+ * Use `create(AffectedAttemptSchema)` to create a new message.
+ */
+export const AffectedAttemptSchema: GenMessage<AffectedAttempt> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 13);
+
+/**
+ * ReplaySummary is how many are affected.
+ *
+ * @generated from message plimsoll.v1.ReplaySummary
+ */
+export type ReplaySummary = Message<"plimsoll.v1.ReplaySummary"> & {
+  /**
+   * The digests of the rules that were compared.
+   *
+   * @generated from field: string active_ruleset = 1;
+   */
+  activeRuleset: string;
+
+  /**
+   * See active_ruleset.
+   *
+   * @generated from field: string candidate_ruleset = 2;
+   */
+  candidateRuleset: string;
+
+  /**
+   * The latest revision when it began: attempts up to it are replayed.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * All attempts that were judged.
+   *
+   * @generated from field: plimsoll.v1.EffectCounts all = 4;
+   */
+  all?: EffectCounts;
+
+  /**
+   * Attempts by rule, namespace and label, as in ImpactSummary.
+   *
+   * @generated from field: repeated plimsoll.v1.EffectGroup groups = 5;
+   */
+  groups: EffectGroup[];
+
+  /**
+   * For how many the rules of now come to another result than was recorded.
+   *
+   * @generated from field: int64 differing = 6;
+   */
+  differing: bigint;
+
+  /**
+   * How many were judged with the other containers as of which time.
+   *
+   * @generated from field: repeated plimsoll.v1.ContextCount contexts = 7;
+   */
+  contexts: ContextCount[];
+
+  /**
+   * How many could not be judged again, and why.
+   *
+   * @generated from field: repeated plimsoll.v1.SkippedCount skipped = 8;
+   */
+  skipped: SkippedCount[];
+};
+
+/**
+ * Describes the message plimsoll.v1.ReplaySummary.
+ * Use `create(ReplaySummarySchema)` to create a new message.
+ */
+export const ReplaySummarySchema: GenMessage<ReplaySummary> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 14);
+
+/**
+ * ContextCount is how many attempts were judged in a context.
+ *
+ * @generated from message plimsoll.v1.ContextCount
+ */
+export type ContextCount = Message<"plimsoll.v1.ContextCount"> & {
+  /**
+   * The context.
+   *
+   * @generated from field: plimsoll.v1.ReplayContext context = 1;
+   */
+  context: ReplayContext;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message plimsoll.v1.ContextCount.
+ * Use `create(ContextCountSchema)` to create a new message.
+ */
+export const ContextCountSchema: GenMessage<ContextCount> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 15);
+
+/**
+ * SkippedCount is how many attempts were not judged again.
+ *
+ * @generated from message plimsoll.v1.SkippedCount
+ */
+export type SkippedCount = Message<"plimsoll.v1.SkippedCount"> & {
+  /**
+   * Why, for people.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * How many.
+   *
+   * @generated from field: int64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message plimsoll.v1.SkippedCount.
+ * Use `create(SkippedCountSchema)` to create a new message.
+ */
+export const SkippedCountSchema: GenMessage<SkippedCount> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 16);
+
+/**
+ * GetAuditStatusRequest is empty.
+ *
+ * @generated from message plimsoll.v1.GetAuditStatusRequest
+ */
+export type GetAuditStatusRequest = Message<"plimsoll.v1.GetAuditStatusRequest"> & {
+};
+
+/**
+ * Describes the message plimsoll.v1.GetAuditStatusRequest.
+ * Use `create(GetAuditStatusRequestSchema)` to create a new message.
+ */
+export const GetAuditStatusRequestSchema: GenMessage<GetAuditStatusRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 17);
+
+/**
+ * GetAuditStatusResponse has the status.
+ *
+ * @generated from message plimsoll.v1.GetAuditStatusResponse
+ */
+export type GetAuditStatusResponse = Message<"plimsoll.v1.GetAuditStatusResponse"> & {
+  /**
+   * The status.
+   *
+   * @generated from field: plimsoll.v1.AuditStatus status = 1;
+   */
+  status?: AuditStatus;
+};
+
+/**
+ * Describes the message plimsoll.v1.GetAuditStatusResponse.
+ * Use `create(GetAuditStatusResponseSchema)` to create a new message.
+ */
+export const GetAuditStatusResponseSchema: GenMessage<GetAuditStatusResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 18);
+
+/**
+ * AuditStatus is how far the continuous audit has come, and what it has found.
+ *
+ * @generated from message plimsoll.v1.AuditStatus
+ */
+export type AuditStatus = Message<"plimsoll.v1.AuditStatus"> & {
+  /**
+   * How what is stored stands: as of which revision and by which rules. Not set before all
+   * has been judged once.
+   *
+   * @generated from field: plimsoll.v1.AuditSummary summary = 1;
+   */
+  summary?: AuditSummary;
+
+  /**
+   * When that was known.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp;
+
+  /**
+   * The latest revision of the store.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * The digest of the rules that judge now.
+   *
+   * @generated from field: string ruleset = 4;
+   */
+  ruleset: string;
+
+  /**
+   * How far the work has come that is under way; not set if there is none. It counts the
+   * containers that are looked at.
+   *
+   * @generated from field: plimsoll.v1.Progress progress = 5;
+   */
+  progress?: Progress;
+
+  /**
+   * How many times a container was judged by all rules since the server was started.
+   *
+   * @generated from field: int64 judged = 6;
+   */
+  judged: bigint;
+
+  /**
+   * How many times one was judged only by those rules that had changed.
+   *
+   * @generated from field: int64 judged_in_part = 7;
+   */
+  judgedInPart: bigint;
+
+  /**
+   * How many times what was known of one was kept, because nothing that it depends on had
+   * changed.
+   *
+   * @generated from field: int64 kept = 8;
+   */
+  kept: bigint;
+
+  /**
+   * How many judgements by a package of policies or a validator there were, and how many
+   * were not needed, because its result was kept. Those that do not apply do not count.
+   *
+   * @generated from field: int64 parts_judged = 9;
+   */
+  partsJudged: bigint;
+
+  /**
+   * See parts_judged.
+   *
+   * @generated from field: int64 parts_kept = 10;
+   */
+  partsKept: bigint;
+
+  /**
+   * Why the latest work ended early, if it did: it is tried again.
+   *
+   * @generated from field: string error = 11;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.AuditStatus.
+ * Use `create(AuditStatusSchema)` to create a new message.
+ */
+export const AuditStatusSchema: GenMessage<AuditStatus> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 19);
+
+/**
+ * ListAuditResultsRequest says which results to list.
+ *
+ * @generated from message plimsoll.v1.ListAuditResultsRequest
+ */
+export type ListAuditResultsRequest = Message<"plimsoll.v1.ListAuditResultsRequest"> & {
+  /**
+   * Only containers that stand so. None stands for all that are denied, failed, or admitted
+   * with warnings.
+   *
+   * @generated from field: repeated plimsoll.v1.Standing standings = 1;
+   */
+  standings: Standing[];
+
+  /**
+   * Only containers that this rule or validator denies, warns of or fails on, by its name
+   * in the summary: such as `labels.required.deny`, or `runc-spec`.
+   *
+   * @generated from field: string rule = 2;
+   */
+  rule: string;
+
+  /**
+   * Only containers in these namespaces: names, or patterns such as `prod-*`. None stands
+   * for all of them.
+   *
+   * @generated from field: repeated string namespaces = 3;
+   */
+  namespaces: string[];
+
+  /**
+   * How many to return at most; 0 stands for 100, and more than 1000 for 1000.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page begins: next_page_token of the page before it.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.ListAuditResultsRequest.
+ * Use `create(ListAuditResultsRequestSchema)` to create a new message.
+ */
+export const ListAuditResultsRequestSchema: GenMessage<ListAuditResultsRequest> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 20);
+
+/**
+ * ListAuditResultsResponse is a page.
+ *
+ * @generated from message plimsoll.v1.ListAuditResultsResponse
+ */
+export type ListAuditResultsResponse = Message<"plimsoll.v1.ListAuditResultsResponse"> & {
+  /**
+   * The containers, and what rules make of them.
+   *
+   * @generated from field: repeated plimsoll.v1.AuditFinding results = 1;
+   */
+  results: AuditFinding[];
+
+  /**
+   * Gets the next page; empty if this is the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message plimsoll.v1.ListAuditResultsResponse.
+ * Use `create(ListAuditResultsResponseSchema)` to create a new message.
+ */
+export const ListAuditResultsResponseSchema: GenMessage<ListAuditResultsResponse> = /*@__PURE__*/
+  messageDesc(file_plimsoll_v1_rollout_service, 21);
+
+/**
+ * ReplayContext says as of when the rules were shown other containers.
+ *
+ * @generated from enum plimsoll.v1.ReplayContext
+ */
+export enum ReplayContext {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: REPLAY_CONTEXT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The rules did not ask for any.
+   *
+   * @generated from enum value: REPLAY_CONTEXT_NOT_ASKED = 1;
+   */
+  NOT_ASKED = 1,
+
+  /**
+   * As they were when the attempt was judged.
+   *
+   * @generated from enum value: REPLAY_CONTEXT_THEN = 2;
+   */
+  THEN = 2,
+
+  /**
+   * As they were when the attempt was judged, but some that have changed since without
+   * their specs, options and extensions, of which there is no history.
+   *
+   * @generated from enum value: REPLAY_CONTEXT_PARTLY_THEN = 3;
+   */
+  PARTLY_THEN = 3,
+
+  /**
+   * As they are now, because the events since then are not kept any more.
+   *
+   * @generated from enum value: REPLAY_CONTEXT_NOW = 4;
+   */
+  NOW = 4,
+}
+
+/**
+ * Describes the enum plimsoll.v1.ReplayContext.
+ */
+export const ReplayContextSchema: GenEnum<ReplayContext> = /*@__PURE__*/
+  enumDesc(file_plimsoll_v1_rollout_service, 0);
+
+/**
+ * RolloutService judges the containers that are stored, and what was attempted, by the
+ * rules that judge now or by others, and changes nothing.
  *
  * Each container is judged as if it were created as it is, in the store as it is but for
  * itself, all of them as of one revision, by an anonymous caller: who created it is not
  * looked at. What rules would patch is patched first.
  *
  * It is done in the background of mutations, one call at a time, with a bounded share of a
- * processor. Callers may hang up at any time.
+ * processor. Callers may hang up at any time. What they asked for is kept for 5 minutes
+ * then, four of them at most, as long as what it has found is no more than 16 MiB: a call
+ * that has nothing but the `resume` of its progress goes on by the same rules and as of the
+ * same revision, and tells again what was found before. NOT_FOUND: it is not kept.
  *
  * Only root and the user that the server runs as, on its unix socket, may ask: others get
  * PERMISSION_DENIED.
@@ -539,6 +1151,41 @@ export const RolloutService: GenService<{
     methodKind: "server_streaming";
     input: typeof ImpactRequestSchema;
     output: typeof ImpactResponseSchema;
+  },
+  /**
+   * Replay judges what was attempted again, by the rules that judge now and by a candidate,
+   * and streams those attempts for which they differ. INVALID_ARGUMENT: the candidate
+   * cannot be loaded.
+   *
+   * @generated from rpc plimsoll.v1.RolloutService.Replay
+   */
+  replay: {
+    methodKind: "server_streaming";
+    input: typeof ReplayRequestSchema;
+    output: typeof ReplayResponseSchema;
+  },
+  /**
+   * GetAuditStatus says how what is stored stands, as the continuous audit knows it.
+   * FAILED_PRECONDITION: there is none, because it is switched off.
+   *
+   * @generated from rpc plimsoll.v1.RolloutService.GetAuditStatus
+   */
+  getAuditStatus: {
+    methodKind: "unary";
+    input: typeof GetAuditStatusRequestSchema;
+    output: typeof GetAuditStatusResponseSchema;
+  },
+  /**
+   * ListAuditResults lists what the continuous audit has found, in the order of namespace
+   * and id. Pages are of what is known when they are asked for. FAILED_PRECONDITION: as
+   * GetAuditStatus.
+   *
+   * @generated from rpc plimsoll.v1.RolloutService.ListAuditResults
+   */
+  listAuditResults: {
+    methodKind: "unary";
+    input: typeof ListAuditResultsRequestSchema;
+    output: typeof ListAuditResultsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_plimsoll_v1_rollout_service, 0);
