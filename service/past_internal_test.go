@@ -21,8 +21,11 @@ func seen(t *testing.T, o plimsoll.Others, namespaces []string) []string {
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	for _, namespace := range append(namespaces, plimsoll.AllNamespaces) {
 		for _, selection := range []plimsoll.Selection{
-			{}, {Equal: map[string]string{"labels.team": "1"}}, {Equal: map[string]string{"image": "rare", "labels.team": "2"}},
-			{Filter: "labels.team==0"}, {Equal: map[string]string{"snapshotter": "s1"}},
+			{},
+			{Equal: map[string]string{"labels.team": "1"}},
+			{Equal: map[string]string{"image": "rare", "labels.team": "2"}},
+			{Filter: "labels.team==0"},
+			{Equal: map[string]string{"snapshotter": "s1"}},
 		} {
 			selection.Namespace = namespace
 			n, err := o.Count(ctx, selection)

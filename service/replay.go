@@ -212,7 +212,7 @@ func (r *replaying) input(ctx context.Context, record *storagev1.Decision) (*pli
 	}
 	in, err := plimsoll.ParseInput(document)
 	if err != nil {
-		return nil, err.Error(), nil //nolint:nilerr // it is why
+		return nil, err.Error(), nil
 	}
 	return in, "", nil
 }

@@ -2,13 +2,29 @@ package main
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
-	"io"
+	"strings"
 	"testing"
 
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
 )
+
+// What is no report is not taken for one.
+func TestCheckJUnit(t *testing.T) {
+	for name, report := range map[string]string{
+		"another root":      `<testsuite name="a" tests="0" failures="0" errors="0" time="0"/>`,
+		"unknown element":   `<testsuites><case/></testsuites>`,
+		"unknown attribute": `<testsuites colour="blue"/>`,
+		"no name":           `<testsuites><testsuite tests="0" failures="0" errors="0" time="0"/></testsuites>`,
+		"no number":         `<testsuites><testsuite name="a" tests="x" failures="0" errors="0" time="0"/></testsuites>`,
+		"wrong count":       `<testsuites><testsuite name="a" tests="1" failures="0" errors="0" skipped="0" time="0"/></testsuites>`,
+		"text":              `<testsuites>text</testsuites>`,
+		"not closed":        `<testsuites>`,
+	} {
+		if err := checkJUnit(strings.NewReader(report)); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
 
 // Whatever rules and containers are called, reports are what the formats' readers take.
 func TestAuditReports(t *testing.T) {
@@ -42,14 +58,8 @@ func TestAuditReports(t *testing.T) {
 		if err := writeAuditJUnit(&junit, findings, summary); err != nil {
 			t.Fatal(err)
 		}
-		for d := xml.NewDecoder(&junit); ; {
-			_, err := d.Token()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatalf("JUnit: %v", err)
-			}
+		if err := checkJUnit(&junit); err != nil {
+			t.Errorf("JUnit of %d findings: %v", len(findings), err)
 		}
 	}
 }

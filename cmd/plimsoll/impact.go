@@ -120,7 +120,8 @@ func effectRows(a interface {
 	GetEffect() plimsollv1.Effect
 	GetActive() *plimsollv1.Opinion
 	GetCandidate() *plimsollv1.Opinion
-}) []opinionRow {
+},
+) []opinionRow {
 	opinion := a.GetCandidate()
 	if a.GetEffect() == plimsollv1.Effect_EFFECT_NEWLY_ADMITTED {
 		opinion = a.GetActive()

@@ -51,6 +51,7 @@ const startTimeout = time.Minute
 //	breaks NAME ADDRESS              a proxy of $ADDRESS at $NAME which breaks the connection instead of the first answer
 //	containerd NAME FILE             a containerd at $NAME with the containers of a file
 //	exits CODE PROGRAM ARGS…         run a program that must exit with CODE
+//	eventually REGEXP PROGRAM ARGS…  run a program again and again until what it prints matches
 //	silent NAME                      something listens at $NAME and never answers
 //	registry NAME                    an OCI registry at $NAME
 //	webserver NAME                   something at $NAME that is no Plimsoll
@@ -139,6 +140,7 @@ func runScripts(t *testing.T, dir string, vars map[string]string) {
 			"breaks":      breaksCommand,
 			"containerd":  containerdCommand,
 			"exits":       exitsCommand,
+			"eventually":  eventuallyCommand,
 			"silent":      silentCommand,
 			"webserver":   webserverCommand,
 			"registry":    registryCommand,
@@ -226,6 +228,24 @@ func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if got := exitCode(ts.Exec(args[1], args[2:]...)); got != want {
 		ts.Fatalf("exit code is %d, want %d", got, want)
+	}
+}
+
+func eventuallyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually REGEXP PROGRAM ARGS…")
+	}
+	want := regexp.MustCompile(`(?m)` + args[0])
+	for deadline := time.After(startTimeout); ; {
+		_ = ts.Exec(args[1], args[2:]...) // what it prints is what counts
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline:
+			ts.Fatalf("it never prints %s", want)
+		}
 	}
 }
 
