@@ -29,7 +29,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	res, err := http.Get(srv.URL + "/metrics") //nolint:noctx // the test server is closed with the test
+	res, err := http.Get(srv.URL + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
