@@ -305,7 +305,7 @@ func (r *shadowRun) judgeItem(ctx context.Context, t *trial, item *trialItem, ea
 	out.decision.Time = item.time // exemptions expire
 	input := item.input.WithOthers(&others{view: t.view, self: item.mutation.Key, over: earlierInBatch(earlier)})
 	if err = s.applyRules(timed, r.rules, out, input); err == nil {
-		err = waive(timed, &exemptionsOf{view: t.view}, out)
+		err = waive(timed, s.exemptionsOf(t.view), out)
 	}
 	if err != nil && timed.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(timed), err)
