@@ -300,14 +300,10 @@ func (r *auditRound) judgeBy(ctx context.Context, rules *Ruleset, c *surveyed) (
 func (r *auditRound) auditedAs(c *surveyed, j judged) *audited {
 	out := &audited{
 		key: c.key(), revision: c.container.Revision, round: r.number, by: r.rules.auditedRules, opinion: j.opinion, cut: j.cut, read: j.read,
+		until: j.until,
 	}
 	if j.opinion.GetStanding() == plimsollv1.Standing_STANDING_ADMITTED && len(j.opinion.GetVerdict().GetWarnings()) == 0 {
 		out.opinion = nil
-	}
-	for _, w := range j.opinion.GetVerdict().GetWarnings() {
-		if until := w.GetWaiver().GetUntil(); until != nil && (out.until.IsZero() || until.AsTime().Before(out.until)) {
-			out.until = until.AsTime()
-		}
 	}
 	if out.read != nil && out.read.Len() > maxAuditedReads {
 		out.read, out.readsAll = nil, true
@@ -343,6 +339,7 @@ func (r *auditRound) judgeParts(ctx context.Context, c *surveyed, p *auditPlan) 
 		}
 		some.read = both
 	}
+	some.until = earlier(some.until, p.before.until) // too early does no harm
 	out := r.auditedAs(c, some)
 	if p.before.readsAll {
 		out.read, out.readsAll = nil, true

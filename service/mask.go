@@ -99,8 +99,11 @@ func withhold(d *plimsollv1.Decision, err error) masked {
 	}
 	d.MaskError = clip(why, maxMessageBytes)
 	eachText(d, func(text *string) { *text = masking.Mask })
-	eachFinding(d, func(v *plimsollv1.Violation) { v.Field, v.Value = "", "" })
+	eachFinding(d, func(v *plimsollv1.Violation) {
+		v.Field, v.Value, v.Code, v.Severity, v.Link = "", "", "", "", "" // rules may make them of anything
+	})
 	for _, p := range d.GetPatches() {
+		p.Field = ""
 		hide(&p.Value)
 	}
 	return masked{decision: d}
@@ -199,7 +202,12 @@ func edit(d *plimsollv1.Decision, input []byte, edits []masking.Edit) (masked, e
 			return masked{}, err
 		}
 	}
-	out.hideRepeated(masking.Texts(hidden))
+	texts, all := masking.Texts(hidden)
+	out.hideRepeated(texts)
+	if !all { // more is hidden than can be looked for
+		eachText(out.decision, func(text *string) { *text = masking.Mask })
+		eachFinding(out.decision, func(v *plimsollv1.Violation) { hide(&v.Value) })
+	}
 	return out, nil
 }
 
@@ -265,8 +273,13 @@ func (m *masked) hideRepeated(texts []string) {
 		}
 	}
 	replace := strings.NewReplacer(quotes...)
-	eachText(m.decision, func(text *string) { *text = replace.Replace(*text) })
-	eachFinding(m.decision, func(v *plimsollv1.Violation) { v.Value = replace.Replace(v.GetValue()) })
+	hideIn := func(text *string) { *text = masking.HideCut(replace.Replace(*text), texts) } // what is long was cut
+	eachText(m.decision, hideIn)
+	eachFinding(m.decision, func(v *plimsollv1.Violation) {
+		for _, text := range []*string{&v.Value, &v.Code, &v.Severity, &v.Link} { // rules may make them of anything
+			hideIn(text)
+		}
+	})
 }
 
 var fieldPath = strings.NewReplacer(`["`, ".", `"]`, "", "[", ".", "]", "")

@@ -195,15 +195,20 @@ func (r *record) seal(ctx context.Context) {
 			return
 		}
 		input := r.shown
+		var err error
 		switch {
 		case r.input != nil && r.secrets:
-			input, _ = r.input.JSON()
+			input, err = r.input.JSON()
 		case r.input != nil:
-			input, _ = shownInput(r.input) // what cannot be masked is not kept
+			input, err = shownInput(r.input) // what cannot be masked is not kept
 		}
-		r.sealed = masked{decision: r.decision, input: input}
-		if r.mask != nil {
+		switch {
+		case r.mask != nil && err != nil: // which may quote it
+			r.sealed = withhold(r.decision, errors.New("what was judged cannot be read"))
+		case r.mask != nil:
 			r.sealed = r.mask.apply(ctx, r.decision, input)
+		default:
+			r.sealed = masked{decision: r.decision, input: input}
 		}
 	})
 }

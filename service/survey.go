@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll-project/plimsoll"
 	plimsollv1 "github.com/plimsoll-project/plimsoll/gen/plimsoll/v1"
@@ -210,6 +211,7 @@ type judged struct {
 	opinion *plimsollv1.Opinion
 	cut     bool               // the opinion has not all that was found
 	read    *storage.Footprint // of others; nil if nothing was
+	until   time.Time          // when the first of the exemptions that count expires; zero: none does
 }
 
 // opinion judges a container as if it were created now. An error means that judging cannot
@@ -236,8 +238,21 @@ func (s *Service) opinion(ctx context.Context, rules *Ruleset, c *surveyed) (jud
 	}
 	out := judged{opinion: opinionOf(r, err), read: read}
 	found, kept := r.decision.Verdict, out.opinion.GetVerdict()
+	for _, w := range found.Warnings { // of all of them, since not all may be kept
+		if w.Waiver != nil {
+			out.until = earlier(out.until, w.Waiver.Until)
+		}
+	}
 	out.cut = err == nil && (len(kept.GetViolations()) < len(found.Violations) || len(kept.GetWarnings()) < len(found.Warnings))
 	return out, nil
+}
+
+// earlier is the earlier one of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // opinionOf is what rules made of a mutation, if they ended with err.

@@ -2,6 +2,7 @@ package masking
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -185,22 +186,23 @@ func Decode(doc []byte) (value any, err error) {
 }
 
 // maxTexts bounds what Texts returns.
-const maxTexts = 256
+const maxTexts = 1024
 
 // Texts are the strings in a value that texts may quote and that are long enough to be told
-// from other words in them; longer ones come first.
-func Texts(value any) []string {
+// from other words in them; longer ones come first. Those that are written otherwise in
+// quotes are there in that form, too. If there are more than can be looked for, all is false.
+func Texts(value any) (texts []string, all bool) {
 	const shortest = 3
-	var texts []string
+	found := map[string]bool{}
 	var walk func(v any)
 	walk = func(v any) {
-		if len(texts) == maxTexts {
+		if len(found) > maxTexts {
 			return
 		}
 		switch v := v.(type) {
 		case string:
 			if len(v) >= shortest {
-				texts = append(texts, v)
+				found[v] = true
 			}
 		case []any:
 			for _, below := range v {
@@ -213,6 +215,72 @@ func Texts(value any) []string {
 		}
 	}
 	walk(value)
-	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) })
-	return texts
+	if len(found) > maxTexts {
+		return nil, false
+	}
+	for text := range found {
+		texts = append(texts, text)
+		for _, quoted := range quotedForms(text) {
+			if !found[quoted] {
+				texts = append(texts, quoted)
+			}
+		}
+	}
+	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(texts), true
+}
+
+// quotedForms are text as it is between quotes, by Go's rules and by those of JSON.
+func quotedForms(text string) []string {
+	quoted := strconv.Quote(text)
+	forms := []string{quoted[1 : len(quoted)-1]}
+	if asJSON, err := json.Marshal(text); err == nil { // a string always can be
+		forms = append(forms, string(asJSON[1:len(asJSON)-1]))
+	}
+	return forms
+}
+
+// HideCut hides in text what is left of hidden texts that were cut off: their beginnings
+// before an ellipsis. One that is shorter than three bytes tells nothing.
+func HideCut(text string, hidden []string) string {
+	const shortest = 3
+	for _, dots := range []string{"...", "…"} {
+		for at := strings.LastIndex(text, dots); at >= 0; at = strings.LastIndex(text[:at], dots) {
+			longest := 0
+			for _, h := range hidden {
+				longest = max(longest, overlap(text[:at], h))
+			}
+			if longest >= shortest {
+				text = text[:at-longest] + Mask + text[at:]
+				at -= longest
+			}
+		}
+	}
+	return text
+}
+
+// overlap is how long the longest beginning of word is that text ends with. It takes time
+// that is linear in the length of text (Knuth, Morris and Pratt).
+func overlap(text, word string) int {
+	word = word[:min(len(word), len(text))]
+	border := make([]int, len(word)+1) // of word[:i]: its longest end that it begins with
+	for i, k := 1, 0; i < len(word); i++ {
+		for k > 0 && word[i] != word[k] {
+			k = border[k]
+		}
+		if word[i] == word[k] {
+			k++
+		}
+		border[i+1] = k
+	}
+	k := 0
+	for i := range len(text) {
+		for k > 0 && (k == len(word) || text[i] != word[k]) {
+			k = border[k]
+		}
+		if k < len(word) && text[i] == word[k] {
+			k++
+		}
+	}
+	return k
 }

@@ -2,6 +2,9 @@ package masking
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,5 +94,44 @@ func TestApply(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// What was cut off is hidden as far as it goes, and so is what stands in quotes.
+func TestHiddenTexts(t *testing.T) {
+	long := "-----BEGIN KEY----- " + strings.Repeat("abc", 300)
+	for _, test := range []struct {
+		name, text string
+		hidden     any
+		want       string
+	}{
+		{"cut by a limit", "it is " + long[:200] + "...", long, "it is ***..."},
+		{"cut within a message", `denied: "` + long[:50] + `..." (and 2 more)`, long, `denied: "***..." (and 2 more)`},
+		{"cut as a value", `"` + long[:30] + "…", map[string]any{"a": []any{long}}, `"***…`},
+		{"twice", long[:9] + "... and " + long[:7] + "...", long, "***... and ***..."},
+		{"not its beginning", "what is it...", long, "what is it..."},
+		{"too little to tell", "it is --...", long, "it is --..."},
+		{"overlapping itself", "xabababa...", "ababac", "xab***..."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			texts, all := Texts(test.hidden)
+			if got := HideCut(test.text, texts); got != test.want || !all {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+	texts, _ := Texts(`a"b` + "\n")
+	if !slices.Contains(texts, `a\"b\n`) {
+		t.Errorf("in quotes: %q", texts)
+	}
+	var many []any
+	for i := range 2000 {
+		many = append(many, fmt.Sprint("text ", i%1024))
+	}
+	if texts, all := Texts(many); len(texts) != 1024 || !all {
+		t.Errorf("%d texts, %t", len(texts), all)
+	}
+	if texts, all := Texts(append(many, "one more")); len(texts) != 0 || all {
+		t.Errorf("%d texts, %t", len(texts), all)
 	}
 }
