@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -186,9 +187,15 @@ func TestDroppedDecisions(t *testing.T) {
 	if err != nil || len(list.GetDecisions()) != 3 {
 		t.Error(list, err)
 	}
-	if metrics := s.metrics(t); !strings.Contains(metrics, `plimsoll_decision_log_left_out_total{sink="http",why="rule"} 1`) ||
-		!strings.Contains(metrics, `plimsoll_decision_log_sent_total{sink="http"} 2`) || !strings.Contains(metrics, `plimsoll_decision_log_unsent{sink="http"} 0`) {
-		t.Error(metrics)
+	counted := func(metrics string) bool {
+		return strings.Contains(metrics, `plimsoll_decision_log_left_out_total{sink="http",why="rule"} 1`) &&
+			strings.Contains(metrics, `plimsoll_decision_log_sent_total{sink="http"} 2`) && strings.Contains(metrics, `plimsoll_decision_log_unsent{sink="http"} 0`)
+	}
+	// What was sent is counted once the answer is there, which is after it arrived.
+	for began := time.Now(); !counted(s.metrics(t)); {
+		if time.Since(began) > time.Minute {
+			t.Fatal(s.metrics(t))
+		}
 	}
 }
 
