@@ -86,10 +86,11 @@ func (s *Service) commitAll(ctx context.Context, results []*result) (err error) 
 			err = fmt.Errorf("panic while judging: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if err := checkRequests(results); err != nil {
+	// First of all, so that nobody who may not is told of as one who did.
+	if err := s.checkBreakGlass(results[0].mutation); err != nil {
 		return err
 	}
-	if err := s.checkBreakGlass(results[0].mutation); err != nil {
+	if err := checkRequests(results); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.MutationTimeout, plimsoll.ErrOutOfTime)

@@ -596,3 +596,29 @@ func TestBreakGlassIsRetried(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever may not break the glass raises no alarm, whatever else is wrong with what he asks for.
+func TestBreakGlassIsNotForged(t *testing.T) {
+	for name, operations := range map[string][]string{"one": {"no id!"}, "some": {"no id!", "web"}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, nil, service.Options{BreakGlass: []string{somebody.Name}})
+			c := f.callersAs(plimsoll.User{Name: "uid:666", Via: "unix"})
+			ctx, call := connect.NewClientContext(t.Context())
+			call.RequestHeader().Set(service.HeaderBreakGlass, "let me in")
+			var asked []*plimsollv1.CreateOperation
+			for _, id := range operations {
+				asked = append(asked, &plimsollv1.CreateOperation{Container: &plimsollv1.Container{
+					Id: id, Image: "i", Runtime: &plimsollv1.Runtime{Name: runc}, Spec: &anypb.Any{TypeUrl: specType, Value: []byte(`{}`)},
+				}})
+			}
+			res, err := c.containers.BatchCreate(ctx, &plimsollv1.BatchCreateRequest{Operations: asked})
+			if err == nil && res.GetCommitted() {
+				t.Errorf("it was admitted: %v", res)
+			}
+			if log := f.log.String(); strings.Contains(log, "break-glass was used") || strings.Contains(log, "level=ERROR") ||
+				strings.Count(log, "break-glass was refused") != len(operations) {
+				t.Errorf("the log says %s", log)
+			}
+		})
+	}
+}
