@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,5 +113,39 @@ func TestArchiveIsRefused(t *testing.T) {
 	}
 	if _, err := packed(t, Options{}, "validators: [{name: a, module: a.wasm}]", map[string][]byte{}); err == nil || !strings.Contains(err.Error(), "a.wasm: no such file") {
 		t.Errorf("packing what is not there: %v", err)
+	}
+}
+
+// However often and however spelled an archive names a module, it is in memory once.
+func TestArchiveIsReadOnce(t *testing.T) {
+	config := "validators:\n"
+	for i := range 100 {
+		config += fmt.Sprintf("- {name: v%d, module: \"%sa.wasm\", sha256: %q}\n", i, strings.Repeat("./", i), fmt.Sprintf("%064x", i))
+		config += fmt.Sprintf("- {name: r%d, module: \"oci://%sb.wasm\"}\n", i, strings.Repeat("x/../", i))
+	}
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	for name, content := range map[string]string{archivedConfig: config, "a.wasm": "a module", archivedReferences + "/b.wasm": "of a registry"} {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	set := Read(t.Context(), Options{}, Archive("mine", archive.Bytes()))
+	copies := map[*byte]int{}
+	for _, m := range set.sources[0].modules {
+		if m.err != nil {
+			t.Fatal(m.err)
+		}
+		copies[&m.Content[0]]++
+	}
+	if len(copies) != 2 || len(set.sources[0].modules) != 200 {
+		t.Errorf("%d copies of two modules, %d bindings", len(copies), len(set.sources[0].modules))
 	}
 }

@@ -79,16 +79,31 @@ func (s Source) read(ctx context.Context, opts Options) (r readSource) {
 	if s.archive != nil {
 		opts.Fetch = fetchArchived(fsys)
 	}
-	read := map[string]readModule{} // several bindings may have one module
+	// Several bindings may have one module, each in a spelling of its own: it is read once,
+	// so that what is in memory is no more than there is.
+	read := map[string]readModule{}
 	for _, c := range r.bindings {
-		m, ok := read[c.module+c.sha256]
+		at := c.readsFrom(s, path.Dir(name))
+		m, ok := read[at]
 		if !ok {
 			m = c.read(ctx, opts, fsys, path.Dir(name))
-			read[c.module+c.sha256] = m
+			read[at] = m
 		}
 		r.modules = append(r.modules, m)
 	}
 	return r
+}
+
+// readsFrom says where read finds the module: what is the same is the same module.
+func (c bindingConfig) readsFrom(s Source, dir string) string {
+	switch {
+	case !isReference(c.module):
+		return path.Join(dir, c.module)
+	case s.archive != nil:
+		return archivedAt(c.module)
+	default: // which of a registry's is told by the digest, too
+		return c.module + " " + strings.ToLower(c.sha256)
+	}
 }
 
 // fetchArchived finds the modules of registries in an archive.
