@@ -237,11 +237,7 @@ func (r *shadowRun) work(ctx context.Context) {
 	var busy time.Duration
 	for t := r.next(ctx); t != nil; t = r.next(ctx) {
 		began := time.Now()
-		if began.Sub(t.began) > maxTrialAge {
-			r.tally.drop(len(t.items))
-		} else {
-			r.judge(ctx, t)
-		}
+		r.judge(ctx, t)
 		t.end()
 		if busy += time.Since(began); busy < trialSlice {
 			continue
@@ -270,12 +266,16 @@ func (r *shadowRun) stop() {
 	}
 }
 
-// judge has the rules judge all of a trial.
+// judge has the rules judge all of a trial, unless it gets too old: it keeps a view.
 func (r *shadowRun) judge(ctx context.Context, t *trial) {
 	earlier := map[plimsoll.Key]*plimsoll.Container{}
 	for i := range t.items {
 		item := &t.items[i]
 		began := time.Now()
+		if began.Sub(t.began) > maxTrialAge {
+			r.tally.drop(len(t.items) - i)
+			return
+		}
 		result, err := r.judgeItem(ctx, t, item, earlier)
 		if ctx.Err() != nil {
 			return // the run ends
