@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 // are files in the data directory, named by their digests; an index says in which order
 // they came. It is for one goroutine at a time.
 type history struct {
+	log     *slog.Logger
 	dir     string // of policies, and the index
 	modules string // the directory of validators
 	index   historyIndex
@@ -85,8 +87,8 @@ const (
 
 // openHistory reads the index in the data directory, which need not be there. Nothing is
 // written yet.
-func openHistory(data string) (*history, error) {
-	h := &history{dir: filepath.Join(data, historyDir), modules: filepath.Join(data, modulesDir), index: historyIndex{Version: historyVersion}}
+func openHistory(data string, log *slog.Logger) (*history, error) {
+	h := &history{log: log, dir: filepath.Join(data, historyDir), modules: filepath.Join(data, modulesDir), index: historyIndex{Version: historyVersion}}
 	text, err := os.ReadFile(h.indexPath())
 	// A path that leads through a file is one that the store will have more to say about.
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, syscall.ENOTDIR) {
@@ -134,7 +136,8 @@ func (h *history) add(rules *loadedRules, pinned bool, by string, now time.Time)
 	if err := h.writeIndex(index); err != nil {
 		return err
 	}
-	return h.prune()
+	h.prune()
+	return nil
 }
 
 // addShadow notes that rules run in shadow from now on, and keeps them.
@@ -152,7 +155,8 @@ func (h *history) addShadow(rules *loadedRules, percent float64, by string, now 
 	if err := h.writeIndex(index); err != nil {
 		return err
 	}
-	return h.prune()
+	h.prune()
+	return nil
 }
 
 // endShadow notes that nothing runs in shadow any more.

@@ -13,8 +13,9 @@ import (
 	"slices"
 )
 
-// prune removes what the index does not name, such as what a crash left behind.
-func (h *history) prune() error {
+// prune removes what the index does not name, such as what a crash left behind. What cannot
+// be removed does not undo what the index says: it is tried again the next time.
+func (h *history) prune() {
 	keep := []string{h.indexPath()}
 	for _, e := range h.all() {
 		keep = append(keep, h.path(e.Policies), h.setPath(e.Set))
@@ -22,7 +23,9 @@ func (h *history) prune() error {
 			keep = append(keep, h.modulePath(digest))
 		}
 	}
-	return errors.Join(removeOthers(h.dir, keep), removeOthers(h.modules, keep))
+	if err := errors.Join(removeOthers(h.dir, keep), removeOthers(h.modules, keep)); err != nil {
+		h.log.Warn("the history of rules has files that are not needed any more and cannot be removed", "error", err.Error())
+	}
 }
 
 // ownName is what files of the history are called, also those that are half written.

@@ -215,3 +215,23 @@ func TestDamagedHistory(t *testing.T) {
 		t.Errorf("pinned to what is damaged: %v", err)
 	}
 }
+
+// What cannot be removed from the history keeps no rules from judging.
+func TestLeftoversInHistory(t *testing.T) {
+	dir := policyDir(t, denying("first"))
+	config := quickConfig(t, dir)
+	s := run(t, config)
+	stuck := filepath.Join(config.Data, historyDir, ".new-stuck", "x") // a directory that is not empty
+	if err := os.MkdirAll(stuck, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.publish(dir, "second")
+	status, err := s.rollback("")
+	if err != nil || !status.GetPinned() {
+		t.Fatalf("rollback: %v, %v", status, err)
+	}
+	s.denies("first")
+	if !strings.Contains(s.log.String(), "files that are not needed any more") {
+		t.Errorf("the log says nothing: %s", s.log)
+	}
+}

@@ -94,7 +94,7 @@ func newRulekeeper(ctx context.Context, config Config, log *slog.Logger) (*rulek
 		}
 		k.remotes[path] = &remotePolicies{what: "policies", source: source, now: k.now}
 	}
-	if k.history, err = openHistory(config.Data); err != nil {
+	if k.history, err = openHistory(config.Data, log); err != nil {
 		return nil, err
 	}
 	if k.hasNoPolicies() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -310,7 +311,7 @@ func TestCandidatesAreKept(t *testing.T) {
 	}
 	// What cannot be loaded any more says so, and the server starts and judges without it.
 	s.stop()
-	h, err := openHistory(config.Data)
+	h, err := openHistory(config.Data, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

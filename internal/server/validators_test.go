@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -289,7 +290,7 @@ func TestRollbackOfValidators(t *testing.T) {
 	s.denies("[v2]")
 	s.stop()
 
-	h, err := openHistory(config.Data)
+	h, err := openHistory(config.Data, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +327,7 @@ func TestRollbackKeepsTheRest(t *testing.T) {
 	s.stop()
 
 	// An index of before validators were kept.
-	h, err := openHistory(config.Data)
+	h, err := openHistory(config.Data, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
