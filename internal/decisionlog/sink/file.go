@@ -26,9 +26,9 @@ const MinMegabytes = 8
 // File writes each event as a line of a file, which is rotated. What was taken is on the
 // disk.
 type File struct {
-	path string
-	log  *lumberjack.Logger
-	torn bool // the last line may be one in part
+	path  string
+	log   *lumberjack.Logger
+	lines lineWriter
 }
 
 // NewFile returns a sink. Its directory must be there. The file is created for its owner
@@ -43,7 +43,7 @@ func NewFile(o FileOptions) (*File, error) {
 		return nil, err
 	}
 	return &File{
-		path: o.Path, torn: torn,
+		path: o.Path, lines: lineWriter{torn: torn},
 		log: &lumberjack.Logger{Filename: o.Path, MaxSize: o.MaxMegabytes, MaxAge: o.MaxDays, MaxBackups: o.MaxFiles},
 	}, nil
 }
@@ -61,13 +61,14 @@ func endsInLine(f *os.File) (bool, error) {
 
 // Send implements [Sink]. Events that come together are in one file together: it is
 // rotated before them, if at all, when all that is in it was synced.
-func (f *File) Send(_ context.Context, events [][]byte) error {
-	_, err := f.log.Write(linesOf(events, f.torn))
-	if err == nil {
-		err = f.sync()
-	}
-	f.torn = err != nil
-	return err
+func (f *File) Send(ctx context.Context, events [][]byte) error {
+	return f.lines.write(ctx, events, func(lines []byte) error {
+		_, err := f.log.Write(lines)
+		if err == nil {
+			err = f.sync()
+		}
+		return err
+	})
 }
 
 func (f *File) sync() error {
@@ -81,5 +82,10 @@ func (f *File) sync() error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// Close implements [Sink].
-func (f *File) Close() error { return f.log.Close() }
+// Close implements [Sink]. A file that is still being written to is left to that.
+func (f *File) Close() error {
+	if f.lines.writing != nil {
+		return errors.New("a write has not ended")
+	}
+	return f.log.Close()
+}

@@ -304,3 +304,30 @@ func writePEM(t *testing.T, path string, certificate []byte) {
 		t.Fatal(err)
 	}
 }
+
+// A disk that hangs holds up nobody who stops.
+func TestFileThatHangs(t *testing.T) {
+	f, err := NewFile(FileOptions{Path: filepath.Join(t.TempDir(), "decisions.jsonl"), MaxMegabytes: MinMegabytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.lines.write(ctx, two, func([]byte) error { <-held; return nil }); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := f.Send(ctx, two); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := f.Close(); err == nil {
+		t.Error("it is closed while it is written to")
+	}
+	close(held)
+	if err := f.Send(t.Context(), two); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
