@@ -341,6 +341,31 @@ func TestContinuousAuditAgreesWithBruteForce(t *testing.T) {
 	}
 }
 
+// An exemption that expires is noticed, however many others are in the verdict before it.
+func TestContinuousAuditSeesExemptionsExpire(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, Options{Now: func() time.Time { return now }})
+	w.namespaces("dev")
+	w.write(storage.Write{Operation: plimsoll.OperationCreate, Namespace: "dev", Container: &plimsoll.Container{ID: "web", Runtime: plimsoll.Runtime{Name: "runc"}}})
+	var parts []fakePart
+	for i := range maxRecordedFindings + 10 {
+		parts = append(parts, fakePart{name: fmt.Sprintf("p%03d", i), judge: func(context.Context, *plimsoll.Input, int) (string, string, error) { return "no", "", nil }})
+	}
+	for rule, lasts := range map[string]time.Duration{"p0*": 24 * time.Hour, "p1*": time.Minute} {
+		w.exempt(&plimsoll.Exemption{ID: rule[:2], Rule: rule, Namespaces: []string{"dev"}, Owner: "ada", CreatedAt: now, ExpiresAt: now.Add(lasts)})
+	}
+	w.SetRuleset(fakeRules(parts, nil, 0))
+	for _, want := range []plimsollv1.Standing{plimsollv1.Standing_STANDING_ADMITTED, plimsollv1.Standing_STANDING_DENIED} {
+		if err := w.auditor.round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.audited()[plimsoll.Key{Namespace: "dev", ID: "web"}.String()].GetStanding(); got != want {
+			t.Errorf("it is %v, want %v", got, want)
+		}
+		now = now.Add(2 * time.Minute)
+	}
+}
+
 func (w *world) revision() plimsoll.Revision {
 	w.Helper()
 	view, err := w.store.View(w.Context())
