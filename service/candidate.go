@@ -15,8 +15,12 @@ import (
 // MaxCandidateBytes bounds requests with a candidate: modules of validators are large.
 const MaxCandidateBytes = 64 << 20
 
-// maxCandidateBundles bounds the bundles of either kind.
-const maxCandidateBundles = 64
+// Bounds on the bundles of a candidate. Those of validators may have 64 MiB each when they
+// are unpacked, in the memory of the server.
+const (
+	maxCandidateBundles = 64
+	maxValidatorBundles = 8
+)
 
 // Candidate is rules that are to be tried: those of bundles, with what judges now in the
 // place of what there is none of, or, by their digest, rules that are kept.
@@ -54,8 +58,8 @@ func candidateOf(field string, c *plimsollv1.Candidate) (Candidate, error) {
 		return Candidate{}, bad(".digest", "stands for a whole ruleset: give it alone, or policies and validators without it")
 	case len(policies) > maxCandidateBundles:
 		return Candidate{}, bad(".policies", "are %d bundles; at most %d are allowed", len(policies), maxCandidateBundles)
-	case len(validators) > maxCandidateBundles:
-		return Candidate{}, bad(".validators", "are %d bundles; at most %d are allowed", len(validators), maxCandidateBundles)
+	case len(validators) > maxValidatorBundles:
+		return Candidate{}, bad(".validators", "are %d bundles; at most %d are allowed", len(validators), maxValidatorBundles)
 	}
 	out := Candidate{Digest: c.GetDigest()}
 	for _, b := range policies {

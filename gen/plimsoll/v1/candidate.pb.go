@@ -32,7 +32,7 @@ type Candidate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The policies; none stands for those that judge now. At most 64.
 	Policies []*PolicyBundle `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
-	// The validators; none stands for those that judge now. At most 64.
+	// The validators; none stands for those that judge now. At most 8.
 	Validators []*ValidatorBundle `protobuf:"bytes,2,rep,name=validators,proto3" json:"validators,omitempty"`
 	// In the place of both: the digest of a ruleset that the server keeps, or its beginning
 	// of at least six digits.

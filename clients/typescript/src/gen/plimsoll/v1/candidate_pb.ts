@@ -32,7 +32,7 @@ export type Candidate = Message<"plimsoll.v1.Candidate"> & {
   policies: PolicyBundle[];
 
   /**
-   * The validators; none stands for those that judge now. At most 64.
+   * The validators; none stands for those that judge now. At most 8.
    *
    * @generated from field: repeated plimsoll.v1.ValidatorBundle validators = 2;
    */
