@@ -16,8 +16,8 @@ import (
 	"github.com/plimsoll-project/plimsoll/examples"
 )
 
-// commonScaffold is what validators in all languages begin with.
-const commonScaffold = "common"
+// everyLanguage is what validators in all languages begin with.
+const everyLanguage = "every-language"
 
 func newPluginNew() *cobra.Command {
 	var language string
@@ -72,7 +72,7 @@ func scaffoldLanguages() []string {
 	}
 	var languages []string
 	for _, entry := range entries {
-		if entry.Name() != commonScaffold {
+		if entry.Name() != everyLanguage {
 			languages = append(languages, entry.Name())
 		}
 	}
@@ -91,7 +91,7 @@ func scaffoldValidator(cmd *cobra.Command, dir, language string) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []string{commonScaffold, language} {
+	for _, part := range []string{everyLanguage, language} {
 		from, err := fs.Sub(examples.ValidatorScaffold(), part)
 		if err != nil {
 			return err
